@@ -1,0 +1,30 @@
+//! The vocabulary every other crate speaks: labels, matchers, samples, time, limits.
+//!
+//! Nothing here knows a file, a clock or a network, and nothing here depends on another crate of ours.
+//!
+//! - [`labels`]: a series' identity, packed into one allocation.
+//! - [`matcher`]: `=`, `!=`, `=~`, `!~` over one label.
+//! - [`time`]: milliseconds since the epoch, durations, and how people write both.
+//! - [`value`]: staleness markers, NaN, and floats as text.
+//! - [`limits`]: every limit and default, once.
+#![forbid(unsafe_code)]
+
+pub mod labels;
+pub mod limits;
+pub mod matcher;
+pub mod time;
+pub mod value;
+
+pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use time::{DurationMs, TimeRange, TimestampMs};
+pub use value::{STALE_NAN, Sample, is_stale};
+
+/// A hash map keyed per process, for tables that hold names and values from outside: crafted collisions
+/// cannot be prepared. Its order is random: never let it decide an order that is seen.
+#[expect(clippy::disallowed_types, reason = "this is the keyed one")]
+pub type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+
+/// The set beside [`HashMap`].
+#[expect(clippy::disallowed_types, reason = "this is the keyed one")]
+pub type HashSet<K> = std::collections::HashSet<K, foldhash::fast::RandomState>;

@@ -1,0 +1,423 @@
+//! Matchers: what a selector asks of one label.
+//!
+//! A missing label has the empty value, so `{a=""}` and `{a!="x"}` match series without `a`.
+//! Patterns match the whole value; `\d \w \s \b` are ASCII as in RE2, `.` takes line ends.
+
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use crate::labels::{Labels, Quoted, is_legacy_label_name};
+use crate::limits;
+
+/// How a matcher compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MatchOp {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`
+    Regex,
+    /// `!~`
+    NotRegex,
+}
+
+impl fmt::Display for MatchOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MatchOp::Equal => "=",
+            MatchOp::NotEqual => "!=",
+            MatchOp::Regex => "=~",
+            MatchOp::NotRegex => "!~",
+        })
+    }
+}
+
+/// Why a matcher could not be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MatcherError {
+    /// The pattern is longer than `regex.max_len`.
+    #[error("regular expression of {got} bytes is longer than regex.max_len ({max})")]
+    TooLong {
+        /// The pattern's length, bytes.
+        got: usize,
+        /// The limit, bytes.
+        max: usize,
+    },
+    /// The pattern compiles to more than `regex.size` allows.
+    #[error("regular expression is too large: it needs more than regex.size ({max} bytes)")]
+    TooLarge {
+        /// The limit, bytes.
+        max: usize,
+    },
+    /// The pattern is not a regular expression.
+    #[error("error parsing regexp: {0}")]
+    Invalid(String),
+}
+
+/// One condition on one label.
+#[derive(Clone)]
+pub struct Matcher {
+    name: String,
+    op: MatchOp,
+    value: String,
+    pattern: Option<Pattern>,
+}
+
+/// A compiled pattern, by the cheapest means that decides it.
+#[derive(Clone)]
+enum Pattern {
+    /// One of these texts, sorted: `a|b|c`, dashboards' variables.
+    Literals(Vec<String>),
+    /// Anything: `.*`.
+    Anything,
+    /// Anything but the empty text: `.+`.
+    NotEmpty,
+    Automaton {
+        regex: Regex,
+        prefix: String,
+    },
+}
+
+impl Matcher {
+    /// Builds a matcher; a pattern is compiled within the limits of `regex.*`.
+    pub fn new(op: MatchOp, name: &str, value: &str) -> Result<Matcher, MatcherError> {
+        let pattern = match op {
+            MatchOp::Equal | MatchOp::NotEqual => None,
+            MatchOp::Regex | MatchOp::NotRegex => Some(Pattern::compile(value)?),
+        };
+        Ok(Matcher {
+            name: name.into(),
+            op,
+            value: value.into(),
+            pattern,
+        })
+    }
+
+    /// `name="value"`, which cannot fail.
+    pub fn equal(name: &str, value: &str) -> Matcher {
+        Matcher {
+            name: name.into(),
+            op: MatchOp::Equal,
+            value: value.into(),
+            pattern: None,
+        }
+    }
+
+    /// The label it looks at.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it compares.
+    pub fn op(&self) -> MatchOp {
+        self.op
+    }
+
+    /// The text or pattern it compares with.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// True when a label with this value matches. A missing label has the value `""`.
+    pub fn matches(&self, value: &str) -> bool {
+        match self.op {
+            MatchOp::Equal => value == self.value,
+            MatchOp::NotEqual => value != self.value,
+            MatchOp::Regex => self.pattern.as_ref().is_some_and(|p| p.is_match(value)),
+            MatchOp::NotRegex => !self.pattern.as_ref().is_some_and(|p| p.is_match(value)),
+        }
+    }
+
+    /// True when the label of this set matches.
+    pub fn matches_labels(&self, labels: &Labels) -> bool {
+        self.matches(labels.get(&self.name).unwrap_or(""))
+    }
+
+    /// True when series without the label match.
+    pub fn matches_empty(&self) -> bool {
+        self.matches("")
+    }
+
+    /// The only values that can match, sorted, when the matcher names them: `="a"`, `=~"a|b"`.
+    pub fn literals(&self) -> Option<Vec<&str>> {
+        match (self.op, &self.pattern) {
+            (MatchOp::Equal, _) => Some(vec![&self.value]),
+            (MatchOp::Regex, Some(Pattern::Literals(set))) => {
+                Some(set.iter().map(String::as_str).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// What every matching value of a `=~` starts with; empty when nothing is known.
+    pub fn prefix(&self) -> &str {
+        match (self.op, &self.pattern) {
+            (MatchOp::Regex, Some(Pattern::Automaton { prefix, .. })) => prefix,
+            _ => "",
+        }
+    }
+}
+
+impl Pattern {
+    fn compile(pattern: &str) -> Result<Pattern, MatcherError> {
+        let len_max = limits::REGEX_LEN_MAX.value as usize;
+        if pattern.len() > len_max {
+            return Err(MatcherError::TooLong {
+                got: pattern.len(),
+                max: len_max,
+            });
+        }
+        let ascii = ascii_classes(pattern);
+        let hir = regex_syntax::ParserBuilder::new()
+            .dot_matches_new_line(true)
+            .nest_limit(limits::QUERY_DEPTH_MAX.value as u32)
+            .build()
+            .parse(&ascii)
+            .map_err(|e| MatcherError::Invalid(first_line(&e.to_string())))?;
+        if let Some(mut set) = literal_set(&hir) {
+            set.sort();
+            set.dedup();
+            return Ok(Pattern::Literals(set));
+        }
+        match ascii.as_str() {
+            ".*" => return Ok(Pattern::Anything),
+            ".+" => return Ok(Pattern::NotEmpty),
+            _ => {}
+        }
+        let size = limits::REGEX_SIZE_MAX.value as usize;
+        let regex = RegexBuilder::new(&format!("^(?s:{ascii})$"))
+            .size_limit(size)
+            .dfa_size_limit(limits::REGEX_DFA_MAX.value as usize)
+            .build()
+            .map_err(|e| match e {
+                regex::Error::CompiledTooBig(_) => MatcherError::TooLarge { max: size },
+                other => MatcherError::Invalid(first_line(&other.to_string())),
+            })?;
+        Ok(Pattern::Automaton {
+            regex,
+            prefix: literal_prefix(&hir),
+        })
+    }
+
+    fn is_match(&self, value: &str) -> bool {
+        match self {
+            Pattern::Literals(set) => set.binary_search_by(|s| s.as_str().cmp(value)).is_ok(),
+            Pattern::Anything => true,
+            Pattern::NotEmpty => !value.is_empty(),
+            Pattern::Automaton { regex, prefix } => {
+                value.starts_with(prefix.as_str()) && regex.is_match(value)
+            }
+        }
+    }
+}
+
+/// RE2 reads `\d \w \s \b` as ASCII, `regex` as Unicode: rewritten, so that both mean the same and
+/// compiled patterns stay small.
+fn ascii_classes(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut chars = pattern.chars().peekable();
+    let mut in_class = false;
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            match c {
+                '[' if !in_class => in_class = true,
+                ']' => in_class = false,
+                _ => {}
+            }
+            out.push(c);
+            continue;
+        }
+        let Some(next) = chars.next() else {
+            out.push('\\');
+            break;
+        };
+        let class = match next {
+            'd' => "0-9",
+            'w' => "0-9A-Za-z_",
+            's' => "\\t\\n\\x0c\\r ",
+            _ => "",
+        };
+        match (next, in_class) {
+            ('d' | 'w' | 's', true) => out.push_str(class),
+            ('d' | 'w' | 's', false) => {
+                out.push('[');
+                out.push_str(class);
+                out.push(']');
+            }
+            ('D', false) => out.push_str("[^0-9]"),
+            ('W', false) => out.push_str("[^0-9A-Za-z_]"),
+            ('S', false) => out.push_str("[^\\t\\n\\x0c\\r ]"),
+            ('b', false) => out.push_str("(?-u:\\b)"),
+            _ => {
+                out.push('\\');
+                out.push(next);
+            }
+        }
+    }
+    out
+}
+
+fn first_line(message: &str) -> String {
+    // The last line of the parser's message names the mistake; the lines above draw it.
+    message
+        .lines()
+        .last()
+        .unwrap_or(message)
+        .trim_start_matches("error: ")
+        .to_string()
+}
+
+/// The texts of a pattern that is a plain alternation of literals, up to 10,000 of them.
+fn literal_set(hir: &Hir) -> Option<Vec<String>> {
+    const LITERALS_MAX: usize = 10_000;
+    match hir.kind() {
+        HirKind::Empty => Some(vec![String::new()]),
+        HirKind::Literal(l) => Some(vec![String::from_utf8(l.0.to_vec()).ok()?]),
+        HirKind::Capture(c) => literal_set(&c.sub),
+        HirKind::Class(Class::Unicode(class)) => {
+            let count: usize = class
+                .iter()
+                .map(|r| r.end() as usize - r.start() as usize + 1)
+                .sum();
+            if count > 16 {
+                return None;
+            }
+            Some(
+                class
+                    .iter()
+                    .flat_map(|r| r.start()..=r.end())
+                    .map(String::from)
+                    .collect(),
+            )
+        }
+        HirKind::Alternation(parts) => {
+            let mut all = Vec::new();
+            for part in parts {
+                all.extend(literal_set(part)?);
+                if all.len() > LITERALS_MAX {
+                    return None;
+                }
+            }
+            Some(all)
+        }
+        HirKind::Concat(parts) => {
+            let mut all = vec![String::new()];
+            for part in parts {
+                let tails = literal_set(part)?;
+                if all.len() * tails.len() > LITERALS_MAX {
+                    return None;
+                }
+                all = all
+                    .iter()
+                    .flat_map(|a| tails.iter().map(move |b| format!("{a}{b}")))
+                    .collect();
+            }
+            Some(all)
+        }
+        _ => None,
+    }
+}
+
+fn literal_prefix(hir: &Hir) -> String {
+    match hir.kind() {
+        HirKind::Literal(l) => String::from_utf8(l.0.to_vec()).unwrap_or_default(),
+        HirKind::Capture(c) => literal_prefix(&c.sub),
+        HirKind::Concat(parts) => {
+            let mut prefix = String::new();
+            for part in parts {
+                match part.kind() {
+                    HirKind::Literal(l) => match std::str::from_utf8(&l.0) {
+                        Ok(text) => prefix.push_str(text),
+                        Err(_) => break,
+                    },
+                    _ => break,
+                }
+            }
+            prefix
+        }
+        _ => String::new(),
+    }
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Matcher) -> bool {
+        (self.op, &self.name, &self.value) == (other.op, &other.name, &other.value)
+    }
+}
+
+impl Eq for Matcher {}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_legacy_label_name(&self.name) {
+            write!(f, "{}{}{}", self.name, self.op, Quoted(&self.value))
+        } else {
+            write!(
+                f,
+                "{}{}{}",
+                Quoted(&self.name),
+                self.op,
+                Quoted(&self.value)
+            )
+        }
+    }
+}
+
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn regex(pattern: &str) -> Matcher {
+        Matcher::new(MatchOp::Regex, "l", pattern).unwrap()
+    }
+
+    #[test]
+    fn patterns_match_the_whole_value() {
+        assert!(regex("a|b").matches("a"));
+        assert!(!regex("a|b").matches("ab"));
+        assert!(!regex("a.").matches("xab"));
+        assert!(regex("a.*").matches("a\nb"));
+        assert!(regex(".*").matches(""));
+        assert!(!regex(".+").matches(""));
+    }
+
+    #[test]
+    fn classes_are_ascii_as_in_re2() {
+        assert!(!regex(r"\d+").matches("٣"));
+        assert!(regex(r"[\d.]+").matches("1.5"));
+        assert!(!regex(r"\w").matches("ü"));
+        assert!(regex(r"\W").matches("ü"));
+        assert!(regex(r"a\\d").matches("a\\d"));
+    }
+
+    #[test]
+    fn plain_alternations_become_sets() {
+        assert_eq!(regex("b|a|c").literals(), Some(vec!["a", "b", "c"]));
+        assert_eq!(
+            regex("host-(1|2)").literals(),
+            Some(vec!["host-1", "host-2"])
+        );
+        assert_eq!(regex("host-.*").literals(), None);
+        assert_eq!(regex("host-.*").prefix(), "host-");
+        assert_eq!(regex("a|").literals(), Some(vec!["", "a"]));
+    }
+
+    #[test]
+    fn a_pattern_that_costs_too_much_is_refused_by_name() {
+        let long = Matcher::new(MatchOp::Regex, "l", &"a".repeat(9000)).unwrap_err();
+        assert!(long.to_string().contains("regex.max_len"), "{long}");
+        let large = Matcher::new(MatchOp::Regex, "l", "(?:a?){2000}a{2000}").unwrap_err();
+        assert!(large.to_string().contains("regex.size"), "{large}");
+        assert!(Matcher::new(MatchOp::Regex, "l", "(").is_err());
+        assert!(Matcher::new(MatchOp::Regex, "l", &"(".repeat(5000)).is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! Where samples come from: the one thing the evaluator knows about storage.
+//!
+//! A source answers a selector with series sorted by labels, and hands out their samples as columns.
+//! Implemented by a view of the store (`store.rs`), by samples in memory (`memory.rs`), and by the
+//! engine's overlay of what the running tick has recorded.
+
+use bellwether_model::{Labels, Matcher, TimeRange};
+
+/// Samples of one series as two columns of equal length, times strictly ascending.
+/// Staleness markers are among the values: telling them apart is the evaluator's business.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    /// Milliseconds since the epoch.
+    pub times: Vec<i64>,
+    /// The values at those times, bit-exact.
+    pub values: Vec<f64>,
+}
+
+impl Columns {
+    /// Forgets the samples, keeps the memory.
+    pub fn clear(&mut self) {
+        self.times.clear();
+        self.values.clear();
+    }
+}
+
+/// Why a source could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// More series match than the caller allows.
+    #[error("the query selects more than {max} series (query.max_series)")]
+    TooManySeries {
+        /// The limit.
+        max: usize,
+    },
+    /// Reading failed; the text says what and where.
+    #[error("{0}")]
+    Read(String),
+}
+
+/// What a selector asks for.
+#[derive(Clone, Debug)]
+pub struct Select<'a> {
+    /// Every matcher must hold. At least one of them does not match the empty text.
+    pub matchers: &'a [Matcher],
+    /// The samples that may be asked for, ends included: lets a source skip series without any.
+    /// A series without samples in the range may still be returned.
+    pub range: TimeRange,
+    /// The most series the caller takes.
+    pub series_max: usize,
+}
+
+/// A set of samples that can be asked.
+pub trait Source: Send + Sync {
+    /// The series that match, sorted by labels, each once.
+    fn select(&self, select: &Select<'_>) -> Result<SeriesSet<'_>, SourceError>;
+}
+
+/// The answer to a selector.
+pub struct SeriesSet<'a> {
+    /// The series, sorted, unique.
+    pub labels: Vec<Labels>,
+    /// Reads their samples, by index into `labels`.
+    pub reader: Box<dyn SeriesReader + 'a>,
+    /// What the answer lacks, worded for the user (a quarantined segment, say). Usually empty.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the samples of the series of one [`SeriesSet`]; may be called from several threads at once.
+pub trait SeriesReader: Send + Sync {
+    /// Replaces `out` with the samples of series `index` inside `range`, ends included.
+    fn read(&self, index: usize, range: TimeRange, out: &mut Columns) -> Result<(), SourceError>;
+}
