@@ -7,11 +7,15 @@
 //! - [`time`]: milliseconds since the epoch, durations, and how people write both.
 //! - [`value`]: staleness markers, NaN, and floats as text.
 //! - [`limits`]: every limit and default, once.
+//! - [`notice`]: what one channel is to be told about one change of one alert.
+//! - [`rows`]: small structures as the opaque bytes that the ledger keeps.
 #![forbid(unsafe_code)]
 
 pub mod labels;
 pub mod limits;
 pub mod matcher;
+pub mod notice;
+pub mod rows;
 pub mod time;
 pub mod value;
 
