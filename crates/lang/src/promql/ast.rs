@@ -5,6 +5,8 @@
 //!
 //! Not here: how it is read (`parse.rs`), how it is printed (`print.rs`), what it computes (`query`).
 
+use std::fmt;
+
 use bellwether_model::{DurationMs, Matcher, TimestampMs};
 
 use super::functions::Function;
@@ -29,6 +31,18 @@ pub enum ValueType {
     Matrix,
     /// A text.
     String,
+}
+
+/// As error messages name it, in Prometheus' words.
+impl fmt::Display for ValueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ValueType::Scalar => "scalar",
+            ValueType::Vector => "instant vector",
+            ValueType::Matrix => "range vector",
+            ValueType::String => "string",
+        })
+    }
 }
 
 /// An expression and where it stands.
@@ -344,7 +358,10 @@ impl AggregateOp {
     /// True for the operators that take a parameter before the vector.
     pub fn takes_parameter(self) -> bool {
         use AggregateOp::{Bottomk, CountValues, LimitRatio, Limitk, Quantile, Topk};
-        matches!(self, Topk | Bottomk | CountValues | Quantile | Limitk | LimitRatio)
+        matches!(
+            self,
+            Topk | Bottomk | CountValues | Quantile | Limitk | LimitRatio
+        )
     }
 }
 
@@ -402,7 +419,9 @@ impl Expr {
             ExprKind::Range(_) | ExprKind::Subquery(_) => ValueType::Matrix,
             ExprKind::Unary(_, e) | ExprKind::Paren(e) => e.value_type(),
             ExprKind::Binary(b) => {
-                if b.lhs.value_type() == ValueType::Scalar && b.rhs.value_type() == ValueType::Scalar {
+                if b.lhs.value_type() == ValueType::Scalar
+                    && b.rhs.value_type() == ValueType::Scalar
+                {
                     ValueType::Scalar
                 } else {
                     ValueType::Vector
