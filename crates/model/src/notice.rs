@@ -101,7 +101,7 @@ pub struct Notice {
     pub starts_at: TimestampMs,
     /// When it ended; absent while it fires.
     pub ends_at: Option<TimestampMs>,
-    /// Why it ended, when there is more to say than that the condition is no longer true.
+    /// Why, when there is more to say than that a condition is or is no longer true.
     pub reason: Option<String>,
     /// Path and query string of the page that shows the expression, without scheme and host.
     pub query_path: String,
