@@ -274,12 +274,24 @@ pub struct VectorMatching {
 }
 
 /// Values that stand in for a missing partner.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Fill {
     /// For a missing left side.
     pub left: Option<f64>,
     /// For a missing right side.
     pub right: Option<f64>,
+}
+
+/// `NaN` fills are equal to each other.
+impl PartialEq for Fill {
+    fn eq(&self, other: &Fill) -> bool {
+        let number = |value| NumberLiteral {
+            value,
+            is_duration: false,
+        };
+        self.left.map(number) == other.left.map(number)
+            && self.right.map(number) == other.right.map(number)
+    }
 }
 
 /// Cardinality of a match between vectors.

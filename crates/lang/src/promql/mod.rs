@@ -1,10 +1,35 @@
 //! PromQL as Prometheus 3 defines it: text in, a typed tree out, and back to text.
 //!
+//! What upstream hides behind feature flags is simply there. Everything is checked on the way in: types,
+//! argument counts, and the limits `query.max_len`, `query.max_nodes`, `query.max_depth`, `regex.per_query`.
+//! The first mistake ends the parse, with its place and a proposal.
+//!
 //! - [`ast`]: the tree.
 //! - [`functions`]: the table of functions.
+//! - [`error`]: what is wrong, and where.
+//! - `lex`, `quote`, `parser`: tokens, quoted texts, and the state that counts against the limits.
+//! - `parse`, `selector`, `duration`, `matching`, `check`: the grammar and the types.
+//! - `series`: series lines of tests.
+//! - `print`: the tree as text, `parse(print(x)) == x`.
 
 pub mod ast;
+mod check;
+mod duration;
+pub mod error;
 pub mod functions;
+mod lex;
+mod matching;
+mod parse;
+mod parser;
+mod print;
+mod quote;
+mod selector;
+mod series;
 
 pub use ast::Expr;
+pub use error::ParseError;
 pub use functions::{FUNCTIONS, Function, function};
+pub use parse::{parse, parse_part, parse_with_lets};
+pub use parser::Lets;
+pub use selector::{parse_matchers, parse_matchers_part, parse_selector};
+pub use series::{SeriesLine, parse_series_line, parse_series_line_part};

@@ -1,0 +1,651 @@
+//! Expressions: operators by precedence, what may follow an operand, and what an operand is.
+//!
+//! Precedence, weakest first: `or`; `and unless`; comparisons; `+ -`; `* / % atan2` and the signs; `^`, which
+//! alone groups to the right. `offset`, `@`, `[..]`, `anchored` and `smoothed` bind to the operand before them.
+//!
+//! The recursion goes through [`Parser::enter`], so its depth is bounded. Types are checked as nodes are made
+//! (`check.rs`).
+
+use bellwether_model::{TimestampMs, limits};
+
+use super::ast::{
+    AggregateOp, At, BinaryOp, Call, DurationExpr, Expr, ExprKind, Extended, Grouping, Modifiers,
+    NumberLiteral, RangeSelector, Span, StepValue, Subquery, UnaryOp, ValueType, VectorSelector,
+};
+use super::check;
+use super::error::{ParseError, nearest};
+use super::functions::{FUNCTIONS, function};
+use super::lex::{Colon, Token};
+use super::parser::{Lets, Node, Parser};
+
+/// Reads a whole query.
+///
+/// The text may have `query.max_len` bytes, the tree `query.max_nodes` nodes and `query.max_depth` levels, all
+/// selectors together `regex.per_query` regular expressions.
+pub fn parse(text: &str) -> Result<Expr, ParseError> {
+    parse_at(text, 0, None)
+}
+
+/// Reads a query that is a part of a file, from byte `at` of it; every place is one of the file.
+pub fn parse_part(text: &str, at: usize) -> Result<Expr, ParseError> {
+    parse_at(text, at, None)
+}
+
+/// As [`parse_part`], and `$name` is the expression that `lets` knows by this name, in parentheses.
+///
+/// A `let` that is a number may stand as a duration, one that is a bare selector may be given a range or a
+/// shift; the places inside an expanded expression are those of its definition.
+pub fn parse_with_lets(text: &str, at: usize, lets: Lets<'_>) -> Result<Expr, ParseError> {
+    parse_at(text, at, Some(lets))
+}
+
+fn parse_at(text: &str, at: usize, lets: Option<Lets<'_>>) -> Result<Expr, ParseError> {
+    let mut parser = Parser::new(text, at, &limits::QUERY_LEN_MAX, lets)?;
+    if parser.peek()? == Token::End {
+        let start = parser.end();
+        let span = Span { start, end: start };
+        return Err(ParseError::new(span, "no expression found in input"));
+    }
+    let expr = parser.expression()?.expr;
+    match parser.peek()? {
+        Token::End => Ok(expr),
+        token => Err(parser.trailing(token)),
+    }
+}
+
+const OR: u8 = 1;
+const POW: u8 = 6;
+
+fn precedence(op: BinaryOp) -> u8 {
+    use BinaryOp::{Add, And, Atan2, Div, Eq, Ge, Gt, Le, Lt, Mod, Mul, Ne, Or, Pow, Sub, Unless};
+    match op {
+        Or => OR,
+        And | Unless => 2,
+        Eq | Ne | Gt | Ge | Lt | Le => 3,
+        Add | Sub => 4,
+        Mul | Div | Mod | Atan2 => 5,
+        Pow => POW,
+    }
+}
+
+/// The operator that a token is, when it is one.
+pub(super) fn binary_op(token: Token<'_>) -> Option<BinaryOp> {
+    const OPS: [BinaryOp; 16] = [
+        BinaryOp::Pow,
+        BinaryOp::Mul,
+        BinaryOp::Div,
+        BinaryOp::Mod,
+        BinaryOp::Atan2,
+        BinaryOp::Add,
+        BinaryOp::Sub,
+        BinaryOp::Eq,
+        BinaryOp::Ne,
+        BinaryOp::Gt,
+        BinaryOp::Ge,
+        BinaryOp::Lt,
+        BinaryOp::Le,
+        BinaryOp::And,
+        BinaryOp::Unless,
+        BinaryOp::Or,
+    ];
+    let (Token::Symbol(text) | Token::Word(text)) = token else {
+        return None;
+    };
+    OPS.into_iter()
+        .find(|op| op.text().eq_ignore_ascii_case(text))
+}
+
+/// The words that cannot name a metric outside of quotes, in lower case.
+pub(super) const RESERVED: [&str; 8] = [
+    "atan2",
+    "bool",
+    "group_left",
+    "group_right",
+    "ignoring",
+    "inf",
+    "nan",
+    "on",
+];
+
+impl Parser<'_> {
+    pub(super) fn expression(&mut self) -> Result<Node, ParseError> {
+        self.binary(OR)
+    }
+
+    /// Operands joined by operators that bind at least as strongly as `weakest`.
+    fn binary(&mut self, weakest: u8) -> Result<Node, ParseError> {
+        self.enter()?;
+        let mut lhs = self.signed()?;
+        while let Some(op) = binary_op(self.peek()?) {
+            let strength = precedence(op);
+            if strength < weakest {
+                break;
+            }
+            let (_, at) = self.next()?;
+            let modifiers = self.binary_modifiers(op, at)?;
+            let rhs = self.binary(if op == BinaryOp::Pow {
+                POW
+            } else {
+                strength + 1
+            })?;
+            lhs = check::join(self, lhs, modifiers, rhs)?;
+        }
+        self.leave();
+        Ok(lhs)
+    }
+
+    fn signed(&mut self) -> Result<Node, ParseError> {
+        let op = match self.peek()? {
+            Token::Symbol("-") => UnaryOp::Neg,
+            Token::Symbol("+") => UnaryOp::Pos,
+            _ => return self.operand_and_suffixes(),
+        };
+        let (_, sign) = self.next()?;
+        let operand = self.binary(POW)?;
+        let span = Span {
+            start: sign.start,
+            end: operand.expr.span.end,
+        };
+        if let ExprKind::Number(number) = operand.expr.kind {
+            let kind = ExprKind::Number(sign_number(op, number));
+            return Ok(Node {
+                expr: Expr { kind, span },
+                depth: operand.depth,
+            });
+        }
+        check::unary(&operand.expr, span)?;
+        let kind = ExprKind::Unary(op, Box::new(operand.expr));
+        self.node(kind, span, operand.depth)
+    }
+
+    fn operand_and_suffixes(&mut self) -> Result<Node, ParseError> {
+        let mut node = self.operand()?;
+        loop {
+            node = match self.peek()? {
+                Token::Symbol("[") => self.brackets(node)?,
+                Token::Symbol("@") => self.at_modifier(node)?,
+                Token::Word(w) if w.eq_ignore_ascii_case("offset") => self.offset_modifier(node)?,
+                Token::Word(w) if w.eq_ignore_ascii_case("anchored") => {
+                    self.extend(node, Extended::Anchored)?
+                }
+                Token::Word(w) if w.eq_ignore_ascii_case("smoothed") => {
+                    self.extend(node, Extended::Smoothed)?
+                }
+                _ => return Ok(node),
+            };
+        }
+    }
+
+    fn operand(&mut self) -> Result<Node, ParseError> {
+        match self.peek()? {
+            Token::Number(value) => {
+                let (_, span) = self.next()?;
+                self.number(value, false, span)
+            }
+            Token::Duration(duration) => {
+                let (_, span) = self.next()?;
+                self.number(duration.as_seconds(), true, span)
+            }
+            Token::Quoted(_) => {
+                let (text, span) = self.string("an expression")?;
+                self.node(ExprKind::String(text), span, 0)
+            }
+            Token::Symbol("(") => self.parenthesised(),
+            Token::Symbol("{") => {
+                let start = self.peek_span()?.start;
+                self.selector(None, start)
+            }
+            Token::Word(word) => self.word_operand(word),
+            Token::Let(name) => self.let_operand(name),
+            Token::End | Token::Symbol(_) => {
+                let error = self.unexpected("", "an expression");
+                Err(match self.peek()? {
+                    Token::Symbol("=") => error.help("\"equal\" is `==`"),
+                    Token::Symbol("/") => {
+                        error.help("`</` and `>/` trim native histograms, which are not supported")
+                    }
+                    _ => error,
+                })
+            }
+        }
+    }
+
+    fn number(&mut self, value: f64, is_duration: bool, span: Span) -> Result<Node, ParseError> {
+        let literal = NumberLiteral { value, is_duration };
+        self.node(ExprKind::Number(literal), span, 0)
+    }
+
+    fn parenthesised(&mut self) -> Result<Node, ParseError> {
+        let (_, open) = self.next()?;
+        let inner = self.expression()?;
+        let close = self.close_parenthesis("an operator or `)`")?;
+        let span = Span {
+            start: open.start,
+            end: close.end,
+        };
+        self.node(ExprKind::Paren(Box::new(inner.expr)), span, inner.depth)
+    }
+
+    /// Takes `)`; at the end of the text the message is about what is open.
+    pub(super) fn close_parenthesis(&mut self, expected: &str) -> Result<Span, ParseError> {
+        if self.peek()? == Token::End {
+            let span = self.peek_span()?;
+            return Err(ParseError::new(
+                span,
+                format!("unclosed left parenthesis: expected {expected}, found end of input"),
+            ));
+        }
+        self.expect(")", "", expected)
+    }
+
+    /// An operand that starts with a word: number, aggregation, call, value of the evaluation, or a metric.
+    fn word_operand(&mut self, word: &str) -> Result<Node, ParseError> {
+        let (_, span) = self.next()?;
+        let lower = word.to_ascii_lowercase();
+        match lower.as_str() {
+            "inf" => return self.number(f64::INFINITY, false, span),
+            "nan" => return self.number(f64::NAN, false, span),
+            _ => {}
+        }
+        let called = self.at("(")?;
+        let aggregation = AggregateOp::ALL.into_iter().find(|op| op.text() == lower);
+        if let Some(op) = aggregation
+            && (called || self.at_word("by")? || self.at_word("without")?)
+        {
+            return self.aggregate(op, span);
+        }
+        if called {
+            if let Some(value) = step_value(&lower) {
+                return self.step_value(value, span);
+            }
+            return self.call(word, &lower, span);
+        }
+        if RESERVED.contains(&lower.as_str()) {
+            return Err(ParseError::new(
+                span,
+                format!("expected an expression, found keyword `{word}`"),
+            )
+            .help(format!("a metric of this name is written `{{\"{word}\"}}`")));
+        }
+        self.selector(Some((word, span)), span.start)
+    }
+
+    /// `step()` and its like; the parentheses take nothing.
+    pub(super) fn step_value(&mut self, value: StepValue, name: Span) -> Result<Node, ParseError> {
+        self.expect("(", "", "`(`")?;
+        let close = self.close_parenthesis("`)`: no arguments are taken")?;
+        let span = Span {
+            start: name.start,
+            end: close.end,
+        };
+        self.node(ExprKind::StepValue(value), span, 0)
+    }
+
+    fn call(&mut self, word: &str, lower: &str, name: Span) -> Result<Node, ParseError> {
+        // `min_of` and `max_of` are keywords of duration expressions, and as such come in any case.
+        let wanted = if matches!(lower, "min_of" | "max_of") {
+            lower
+        } else {
+            word
+        };
+        let Some(function) = function(wanted) else {
+            return Err(unknown_function(word, name));
+        };
+        let (args, close) = self.arguments(function.name == "info")?;
+        let span = Span {
+            start: name.start,
+            end: close.end,
+        };
+        let depth = args.iter().map(|a| a.depth).max().unwrap_or(0);
+        let args: Vec<Expr> = args.into_iter().map(|a| a.expr).collect();
+        check::call(function, &args, span)?;
+        self.node(ExprKind::Call(Call { function, args }), span, depth)
+    }
+
+    /// `(a, b, c)` and the place of the closing parenthesis. With `labels_second` the second argument is the
+    /// selector of `info`: one that may match nothing, because it picks labels.
+    fn arguments(&mut self, labels_second: bool) -> Result<(Vec<Node>, Span), ParseError> {
+        self.expect("(", "", "`(`")?;
+        let mut args = Vec::new();
+        if self.at(")")? {
+            return Ok((args, self.next()?.1));
+        }
+        loop {
+            let arg = if labels_second && args.len() == 1 && self.at("{")? {
+                let start = self.peek_span()?.start;
+                self.label_selector(start)?
+            } else {
+                self.expression()?
+            };
+            args.push(arg);
+            let comma = self.peek_span()?;
+            if !self.take(",")? {
+                break;
+            }
+            if self.at(")")? {
+                return Err(
+                    ParseError::new(comma, "expected another argument after `,`")
+                        .help("a comma after the last argument is not allowed"),
+                );
+            }
+        }
+        let close = self.close_parenthesis("an operator, `,` or `)`")?;
+        Ok((args, close))
+    }
+
+    fn aggregate(&mut self, op: AggregateOp, name: Span) -> Result<Node, ParseError> {
+        let before = self.grouping()?;
+        if !self.at("(")? {
+            return Err(self.unexpected(&format!("`{}`", op.text()), "`(`"));
+        }
+        let (args, _) = self.arguments(false)?;
+        let grouping = match before {
+            Some(grouping) => grouping,
+            None => self.grouping()?.unwrap_or(Grouping::By(Vec::new())),
+        };
+        let span = Span {
+            start: name.start,
+            end: self.end(),
+        };
+        let depth = args.iter().map(|a| a.depth).max().unwrap_or(0);
+        let args = args.into_iter().map(|a| a.expr).collect();
+        let aggregate = check::aggregate(op, args, grouping, span)?;
+        self.node(ExprKind::Aggregate(aggregate), span, depth)
+    }
+
+    fn grouping(&mut self) -> Result<Option<Grouping>, ParseError> {
+        if self.take_word("by")? {
+            return Ok(Some(Grouping::By(self.label_list("`by`")?)));
+        }
+        if self.take_word("without")? {
+            return Ok(Some(Grouping::Without(self.label_list("`without`")?)));
+        }
+        Ok(None)
+    }
+
+    fn let_operand(&mut self, name: &str) -> Result<Node, ParseError> {
+        let (_, span) = self.next()?;
+        let expr = self.resolve_let(name, span)?;
+        let (nodes, depth) = measure(&expr);
+        self.count_nodes(nodes, span)?;
+        let shifted = self.at("[")? || self.at("@")? || self.at_word("offset")?;
+        if shifted && matches!(expr.kind, ExprKind::Selector(_)) {
+            let kind = expr.kind;
+            return Ok(Node {
+                expr: Expr { kind, span },
+                depth,
+            });
+        }
+        self.node(ExprKind::Paren(Box::new(expr)), span, depth)
+    }
+
+    /// `[range]` and `[range:step]`.
+    fn brackets(&mut self, node: Node) -> Result<Node, ParseError> {
+        let (_, open) = self.next()?;
+        self.set_colon(Colon::Separates);
+        let range = self.positive_duration("range")?;
+        let subquery = self.take(":")?;
+        let step = if subquery && !self.at("]")? {
+            Some(self.positive_duration("subquery step")?)
+        } else {
+            None
+        };
+        let expected = if subquery { "`]`" } else { "`:` or `]`" };
+        let close = self.expect("]", "subquery or range selector", expected)?;
+        self.set_colon(Colon::InWords);
+        let brackets = Span {
+            start: open.start,
+            end: close.end,
+        };
+        if subquery {
+            self.subquery(node, range, step, brackets)
+        } else {
+            range_selector(node, range, brackets)
+        }
+    }
+
+    fn subquery(
+        &mut self,
+        node: Node,
+        range: DurationExpr,
+        step: Option<DurationExpr>,
+        brackets: Span,
+    ) -> Result<Node, ParseError> {
+        let span = Span {
+            start: node.expr.span.start,
+            end: brackets.end,
+        };
+        let found = node.expr.value_type();
+        if found != ValueType::Vector {
+            return Err(ParseError::new(
+                span,
+                format!("a subquery needs an instant vector, got {found}"),
+            ));
+        }
+        let kind = ExprKind::Subquery(Subquery {
+            expr: Box::new(node.expr),
+            range,
+            step,
+            at: Modifiers::default(),
+        });
+        self.node(kind, span, node.depth)
+    }
+
+    fn offset_modifier(&mut self, mut node: Node) -> Result<Node, ParseError> {
+        let (_, keyword) = self.next()?;
+        let offset = self.offset_duration()?;
+        let end = self.end();
+        let Some(modifiers) = modifiers_of(&mut node.expr.kind) else {
+            return Err(misplaced("offset modifier", node.expr.span));
+        };
+        if modifiers.offset.is_some() {
+            return Err(ParseError::new(keyword, "offset must not be set twice"));
+        }
+        modifiers.offset = Some(offset);
+        node.expr.span.end = end;
+        Ok(node)
+    }
+
+    fn at_modifier(&mut self, mut node: Node) -> Result<Node, ParseError> {
+        let (_, sign) = self.next()?;
+        let at = self.at_time()?;
+        let end = self.end();
+        let Some(modifiers) = modifiers_of(&mut node.expr.kind) else {
+            return Err(misplaced("@ modifier", node.expr.span));
+        };
+        if modifiers.at.is_some() {
+            return Err(ParseError::new(sign, "@ must not be set twice"));
+        }
+        modifiers.at = Some(at);
+        node.expr.span.end = end;
+        Ok(node)
+    }
+
+    /// What stands after `@`: a time, `start()` or `end()`.
+    fn at_time(&mut self) -> Result<At, ParseError> {
+        for (keyword, at) in [("start", At::Start), ("end", At::End)] {
+            if self.take_word(keyword)? {
+                self.expect("(", "@", "`(`")?;
+                self.close_parenthesis("`)`")?;
+                return Ok(at);
+            }
+        }
+        let start = self.peek_span()?.start;
+        let seconds = self
+            .signed_number()?
+            .ok_or_else(|| self.unexpected("@", "a timestamp, `start()` or `end()`"))?;
+        let span = Span {
+            start,
+            end: self.end(),
+        };
+        TimestampMs::from_seconds(seconds)
+            .map(At::Time)
+            .ok_or_else(|| {
+                let source = self.source(span);
+                ParseError::new(span, format!("timestamp out of bounds for @: {source}"))
+            })
+    }
+
+    /// A number with an optional sign, a duration counting as its seconds; `None` when there is none.
+    pub(super) fn signed_number(&mut self) -> Result<Option<f64>, ParseError> {
+        let negative = self.at("-")?;
+        if negative || self.at("+")? {
+            self.next()?;
+        }
+        let magnitude = match self.peek()? {
+            Token::Number(value) => value,
+            Token::Duration(duration) => duration.as_seconds(),
+            Token::Word(w) if w.eq_ignore_ascii_case("inf") => f64::INFINITY,
+            Token::Word(w) if w.eq_ignore_ascii_case("nan") => f64::NAN,
+            _ => return Ok(None),
+        };
+        self.next()?;
+        Ok(Some(if negative { -magnitude } else { magnitude }))
+    }
+
+    fn extend(&mut self, mut node: Node, extended: Extended) -> Result<Node, ParseError> {
+        let (_, keyword) = self.next()?;
+        let selector = match &mut node.expr.kind {
+            ExprKind::Selector(s) => s,
+            ExprKind::Range(r) => &mut r.selector,
+            _ => {
+                let name = self.source(keyword);
+                return Err(ParseError::new(
+                    node.expr.span,
+                    format!("`{name}` must follow an instant or range vector selector"),
+                ));
+            }
+        };
+        if selector.extended.is_some() {
+            return Err(ParseError::new(
+                keyword,
+                "only one of `anchored` and `smoothed`, and only once",
+            ));
+        }
+        selector.extended = Some(extended);
+        node.expr.span.end = keyword.end;
+        Ok(node)
+    }
+
+    /// What to say about a token after a whole expression.
+    fn trailing(&mut self, token: Token<'_>) -> ParseError {
+        let error = self.unexpected("", "an operator or the end of the query");
+        match token {
+            Token::Symbol("=") => error.help("\"equal\" is `==`"),
+            Token::Symbol("=~" | "!~") => {
+                error.help("patterns are matched inside braces: `{label=~\"...\"}`")
+            }
+            Token::Symbol(")" | "]" | "}") => error.help("nothing before it is open"),
+            Token::Word(word) => {
+                let keywords = [
+                    "and", "or", "unless", "offset", "atan2", "anchored", "smoothed",
+                ];
+                match nearest(word, keywords) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error,
+                }
+            }
+            _ => error,
+        }
+    }
+}
+
+/// `x[5m]` from the selector and the range.
+fn range_selector(node: Node, range: DurationExpr, brackets: Span) -> Result<Node, ParseError> {
+    let Node { expr, depth } = node;
+    let ExprKind::Selector(selector) = expr.kind else {
+        let found = expr.value_type();
+        return Err(
+            ParseError::new(brackets, "ranges are only allowed for vector selectors").help(
+                if found == ValueType::Vector {
+                    "a subquery has a colon: `[1h:]` or `[1h:5m]`".to_string()
+                } else {
+                    format!("this is a {found}")
+                },
+            ),
+        );
+    };
+    let VectorSelector { at, .. } = &selector;
+    if at.offset.is_some() || at.at.is_some() {
+        let name = if at.offset.is_some() { "offset" } else { "@" };
+        return Err(ParseError::new(
+            brackets,
+            format!("no {name} modifiers allowed before a range"),
+        )
+        .help(format!("write it after the range: `x[5m] {name} ...`")));
+    }
+    let span = Span {
+        start: expr.span.start,
+        end: brackets.end,
+    };
+    let kind = ExprKind::Range(RangeSelector { selector, range });
+    Ok(Node {
+        expr: Expr { kind, span },
+        depth,
+    })
+}
+
+fn modifiers_of(kind: &mut ExprKind) -> Option<&mut Modifiers> {
+    match kind {
+        ExprKind::Selector(s) => Some(&mut s.at),
+        ExprKind::Range(r) => Some(&mut r.selector.at),
+        ExprKind::Subquery(s) => Some(&mut s.at),
+        _ => None,
+    }
+}
+
+fn misplaced(what: &str, span: Span) -> ParseError {
+    ParseError::new(
+        span,
+        format!(
+            "{what} must be preceded by an instant vector selector or range vector selector or a \
+             subquery"
+        ),
+    )
+}
+
+fn unknown_function(word: &str, span: Span) -> ParseError {
+    let error = ParseError::new(span, format!("unknown function `{word}`"));
+    let names = FUNCTIONS
+        .iter()
+        .map(|f| f.name)
+        .chain(AggregateOp::ALL.map(AggregateOp::text));
+    match (word, nearest(word, names)) {
+        ("holt_winters", _) => error.help("it is called `double_exponential_smoothing` now"),
+        (_, Some(near)) => error.help(format!("did you mean `{near}`?")),
+        (_, None) => error,
+    }
+}
+
+pub(super) fn step_value(lower: &str) -> Option<StepValue> {
+    match lower {
+        "step" => Some(StepValue::Step),
+        "range" => Some(StepValue::Range),
+        "start" => Some(StepValue::Start),
+        "end" => Some(StepValue::End),
+        _ => None,
+    }
+}
+
+/// A sign before a number becomes a part of the number.
+pub(super) fn sign_number(op: UnaryOp, number: NumberLiteral) -> NumberLiteral {
+    match op {
+        UnaryOp::Pos => number,
+        UnaryOp::Neg => NumberLiteral {
+            value: -number.value,
+            ..number
+        },
+    }
+}
+
+/// How many nodes a tree has and how deep it is. Trees come from this parser, so the recursion is bounded.
+pub(super) fn measure(expr: &Expr) -> (usize, usize) {
+    let mut nodes = 1;
+    let mut below = 0;
+    for child in expr.children() {
+        let (n, d) = measure(child);
+        nodes += n;
+        below = below.max(d);
+    }
+    (nodes, below + 1)
+}

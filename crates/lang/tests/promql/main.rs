@@ -1,0 +1,5 @@
+//! The PromQL front end through its public face: upstream's cases, our scripts, properties.
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod conformance;
