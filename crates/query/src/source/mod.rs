@@ -4,6 +4,8 @@
 //! Implemented by a view of the store (`store.rs`), by samples in memory (`memory.rs`), and by the
 //! engine's overlay of what the running tick has recorded.
 
+pub mod memory;
+
 use bellwether_model::{Labels, Matcher, TimeRange};
 
 /// Samples of one series as two columns of equal length, times strictly ascending.

@@ -1,0 +1,163 @@
+//! Aggregations that return some of the series as they are: `topk`, `bottomk`, `limitk`, `limit_ratio`.
+
+use std::cmp::Ordering;
+
+use bellwether_lang::promql::ast::{AggregateOp, Span};
+
+use super::Groups;
+use crate::error::QueryError;
+use crate::mask;
+use crate::notes::Notes;
+use crate::scalar::Scalar;
+use crate::vector::Vector;
+
+/// The `k` first or last of each group and step, by value. At an instant they come ranked, group by group.
+pub(crate) fn top(
+    op: AggregateOp,
+    k: &Scalar,
+    mut vector: Vector,
+    groups: &Groups,
+    span: Span,
+) -> Result<Vector, QueryError> {
+    check_k(k, span)?;
+    let rows = groups.rows();
+    let mut order = Vec::with_capacity(vector.len());
+    let mut ranked: Vec<(f64, usize)> = Vec::new();
+    for rows in &rows {
+        for step in 0..vector.steps() {
+            ranked.clear();
+            ranked.extend(
+                rows.iter()
+                    .filter_map(|r| Some((vector.get(*r, step)?, *r))),
+            );
+            let k = k.at(step).max(0.0) as usize;
+            // Equal values keep the order of the series, so that the choice is always the same.
+            let by_rank =
+                |a: &(f64, usize), b: &(f64, usize)| rank(op, a.0, b.0).then_with(|| a.1.cmp(&b.1));
+            if k < ranked.len() {
+                if k > 0 {
+                    ranked.select_nth_unstable_by(k - 1, by_rank);
+                }
+                ranked[k..]
+                    .iter()
+                    .for_each(|(_, row)| vector.unset(*row, step));
+                ranked.truncate(k);
+            }
+            if vector.steps() == 1 {
+                ranked.sort_by(by_rank);
+                order.extend(ranked.iter().map(|(_, row)| *row));
+            }
+        }
+    }
+    if vector.steps() != 1 {
+        order = (0..vector.len()).collect();
+    }
+    vector.reordered(&order)
+}
+
+/// Best first; NaN is worst either way.
+fn rank(op: AggregateOp, a: f64, b: f64) -> Ordering {
+    match (a.is_nan(), b.is_nan()) {
+        (true, true) => Ordering::Equal,
+        (true, false) => Ordering::Greater,
+        (false, true) => Ordering::Less,
+        (false, false) => {
+            let ascending = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
+            if op == AggregateOp::Topk {
+                ascending.reverse()
+            } else {
+                ascending
+            }
+        }
+    }
+}
+
+/// Any `k` series of each group and step: the first ones.
+pub(crate) fn limit(
+    k: &Scalar,
+    mut vector: Vector,
+    groups: &Groups,
+    span: Span,
+) -> Result<Vector, QueryError> {
+    check_k(k, span)?;
+    let mut taken = vec![0_usize; groups.labels.len() * vector.steps()];
+    for row in 0..vector.len() {
+        for step in 0..vector.steps() {
+            if vector.get(row, step).is_none() {
+                continue;
+            }
+            let taken = &mut taken[groups.of[row] * vector.steps() + step];
+            if *taken < k.at(step).max(0.0) as usize {
+                *taken += 1;
+            } else {
+                vector.unset(row, step);
+            }
+        }
+    }
+    let order: Vec<usize> = (0..vector.len()).collect();
+    vector.reordered(&order)
+}
+
+fn check_k(k: &Scalar, span: Span) -> Result<(), QueryError> {
+    for k in k.values() {
+        if k.is_nan() {
+            return Err(QueryError::eval(span, "Parameter value is NaN"));
+        }
+        if k.abs() >= i64::MAX as f64 {
+            return Err(QueryError::eval(
+                span,
+                format!("Scalar value {k} overflows int64"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// About this share of the series: those whose labels hash low; of a negative ratio, those that its complement leaves out.
+pub(crate) fn limit_ratio(
+    ratio: &Scalar,
+    mut vector: Vector,
+    notes: &Notes,
+    span: Span,
+    param_span: Span,
+) -> Result<Vector, QueryError> {
+    for r in ratio.values() {
+        if r.is_nan() {
+            return Err(QueryError::eval(span, "Ratio value is NaN"));
+        }
+        if !(-1.0..=1.0).contains(r) {
+            let capped = r.clamp(-1.0, 1.0);
+            notes.warn(
+                param_span,
+                format!("ratio value should be between -1 and 1, got {r}, capping to {capped}"),
+            );
+        }
+    }
+    for row in 0..vector.len() {
+        let place = spread(vector.name(row).labels.fingerprint());
+        for step in 0..vector.steps() {
+            let r = ratio.at(step).clamp(-1.0, 1.0);
+            let keep = if r >= 0.0 {
+                place < r
+            } else {
+                place >= 1.0 + r
+            };
+            if !keep {
+                vector.unset(row, step);
+            }
+        }
+    }
+    let order: Vec<usize> = (0..vector.len())
+        .filter(|row| !mask::is_empty(vector.mask(*row)))
+        .collect();
+    vector.reordered(&order)
+}
+
+/// A hash spread evenly over `0.0..1.0`. Source of the mixing: S. Vigna, SplitMix64.
+fn spread(hash: u64) -> f64 {
+    let mut z = hash;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^= z >> 31;
+    (z >> 11) as f64 / (1_u64 << 53) as f64
+}

@@ -1,0 +1,74 @@
+//! Aggregations: many series in, one a group out, or the chosen few.
+
+pub(crate) mod accumulate;
+pub(crate) mod choose;
+pub(crate) mod spread;
+
+use bellwether_lang::promql::ast::Grouping;
+use bellwether_model::Labels;
+
+use crate::grouping::{Keys, LabelChoice};
+use crate::vector::{RowName, Vector};
+
+/// The groups of a set of series, numbered in the order of their first series.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    /// The group of each series.
+    pub(crate) of: Vec<usize>,
+    /// The labels of each group.
+    pub(crate) labels: Vec<Labels>,
+    counts_metric: bool,
+}
+
+impl Groups {
+    /// Groups `series`.
+    pub(crate) fn new<'a>(
+        grouping: &Grouping,
+        series: impl ExactSizeIterator<Item = &'a Labels>,
+    ) -> Groups {
+        let choice = match grouping {
+            Grouping::By(names) => LabelChoice::only(names),
+            Grouping::Without(names) => LabelChoice::without(names),
+        };
+        let mut keys = Keys::default();
+        let mut of = Vec::with_capacity(series.len());
+        let mut labels = Vec::new();
+        for series in series {
+            let (group, is_new) = keys.id(&choice, series);
+            if is_new {
+                labels.push(choice.labels(series));
+            }
+            of.push(group);
+        }
+        Groups {
+            of,
+            labels,
+            counts_metric: choice.counts_metric(),
+        }
+    }
+
+    /// Groups the rows of `vector`.
+    pub(crate) fn of_rows(grouping: &Grouping, vector: &Vector) -> Groups {
+        Groups::new(
+            grouping,
+            (0..vector.len()).map(|row| &vector.name(row).labels),
+        )
+    }
+
+    /// The name of a group's row; `dropped` says whether one of its series was to lose its name.
+    pub(crate) fn name(&self, group: usize, dropped: bool) -> RowName {
+        RowName {
+            labels: self.labels[group].clone(),
+            drop_name: dropped && self.counts_metric,
+        }
+    }
+
+    /// The rows of each group, ascending.
+    pub(crate) fn rows(&self) -> Vec<Vec<usize>> {
+        let mut rows = vec![Vec::new(); self.labels.len()];
+        for (row, group) in self.of.iter().enumerate() {
+            rows[*group].push(row);
+        }
+        rows
+    }
+}

@@ -1,0 +1,104 @@
+//! Aggregations that look at all values of a group at once: `quantile`, `count_values`.
+
+use std::collections::BTreeMap;
+
+use bellwether_lang::promql::ast::Span;
+use bellwether_model::{Labels, LabelsBuilder, value::format_value};
+
+use super::Groups;
+use crate::error::QueryError;
+use crate::notes::Notes;
+use crate::scalar::Scalar;
+use crate::vector::{RowName, Vector};
+use crate::window::order;
+
+/// The quantile of each group and step.
+pub(crate) fn quantile(
+    q: &Scalar,
+    vector: &Vector,
+    groups: &Groups,
+    notes: &Notes,
+    param_span: Span,
+) -> Result<Vector, QueryError> {
+    warn_quantiles(q, notes, param_span);
+    let mut out = vector.like();
+    let mut values = Vec::new();
+    for (group, rows) in groups.rows().iter().enumerate() {
+        let dropped = rows.iter().any(|row| vector.name(*row).drop_name);
+        let at = out.push_empty(groups.name(group, dropped))?;
+        for step in 0..vector.steps() {
+            values.clear();
+            values.extend(rows.iter().filter_map(|row| vector.get(*row, step)));
+            if !values.is_empty() {
+                values.sort_by(order::nan_first);
+                out.put(at, step, order::quantile(q.at(step), &values));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Warns about quantiles outside `0..=1`.
+pub(crate) fn warn_quantiles(q: &Scalar, notes: &Notes, span: Span) {
+    for q in q.values() {
+        if !(0.0..=1.0).contains(q) {
+            notes.warn(
+                span,
+                format!(
+                    "quantile value should be between 0 and 1, got {}",
+                    format_value(*q)
+                ),
+            );
+        }
+    }
+}
+
+/// How many series of each group have each value; the value becomes the label `label`.
+pub(crate) fn count_values(
+    label: &str,
+    vector: &Vector,
+    groups: &Groups,
+    span: Span,
+) -> Result<Vector, QueryError> {
+    if label.is_empty() {
+        return Err(QueryError::eval(span, "invalid label name \"\""));
+    }
+    // Sorted, so that the order of the rows does not depend on a hash.
+    let mut row_of: BTreeMap<(usize, Labels), usize> = BTreeMap::new();
+    let mut out = vector.like();
+    for row in 0..vector.len() {
+        let group = groups.of[row];
+        for step in 0..vector.steps() {
+            let Some(value) = vector.get(row, step) else {
+                continue;
+            };
+            let labels = LabelsBuilder::from_labels(&groups.labels[group])
+                .set(label, &plain(value))
+                .build();
+            let name = RowName {
+                drop_name: groups.name(group, vector.name(row).drop_name).drop_name,
+                labels: labels.clone(),
+            };
+            let at = match row_of.get(&(group, labels.clone())) {
+                Some(at) => *at,
+                None => {
+                    let at = out.push_empty(name)?;
+                    row_of.insert((group, labels), at);
+                    at
+                }
+            };
+            let count = out.get(at, step).unwrap_or(0.0);
+            out.put(at, step, count + 1.0);
+        }
+    }
+    Ok(out)
+}
+
+/// A number without an exponent.
+fn plain(value: f64) -> String {
+    if value.is_finite() {
+        value.to_string()
+    } else {
+        format_value(value)
+    }
+}

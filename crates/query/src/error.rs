@@ -1,0 +1,75 @@
+//! Why a query has no answer: one variant for each thing a caller treats differently.
+
+use bellwether_lang::promql::ast::Span;
+
+use crate::source::SourceError;
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The steps asked for make no sense: the caller's mistake.
+    #[error("{0}")]
+    Steps(&'static str),
+    /// More points per series than allowed.
+    #[error(
+        "exceeded maximum resolution of {max} points per timeseries (query.max_points). Try decreasing the query resolution (?step=XX)"
+    )]
+    PointsLimit {
+        /// The limit, points per series.
+        max: usize,
+    },
+    /// More samples read than allowed.
+    #[error("the query reads more than {max} samples (query.max_samples)")]
+    SamplesLimit {
+        /// The limit, samples.
+        max: u64,
+    },
+    /// More memory needed than allowed.
+    #[error("the query needs more than {max} bytes of memory (query.memory)")]
+    MemoryLimit {
+        /// The limit, bytes.
+        max: usize,
+    },
+    /// The deadline passed.
+    #[error("the query took longer than query.timeout allows")]
+    Timeout,
+    /// Nobody waits for the answer any more.
+    #[error("the query was cancelled")]
+    Cancelled,
+    /// The samples could not be had, among it `query.max_series`.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The expression has no value over these samples.
+    #[error("{message}")]
+    Eval {
+        /// What went wrong, worded as Prometheus words it.
+        message: String,
+        /// The part of the text it is about.
+        span: Span,
+    },
+}
+
+impl QueryError {
+    /// An error of the expression at `span`.
+    pub(crate) fn eval(span: Span, message: impl Into<String>) -> QueryError {
+        QueryError::Eval {
+            message: message.into(),
+            span,
+        }
+    }
+
+    /// The limit that was hit, by its public name.
+    pub fn limit(&self) -> Option<&'static str> {
+        match self {
+            QueryError::PointsLimit { .. } => Some("query.max_points"),
+            QueryError::SamplesLimit { .. } => Some("query.max_samples"),
+            QueryError::MemoryLimit { .. } => Some("query.memory"),
+            QueryError::Timeout => Some("query.timeout"),
+            QueryError::Source(SourceError::TooManySeries { .. }) => Some("query.max_series"),
+            QueryError::Steps(_)
+            | QueryError::Cancelled
+            | QueryError::Source(SourceError::Read(_))
+            | QueryError::Eval { .. } => None,
+        }
+    }
+}

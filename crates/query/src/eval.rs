@@ -1,0 +1,519 @@
+//! Walks the plan: what streams is handed to a pipe, the rest works on whole vectors.
+
+use std::sync::Arc;
+
+use bellwether_lang::promql::ast::{AggregateOp, Grouping, Span};
+use bellwether_model::{Labels, TimeRange};
+
+use crate::aggregate::accumulate::Accumulator;
+use crate::aggregate::{Groups, choose, spread};
+use crate::answer::Options;
+use crate::binary::{arith, matching, sets};
+use crate::budget::Budget;
+use crate::control::Control;
+use crate::error::QueryError;
+use crate::functions::map::Map;
+use crate::functions::{call, info};
+use crate::mask;
+use crate::notes::Notes;
+use crate::pipe::{Pipe, Ready, without_stale};
+use crate::plan::{Kernel, Kind, Node, Plan, Series, SubqueryInput, WindowSpec};
+use crate::reads::Selection;
+use crate::scalar::Scalar;
+use crate::source::{Columns, Source};
+use crate::steps::Grid;
+use crate::vector::{RowBuffer, RowName, Vector};
+use crate::window::{self, Samples, Scratch, WindowFn, Windows};
+
+/// Evaluates one plan.
+pub(crate) struct Evaluator<'a> {
+    source: &'a dyn Source,
+    options: &'a Options,
+    control: &'a Control,
+    budget: Arc<Budget>,
+    notes: Notes,
+    selections: Vec<Selection<'a>>,
+    is_instant: bool,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        source: &'a dyn Source,
+        options: &'a Options,
+        control: &'a Control,
+        is_instant: bool,
+    ) -> Evaluator<'a> {
+        Evaluator {
+            source,
+            options,
+            control,
+            budget: Budget::new(options.memory_max, options.samples_max),
+            notes: Notes::default(),
+            selections: plan.reads.iter().map(Selection::new).collect(),
+            is_instant,
+        }
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    pub(crate) fn into_notes(self) -> Notes {
+        self.notes
+    }
+
+    /// The query asked for one step, not for a range that happens to have one.
+    pub(crate) fn is_instant(&self) -> bool {
+        self.is_instant
+    }
+
+    /// The value of a scalar node.
+    pub(crate) fn scalar(&self, node: &Node, grid: Grid) -> Result<Scalar, QueryError> {
+        if node.invariant && grid.count > 1 {
+            let first = self.scalar(node, grid.first_only())?;
+            return Ok(Scalar::Const(first.at(0)));
+        }
+        Ok(match &node.kind {
+            Kind::Number(v) => Scalar::Const(*v),
+            Kind::Time if grid.count == 1 => Scalar::Const(grid.start as f64 / 1000.0),
+            Kind::Time => {
+                let seconds = |step| grid.time(step) as f64 / 1000.0;
+                Scalar::Steps((0..grid.count).map(seconds).collect())
+            }
+            Kind::ScalarOp { op, lhs, rhs } => {
+                let (lhs, rhs) = (self.scalar(lhs, grid)?, self.scalar(rhs, grid)?);
+                lhs.zip(rhs, |l, r| arith::scalar(*op, l, r))
+            }
+            Kind::ScalarPick { pick, lhs, rhs } => {
+                let (lhs, rhs) = (self.scalar(lhs, grid)?, self.scalar(rhs, grid)?);
+                lhs.zip(rhs, pick)
+            }
+            Kind::ToScalar(arg) => only_value(&self.vector(arg, grid)?),
+            _ => return Err(QueryError::eval(node.span, "expected a scalar")),
+        })
+    }
+
+    /// The value of a vector node.
+    pub(crate) fn vector(&self, node: &Node, grid: Grid) -> Result<Vector, QueryError> {
+        self.control.check()?;
+        if grid.count == 0 {
+            return Ok(Vector::new(0, &self.budget));
+        }
+        if node.invariant && grid.count > 1 {
+            return self.vector(node, grid.first_only())?.broadcast(grid.count);
+        }
+        if let Some(pipe) = self.pipe(node, grid)? {
+            return pipe.collect();
+        }
+        match &node.kind {
+            Kind::OverSubquery {
+                func,
+                params,
+                input,
+            } => self.over_subquery(*func, params, input, grid),
+            Kind::Map {
+                arg, drops_name, ..
+            } => {
+                let map = self.map(node, grid)?;
+                let mut vector = self.vector(arg, grid)?;
+                for row in 0..vector.len() {
+                    map.apply(&mut vector.row_mut(row));
+                }
+                if *drops_name {
+                    vector
+                        .names_mut()
+                        .iter_mut()
+                        .for_each(|n| n.drop_name = true);
+                }
+                let order: Vec<usize> = (0..vector.len()).collect();
+                vector.reordered(&order)
+            }
+            Kind::Aggregate {
+                op,
+                param,
+                arg,
+                grouping,
+            } => self.aggregate(*op, param.as_deref(), arg, grouping, node.span, grid),
+            Kind::Binary {
+                op,
+                lhs,
+                rhs,
+                return_bool,
+                matching,
+            } => {
+                let (lhs, rhs) = (self.vector(lhs, grid)?, self.vector(rhs, grid)?);
+                if op.is_set() {
+                    sets::evaluate(*op, matching, lhs, rhs, node.span)
+                } else {
+                    matching::evaluate(*op, *return_bool, matching, &lhs, &rhs, node.span)
+                }
+            }
+            Kind::Absent { arg, labels } => self.absent(arg, labels, grid),
+            Kind::Info(i) => {
+                let base = self.vector(&i.base, grid)?;
+                let info = self.vector(&i.info, grid)?;
+                let wanted = info::Wanted {
+                    names: &i.names,
+                    data: &i.data,
+                };
+                info::join(&base, &info, &wanted, node.span)
+            }
+            Kind::Call { func, args } => call::call(self, *func, args, node.span, grid),
+            _ => Err(QueryError::eval(node.span, "expected an instant vector")),
+        }
+    }
+
+    /// The pipe of a node whose rows come straight from series; `None` when they don't.
+    fn pipe(&self, node: &Node, grid: Grid) -> Result<Option<Pipe<'_>>, QueryError> {
+        match &node.kind {
+            Kind::Series(series) => Ok(Some(self.series_pipe(series, node.span, grid)?)),
+            Kind::Map {
+                arg, drops_name, ..
+            } if !(arg.invariant && grid.count > 1) => {
+                let Some(mut pipe) = self.pipe(arg, grid)? else {
+                    return Ok(None);
+                };
+                pipe.maps.push(self.map(node, grid)?);
+                pipe.drop_name |= *drops_name;
+                Ok(Some(pipe))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn series_pipe(&self, series: &Series, span: Span, grid: Grid) -> Result<Pipe<'_>, QueryError> {
+        let mut drop_name = false;
+        let kernel = match &series.kernel {
+            Kernel::Newest { lookback, wanted } => Ready::Newest {
+                lookback: *lookback,
+                wanted: *wanted,
+            },
+            Kernel::Smoothed { lookback } => Ready::Smoothed {
+                lookback: *lookback,
+            },
+            Kernel::Window {
+                func,
+                extended,
+                lookback,
+                range,
+                params,
+            } => {
+                drop_name = !func.keeps_name();
+                Ready::Window {
+                    func: *func,
+                    extended: *extended,
+                    lookback: *lookback,
+                    range: *range,
+                    params: self.window_params(*func, params, grid)?,
+                }
+            }
+        };
+        let answered = self.selections[series.read].answer(
+            self.source,
+            self.options.series_max,
+            &self.budget,
+            &self.notes,
+        )?;
+        Ok(Pipe {
+            answered,
+            grid,
+            shift: series.shift,
+            kernel,
+            maps: Vec::new(),
+            drop_name,
+            control: self.control,
+            budget: &self.budget,
+            notes: &self.notes,
+            span,
+            threads: self.options.threads,
+        })
+    }
+
+    /// The scalar arguments of a window function, checked.
+    fn window_params(
+        &self,
+        func: WindowFn,
+        params: &[Node],
+        grid: Grid,
+    ) -> Result<Vec<Scalar>, QueryError> {
+        let values = params
+            .iter()
+            .map(|p| self.scalar(p, grid))
+            .collect::<Result<Vec<_>, _>>()?;
+        match func {
+            WindowFn::QuantileOverTime => {
+                for (q, node) in values.iter().zip(params) {
+                    spread::warn_quantiles(q, &self.notes, node.span);
+                }
+            }
+            WindowFn::DoubleExponentialSmoothing => {
+                for (i, what) in [(0, "smoothing"), (1, "trend")] {
+                    let (Some(factor), Some(node)) = (values.get(i), params.get(i)) else {
+                        continue;
+                    };
+                    let bad = |f: &&f64| !(0.0 < **f && **f < 1.0);
+                    if let Some(f) = factor.values().iter().find(bad) {
+                        let letter = if i == 0 { "sf" } else { "tf" };
+                        return Err(QueryError::eval(
+                            node.span,
+                            format!(
+                                "invalid {what} factor. Expected: 0 < {letter} < 1, got: {f:.6}"
+                            ),
+                        ));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(values)
+    }
+
+    fn map(&self, node: &Node, grid: Grid) -> Result<Map, QueryError> {
+        let Kind::Map { map, params, .. } = &node.kind else {
+            return Err(QueryError::eval(node.span, "expected a function of values"));
+        };
+        let params = params
+            .iter()
+            .map(|p| self.scalar(p, grid))
+            .collect::<Result<_, _>>()?;
+        Ok(Map { kind: *map, params })
+    }
+
+    fn aggregate(
+        &self,
+        op: AggregateOp,
+        param: Option<&Node>,
+        arg: &Node,
+        grouping: &Grouping,
+        span: Span,
+        grid: Grid,
+    ) -> Result<Vector, QueryError> {
+        let is_streamed = !(arg.invariant && grid.count > 1);
+        if is_streamed
+            && Accumulator::new(op, 0, 0, &self.budget).is_some()
+            && let Some(pipe) = self.pipe(arg, grid)?
+        {
+            return self.aggregate_stream(op, &pipe, grouping, grid);
+        }
+        let vector = self.vector(arg, grid)?;
+        let groups = Groups::of_rows(grouping, &vector);
+        if let Some(mut all) = Accumulator::new(op, groups.labels.len(), grid.count, &self.budget) {
+            for row in 0..vector.len() {
+                let dropped = vector.name(row).drop_name;
+                all.add(
+                    groups.of[row],
+                    dropped,
+                    vector.values(row),
+                    vector.mask(row),
+                )?;
+            }
+            return all.finish(&groups);
+        }
+        let Some(param) = param else {
+            return Err(QueryError::eval(span, "missing parameter"));
+        };
+        if let Kind::Text(label) = &param.kind {
+            return spread::count_values(label, &vector, &groups, span);
+        }
+        let value = self.scalar(param, grid)?;
+        match op {
+            AggregateOp::Quantile => {
+                spread::quantile(&value, &vector, &groups, &self.notes, param.span)
+            }
+            AggregateOp::Limitk => choose::limit(&value, vector, &groups, span),
+            AggregateOp::LimitRatio => {
+                choose::limit_ratio(&value, vector, &self.notes, span, param.span)
+            }
+            _ => choose::top(op, &value, vector, &groups, span),
+        }
+    }
+
+    /// Aggregates rows as they come out of the pipe.
+    fn aggregate_stream(
+        &self,
+        op: AggregateOp,
+        pipe: &Pipe<'_>,
+        grouping: &Grouping,
+        grid: Grid,
+    ) -> Result<Vector, QueryError> {
+        let groups = Groups::new(grouping, pipe.labels().iter());
+        let new = || Accumulator::new(op, groups.labels.len(), grid.count, &self.budget);
+        let Some(mut all) = new() else {
+            return Ok(Vector::new(grid.count, &self.budget));
+        };
+        pipe.fold(
+            new,
+            |part, series, row| match part {
+                Some(part) => part.add(groups.of[series], pipe.drop_name, &row.values, &row.mask),
+                None => Ok(()),
+            },
+            |part| part.map_or(Ok(()), |part| all.merge(&part)),
+        )?;
+        all.finish(&groups)
+    }
+
+    /// A window function over the steps of a subquery.
+    fn over_subquery(
+        &self,
+        func: WindowFn,
+        params: &[Node],
+        input: &SubqueryInput,
+        grid: Grid,
+    ) -> Result<Vector, QueryError> {
+        let params = self.window_params(func, params, grid)?;
+        let WindowSpec { shift, range } = input.window;
+        let (inner, inner_grid) = self.subquery(input, grid)?;
+        let windows = Windows { grid, shift, range };
+        let mut out = Vector::new(grid.count, &self.budget);
+        let (mut columns, mut fresh) = (Columns::default(), Columns::default());
+        let (mut scratch, mut buffer) = (Scratch::default(), RowBuffer::new(grid.count));
+        for row in 0..inner.len() {
+            self.control.check()?;
+            columns.clear();
+            for step in mask::ones(inner.mask(row)) {
+                columns.times.push(inner_grid.time(step));
+                columns.values.push(inner.values(row)[step]);
+            }
+            let samples = Samples {
+                times: &columns.times,
+                values: &columns.values,
+            };
+            let samples = without_stale(samples, &mut fresh);
+            buffer.reset();
+            window::run(
+                func,
+                None,
+                &params,
+                samples,
+                windows,
+                &mut scratch,
+                &mut buffer,
+            );
+            let name = inner.name(row);
+            let name = RowName {
+                labels: name.labels.clone(),
+                drop_name: name.drop_name || !func.keeps_name(),
+            };
+            out.push(name, &buffer.values, &buffer.mask)?;
+        }
+        Ok(out)
+    }
+
+    /// The inner expression of a subquery at all its steps that windows at `grid` look at.
+    fn subquery(&self, input: &SubqueryInput, grid: Grid) -> Result<(Vector, Grid), QueryError> {
+        let WindowSpec { shift, range } = input.window;
+        let after = shift.apply(grid.start).saturating_sub(range);
+        let steps = Grid::aligned(after, shift.apply(grid.last()), input.step);
+        if input.inner.kind.is_scalar() {
+            let scalar = self.scalar_as_vector(&input.inner, steps)?;
+            return Ok((scalar, steps));
+        }
+        Ok((self.vector(&input.inner, steps)?, steps))
+    }
+
+    /// A scalar as a vector of one series without labels.
+    pub(crate) fn scalar_as_vector(&self, node: &Node, grid: Grid) -> Result<Vector, QueryError> {
+        let mut out = Vector::new(grid.count, &self.budget);
+        let row = out.push_empty(RowName {
+            labels: Labels::empty(),
+            drop_name: false,
+        })?;
+        let scalar = self.scalar(node, grid)?;
+        let row = out.row_mut(row);
+        for (step, value) in row.values.iter_mut().enumerate() {
+            *value = scalar.at(step);
+        }
+        mask::fill(row.mask, grid.count);
+        Ok(out)
+    }
+
+    fn absent(&self, arg: &Node, labels: &Labels, grid: Grid) -> Result<Vector, QueryError> {
+        let vector = self.vector(arg, grid)?;
+        let mut present = vec![0; mask::words(grid.count)];
+        for row in 0..vector.len() {
+            let mask = vector.mask(row);
+            present.iter_mut().zip(mask).for_each(|(p, m)| *p |= m);
+        }
+        let mut out = vector.like();
+        let row = out.push_empty(RowName {
+            labels: labels.clone(),
+            drop_name: false,
+        })?;
+        for step in (0..grid.count).filter(|step| !mask::get(&present, *step)) {
+            out.put(row, step, 1.0);
+        }
+        out.reordered(&[0])
+    }
+
+    /// The samples of a range selector or subquery at one step: the answer to an instant query for a range vector.
+    pub(crate) fn matrix(
+        &self,
+        node: &Node,
+        at: i64,
+    ) -> Result<Vec<(RowName, Columns)>, QueryError> {
+        let mut out = Vec::new();
+        match &node.kind {
+            Kind::RawRange { read, window } => {
+                let answered = self.selections[*read].answer(
+                    self.source,
+                    self.options.series_max,
+                    &self.budget,
+                    &self.notes,
+                )?;
+                let end = window.shift.apply(at);
+                let range = TimeRange::new(end.saturating_sub(window.range).saturating_add(1), end);
+                let (mut buffer, mut fresh) = (Columns::default(), Columns::default());
+                for (index, labels) in answered.labels.iter().enumerate() {
+                    self.control.check()?;
+                    let samples = answered.read(index, range, &mut buffer)?;
+                    let samples = without_stale(samples, &mut fresh);
+                    let name = RowName {
+                        labels: labels.clone(),
+                        drop_name: false,
+                    };
+                    out.push((
+                        name,
+                        Columns {
+                            times: samples.times.to_vec(),
+                            values: samples.values.to_vec(),
+                        },
+                    ));
+                }
+            }
+            Kind::RawSubquery(input) => {
+                let (inner, steps) = self.subquery(input, Grid::instant(at))?;
+                for row in 0..inner.len() {
+                    let mut columns = Columns::default();
+                    for step in mask::ones(inner.mask(row)) {
+                        columns.times.push(steps.time(step));
+                        columns.values.push(inner.values(row)[step]);
+                    }
+                    out.push((inner.name(row).clone(), columns));
+                }
+            }
+            _ => return Err(QueryError::eval(node.span, "expected a range vector")),
+        }
+        out.retain(|(_, columns)| !columns.times.is_empty());
+        Ok(out)
+    }
+}
+
+/// At each step the value of the only row that has one, else NaN.
+fn only_value(vector: &Vector) -> Scalar {
+    let at = |step| {
+        let mut values = (0..vector.len()).filter_map(|row| vector.get(row, step));
+        match (values.next(), values.next()) {
+            (Some(value), None) => value,
+            _ => f64::NAN,
+        }
+    };
+    match vector.steps() {
+        1 => Scalar::Const(at(0)),
+        steps => Scalar::Steps((0..steps).map(at).collect()),
+    }
+}

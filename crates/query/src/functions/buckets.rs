@@ -1,0 +1,257 @@
+//! Classic histograms: `histogram_quantile`, `histogram_quantiles`, `histogram_fraction` over `le` buckets.
+//!
+//! Bucket counts are cumulative. Counts that fall where they must not (scrapes that raced) are lifted to the
+//! count before, and an info says so; tiny differences, as float sums leave them, are lifted silently.
+
+use bellwether_lang::promql::ast::Span;
+use bellwether_model::{HashMap, Labels, METRIC_NAME, value::parse_value};
+
+use crate::error::QueryError;
+use crate::notes::Notes;
+use crate::vector::{RowName, Vector};
+
+/// The label that holds a bucket's upper bound.
+const BOUND: &str = "le";
+
+/// One bucket: observations up to and including `upper`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bucket {
+    pub(crate) upper: f64,
+    pub(crate) count: f64,
+}
+
+/// The bucket series of one histogram.
+pub(crate) struct Histogram {
+    /// The series without their bound.
+    pub(crate) name: RowName,
+    /// Rows of the vector and their bounds, sorted by bound.
+    rows: Vec<(f64, usize)>,
+}
+
+/// Gathers the histograms of `vector`; series without a readable bound are left out with a warning.
+pub(crate) fn histograms(vector: &Vector, notes: &Notes, span: Span) -> Vec<Histogram> {
+    let mut of: HashMap<Labels, usize> = HashMap::default();
+    let mut found: Vec<Histogram> = Vec::new();
+    for row in 0..vector.len() {
+        let name = vector.name(row);
+        let text = name.labels.get(BOUND).unwrap_or("");
+        let Some(upper) = parse_value(text) else {
+            let message =
+                format!("bucket label \"le\" is missing or has a malformed value of \"{text}\"");
+            notes.warn(span, with_metric(message, &name.labels));
+            continue;
+        };
+        let labels = name.labels.without(&[BOUND]);
+        let at = *of.entry(labels.clone()).or_insert_with(|| {
+            found.push(Histogram {
+                name: RowName {
+                    labels,
+                    drop_name: true,
+                },
+                rows: Vec::new(),
+            });
+            found.len() - 1
+        });
+        found[at].rows.push((upper, row));
+    }
+    for histogram in &mut found {
+        histogram.rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+    found
+}
+
+fn with_metric(message: String, labels: &Labels) -> String {
+    match labels.get(METRIC_NAME) {
+        Some(metric) => format!("{message} for metric name \"{metric}\""),
+        None => message,
+    }
+}
+
+/// Evaluates `f` on the buckets of each histogram at each step into one row a histogram, named by `name`.
+pub(crate) fn evaluate(
+    vector: &Vector,
+    histograms: &[Histogram],
+    notes: &Notes,
+    span: Span,
+    out: &mut Vector,
+    name: impl Fn(&Histogram) -> RowName,
+    f: impl Fn(usize, &[Bucket]) -> f64,
+) -> Result<(), QueryError> {
+    let mut buckets = Vec::new();
+    for histogram in histograms {
+        let at = out.push_empty(name(histogram))?;
+        for step in 0..vector.steps() {
+            buckets.clear();
+            buckets.extend(histogram.rows.iter().filter_map(|(upper, row)| {
+                let count = vector.get(*row, step)?;
+                Some(Bucket {
+                    upper: *upper,
+                    count,
+                })
+            }));
+            if buckets.is_empty() {
+                continue;
+            }
+            coalesce(&mut buckets);
+            if make_monotonic(&mut buckets) {
+                let message = "input to histogram_quantile needed to be fixed for monotonicity \
+                    (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
+                notes.info(span, with_metric(message.into(), &histogram.name.labels));
+            }
+            out.put(at, step, f(step, &buckets));
+        }
+    }
+    Ok(())
+}
+
+/// Adds up buckets with the same bound.
+fn coalesce(buckets: &mut Vec<Bucket>) {
+    buckets.dedup_by(|next, kept| {
+        let same = next.upper == kept.upper;
+        if same {
+            kept.count += next.count;
+        }
+        same
+    });
+}
+
+/// Lifts counts that fall below the one before; true when one fell by more than rounding explains.
+fn make_monotonic(buckets: &mut [Bucket]) -> bool {
+    let mut forced = false;
+    for i in 1..buckets.len() {
+        let (before, count) = (buckets[i - 1].count, buckets[i].count);
+        if almost_equal(before, count) {
+            buckets[i].count = before;
+        } else if count < before {
+            buckets[i].count = before;
+            forced = true;
+        }
+    }
+    forced
+}
+
+fn almost_equal(a: f64, b: f64) -> bool {
+    const TOLERANCE: f64 = 1e-12;
+    if a == b {
+        return true;
+    }
+    let (sum, difference) = (a.abs() + b.abs(), (a - b).abs());
+    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
+        return difference < TOLERANCE * f64::MIN_POSITIVE;
+    }
+    difference / sum.min(f64::MAX) < TOLERANCE
+}
+
+/// The `q`-quantile, interpolated inside its bucket. `buckets` are sorted and monotonic; without a `+Inf` bucket, or
+/// with nothing but it, NaN. The first bucket starts at 0 unless its bound is not positive.
+pub(crate) fn quantile(q: f64, buckets: &[Bucket]) -> f64 {
+    if q.is_nan() {
+        return f64::NAN;
+    }
+    if q < 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if q > 1.0 {
+        return f64::INFINITY;
+    }
+    let Some((infinite, finite)) = buckets.split_last() else {
+        return f64::NAN;
+    };
+    let total = infinite.count;
+    if infinite.upper != f64::INFINITY || finite.is_empty() || total == 0.0 || total.is_nan() {
+        return f64::NAN;
+    }
+    let mut rank = q * total;
+    let at = finite.partition_point(|b| b.count < rank);
+    let Some(bucket) = finite.get(at) else {
+        return finite[finite.len() - 1].upper;
+    };
+    if at == 0 && bucket.upper <= 0.0 {
+        return bucket.upper;
+    }
+    let (mut start, mut count) = (0.0, bucket.count);
+    if at > 0 {
+        start = finite[at - 1].upper;
+        count -= finite[at - 1].count;
+        rank -= finite[at - 1].count;
+    }
+    start + (bucket.upper - start) * (rank / count)
+}
+
+/// The share of observations between `lower` and `upper`, interpolated inside finite buckets. NaN without observations.
+pub(crate) fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
+    let Some(infinite) = buckets.last() else {
+        return f64::NAN;
+    };
+    let total = infinite.count;
+    let known = infinite.upper == f64::INFINITY && total != 0.0 && !total.is_nan();
+    if !known || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    (below(upper, buckets) - below(lower, buckets)) / total
+}
+
+/// How many observations lie below `value`.
+fn below(value: f64, buckets: &[Bucket]) -> f64 {
+    let mut rank = 0.0;
+    let mut start = match buckets.first() {
+        Some(first) if first.upper > 0.0 => 0.0,
+        _ => f64::NEG_INFINITY,
+    };
+    for bucket in buckets {
+        if value <= start {
+            return rank;
+        }
+        if value < bucket.upper {
+            // Nothing is known about where observations lie in a bucket without an end.
+            return if start == f64::NEG_INFINITY {
+                bucket.count
+            } else if bucket.upper == f64::INFINITY {
+                rank
+            } else {
+                rank + (bucket.count - rank) * (value - start) / (bucket.upper - start)
+            };
+        }
+        rank = bucket.count;
+        start = bucket.upper;
+    }
+    rank
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(f64, f64)]) -> Vec<Bucket> {
+        pairs
+            .iter()
+            .map(|(upper, count)| Bucket {
+                upper: *upper,
+                count: *count,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn quantiles_are_interpolated_inside_their_bucket() {
+        let buckets = of(&[(1.0, 1.0), (2.0, 3.0), (f64::INFINITY, 4.0)]);
+        assert_eq!(quantile(0.5, &buckets), 1.5);
+        assert_eq!(quantile(1.0, &buckets), 2.0);
+        assert_eq!(quantile(0.125, &buckets), 0.5);
+        assert!(quantile(0.5, &buckets[..2]).is_nan());
+        assert!(quantile(0.5, &[]).is_nan());
+    }
+
+    #[test]
+    fn counts_that_fall_are_lifted() {
+        let mut buckets = of(&[(1.0, 2.0), (2.0, 1.0), (3.0, 5.0)]);
+        assert!(make_monotonic(&mut buckets));
+        assert_eq!(buckets, of(&[(1.0, 2.0), (2.0, 2.0), (3.0, 5.0)]));
+        let mut rounding = of(&[(1.0, 2.0), (2.0, 2.0 - 1e-15)]);
+        assert!(!make_monotonic(&mut rounding));
+        assert_eq!(rounding[1].count, 2.0);
+    }
+}

@@ -1,0 +1,158 @@
+//! Calls of functions that see a whole vector.
+
+use bellwether_lang::promql::ast::Span;
+use bellwether_model::Labels;
+
+use super::{Func, buckets, labels, sort};
+use crate::aggregate::spread::warn_quantiles;
+use crate::error::QueryError;
+use crate::eval::Evaluator;
+use crate::mask;
+use crate::plan::{Kind, Node};
+use crate::steps::Grid;
+use crate::vector::{RowName, Vector};
+
+/// Evaluates a call at the steps of `grid`.
+pub(crate) fn call(
+    eval: &Evaluator<'_>,
+    func: Func,
+    args: &[Node],
+    span: Span,
+    grid: Grid,
+) -> Result<Vector, QueryError> {
+    match (func, args) {
+        (Func::Vector, [scalar]) => {
+            let scalar = eval.scalar(scalar, grid)?;
+            let mut out = Vector::new(grid.count, eval.budget());
+            let row = out.push_empty(RowName {
+                labels: Labels::empty(),
+                drop_name: false,
+            })?;
+            let row = out.row_mut(row);
+            for (step, value) in row.values.iter_mut().enumerate() {
+                *value = scalar.at(step);
+            }
+            mask::fill(row.mask, grid.count);
+            Ok(out)
+        }
+        (Func::LabelReplace, [v, target, replacement, source, pattern]) => {
+            let v = eval.vector(v, grid)?;
+            let [target, replacement, source, pattern] =
+                [target, replacement, source, pattern].map(text);
+            labels::replace(v, target, replacement, source, pattern, span)
+        }
+        (Func::LabelJoin, [v, target, separator, sources @ ..]) => {
+            let v = eval.vector(v, grid)?;
+            let sources: Vec<&str> = sources.iter().map(text).collect();
+            labels::join(v, text(target), text(separator), &sources, span)
+        }
+        (Func::Sort | Func::SortDesc | Func::SortByLabel | Func::SortByLabelDesc, [v, by @ ..]) => {
+            let v = eval.vector(v, grid)?;
+            if !eval.is_instant() {
+                let message = "sort is ineffective for range queries since results are always ordered by labels";
+                eval.notes().warn(span, message);
+                return Ok(v);
+            }
+            let by: Vec<&str> = by.iter().map(text).collect();
+            sort::sort(func, &v, &by)
+        }
+        (Func::HistogramQuantile, [q, v]) => {
+            let (vector, q_span) = (eval.vector(v, grid)?, q.span);
+            let q = eval.scalar(q, grid)?;
+            if !vector.is_empty() {
+                warn_quantiles(&q, eval.notes(), q_span);
+            }
+            let histograms = buckets::histograms(&vector, eval.notes(), v.span);
+            let mut out = vector.like();
+            let name = |h: &buckets::Histogram| h.name.clone();
+            buckets::evaluate(
+                &vector,
+                &histograms,
+                eval.notes(),
+                v.span,
+                &mut out,
+                name,
+                |step, buckets| buckets::quantile(q.at(step), buckets),
+            )?;
+            Ok(out)
+        }
+        (Func::HistogramQuantiles, [v, label, quantiles @ ..]) => {
+            histogram_quantiles(eval, v, text(label), quantiles, grid)
+        }
+        (Func::HistogramFraction, [lower, upper, v]) => {
+            let (lower, upper) = (eval.scalar(lower, grid)?, eval.scalar(upper, grid)?);
+            let vector = eval.vector(v, grid)?;
+            let histograms = buckets::histograms(&vector, eval.notes(), v.span);
+            let mut out = vector.like();
+            let name = |h: &buckets::Histogram| h.name.clone();
+            buckets::evaluate(
+                &vector,
+                &histograms,
+                eval.notes(),
+                v.span,
+                &mut out,
+                name,
+                |step, buckets| buckets::fraction(lower.at(step), upper.at(step), buckets),
+            )?;
+            Ok(out)
+        }
+        _ => Err(QueryError::eval(span, "wrong number of arguments")),
+    }
+}
+
+/// One row a histogram and quantile, the quantile in `label`.
+fn histogram_quantiles(
+    eval: &Evaluator<'_>,
+    v: &Node,
+    label: &str,
+    quantiles: &[Node],
+    grid: Grid,
+) -> Result<Vector, QueryError> {
+    let vector = eval.vector(v, grid)?;
+    let histograms = buckets::histograms(&vector, eval.notes(), v.span);
+    let mut out = vector.like();
+    for node in quantiles {
+        let q = eval.scalar(node, grid)?;
+        if !vector.is_empty() {
+            warn_quantiles(&q, eval.notes(), node.span);
+        }
+        // The label is a text, so there is one for all steps: that of the first.
+        let value = q
+            .values()
+            .first()
+            .map_or(String::new(), |q| open_metrics(*q));
+        let name = |h: &buckets::Histogram| RowName {
+            labels: bellwether_model::LabelsBuilder::from_labels(&h.name.labels)
+                .set(label, &value)
+                .build(),
+            drop_name: true,
+        };
+        buckets::evaluate(
+            &vector,
+            &histograms,
+            eval.notes(),
+            v.span,
+            &mut out,
+            name,
+            |step, buckets| buckets::quantile(q.at(step), buckets),
+        )?;
+    }
+    Ok(out)
+}
+
+/// A number as OpenMetrics writes it in labels: `1.0`, not `1`.
+fn open_metrics(value: f64) -> String {
+    let text = bellwether_model::value::format_value(value);
+    if value.is_finite() && !text.contains(['.', 'e']) {
+        return format!("{text}.0");
+    }
+    text
+}
+
+/// A text argument; the parser has checked that it is one.
+fn text(node: &Node) -> &str {
+    match &node.kind {
+        Kind::Text(text) => text,
+        _ => "",
+    }
+}

@@ -1,0 +1,126 @@
+//! Functions that treat each value by itself, applied to whole rows.
+
+use super::MapKind;
+use crate::binary::arith;
+use crate::mask;
+use crate::scalar::Scalar;
+use crate::vector::RowMut;
+
+/// A map with its scalar arguments at hand.
+#[derive(Debug)]
+pub(crate) struct Map {
+    pub(crate) kind: MapKind,
+    pub(crate) params: Vec<Scalar>,
+}
+
+impl Map {
+    /// Applies the map to every value of the row; some maps take values away.
+    pub(crate) fn apply(&self, row: &mut RowMut<'_>) {
+        let param = |index: usize, default: f64| {
+            self.params
+                .get(index)
+                .cloned()
+                .unwrap_or(Scalar::Const(default))
+        };
+        match self.kind {
+            // Values without presence are computed too: cheaper than asking for each.
+            MapKind::Math(f) => row.values.iter_mut().for_each(|v| *v = f(*v)),
+            MapKind::Clamp => {
+                let (low, high) = (param(0, f64::NAN), param(1, f64::NAN));
+                filter_map(row, |step, v| {
+                    let (low, high) = (low.at(step), high.at(step));
+                    // An empty interval has no values; NaN is no bound to compare with.
+                    (!(high < low)).then(|| max(low, min(high, v)))
+                });
+            }
+            MapKind::ClampMin => {
+                let low = param(0, f64::NAN);
+                each(row, |step, v| max(low.at(step), v));
+            }
+            MapKind::ClampMax => {
+                let high = param(0, f64::NAN);
+                each(row, |step, v| min(high.at(step), v));
+            }
+            MapKind::Round => {
+                let nearest = param(0, 1.0);
+                each(row, |step, v| {
+                    // Multiplying by the inverse, as upstream: 0.1 has no exact float.
+                    let inverse = 1.0 / nearest.at(step);
+                    (v * inverse + 0.5).floor() / inverse
+                });
+            }
+            MapKind::Replace => {
+                let with = param(0, f64::NAN);
+                each(row, |step, _| with.at(step));
+            }
+            MapKind::Nothing => row.mask.fill(0),
+            MapKind::Arith {
+                op,
+                scalar_left,
+                return_bool,
+            } => {
+                let scalar = param(0, f64::NAN);
+                let sides = |step: usize, v: f64| {
+                    let s = scalar.at(step);
+                    if scalar_left { (s, v) } else { (v, s) }
+                };
+                if op.is_comparison() && !return_bool {
+                    filter_map(row, |step, v| {
+                        let (lhs, rhs) = sides(step, v);
+                        arith::holds(op, lhs, rhs).then_some(v)
+                    });
+                } else {
+                    each(row, |step, v| {
+                        let (lhs, rhs) = sides(step, v);
+                        arith::scalar(op, lhs, rhs)
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn each(row: &mut RowMut<'_>, f: impl Fn(usize, f64) -> f64) {
+    for (step, v) in row.values.iter_mut().enumerate() {
+        *v = f(step, *v);
+    }
+}
+
+fn filter_map(row: &mut RowMut<'_>, f: impl Fn(usize, f64) -> Option<f64>) {
+    for step in 0..row.values.len() {
+        if !mask::get(row.mask, step) {
+            continue;
+        }
+        match f(step, row.values[step]) {
+            Some(v) => row.values[step] = v,
+            None => mask::clear(row.mask, step),
+        }
+    }
+}
+
+/// The larger one; NaN when either is, unless the other is +Inf (as Go's `math.Max`).
+pub(crate) fn max(a: f64, b: f64) -> f64 {
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.max(b)
+    }
+}
+
+/// The smaller one; NaN when either is, unless the other is -Inf (as Go's `math.Min`).
+pub(crate) fn min(a: f64, b: f64) -> f64 {
+    -max(-a, -b)
+}
+
+/// -1, 0, 1 or NaN.
+pub(crate) fn sign(v: f64) -> f64 {
+    if v < 0.0 {
+        -1.0
+    } else if v > 0.0 {
+        1.0
+    } else {
+        v
+    }
+}

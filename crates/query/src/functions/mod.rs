@@ -1,0 +1,184 @@
+//! What the functions of the language compute: one entry a function.
+//!
+//! Names and signatures are `lang`'s; [`entry`] says which kernel a name stands for. A function that treats
+//! each value by itself is a [`MapKind`] and streams with its series; a window function is a [`WindowFn`];
+//! the rest, [`Func`], see the whole vector.
+
+pub(crate) mod buckets;
+pub(crate) mod call;
+pub(crate) mod dates;
+pub(crate) mod info;
+pub(crate) mod labels;
+pub(crate) mod map;
+pub(crate) mod sort;
+
+use bellwether_lang::promql::ast::BinaryOp;
+
+use crate::window::WindowFn;
+
+/// How a function is evaluated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entry {
+    /// Over the samples of a window.
+    Window(WindowFn),
+    /// Each value by itself; further arguments are scalars.
+    Map(MapKind),
+    /// Each value by itself, as a date; without an argument, the step's time.
+    Date(fn(f64) -> f64),
+    /// Of two scalars.
+    Pick(fn(f64, f64) -> f64),
+    Pi,
+    Time,
+    ToScalar,
+    Timestamp,
+    Absent,
+    AbsentOverTime,
+    Info,
+    /// Over a whole vector.
+    Call(Func),
+}
+
+/// What is done to each value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MapKind {
+    /// A function of the value alone.
+    Math(fn(f64) -> f64),
+    Clamp,
+    ClampMin,
+    ClampMax,
+    Round,
+    /// An operator with a scalar on one side.
+    Arith {
+        op: BinaryOp,
+        scalar_left: bool,
+        return_bool: bool,
+    },
+    /// The scalar in place of the value.
+    Replace,
+    /// Functions of native histograms: a float has no answer.
+    Nothing,
+}
+
+/// Functions that see the whole vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Func {
+    Vector,
+    LabelReplace,
+    LabelJoin,
+    Sort,
+    SortDesc,
+    SortByLabel,
+    SortByLabelDesc,
+    HistogramQuantile,
+    HistogramQuantiles,
+    HistogramFraction,
+}
+
+/// The kernel of the function called `name`.
+pub(crate) fn entry(name: &str) -> Option<Entry> {
+    use Entry::{Call, Date, Map, Pick, Window};
+    use MapKind::Math;
+    Some(match name {
+        "abs" => Map(Math(f64::abs)),
+        "absent" => Entry::Absent,
+        "absent_over_time" => Entry::AbsentOverTime,
+        "acos" => Map(Math(f64::acos)),
+        "acosh" => Map(Math(f64::acosh)),
+        "asin" => Map(Math(f64::asin)),
+        "asinh" => Map(Math(f64::asinh)),
+        "atan" => Map(Math(f64::atan)),
+        "atanh" => Map(Math(f64::atanh)),
+        "avg_over_time" => Window(WindowFn::AvgOverTime),
+        "ceil" => Map(Math(f64::ceil)),
+        "changes" => Window(WindowFn::Changes),
+        "clamp" => Map(MapKind::Clamp),
+        "clamp_max" => Map(MapKind::ClampMax),
+        "clamp_min" => Map(MapKind::ClampMin),
+        "cos" => Map(Math(f64::cos)),
+        "cosh" => Map(Math(f64::cosh)),
+        "count_over_time" => Window(WindowFn::CountOverTime),
+        "day_of_month" => Date(dates::day_of_month),
+        "day_of_week" => Date(dates::day_of_week),
+        "day_of_year" => Date(dates::day_of_year),
+        "days_in_month" => Date(dates::days_in_month),
+        "deg" => Map(Math(|v| v * 180.0 / std::f64::consts::PI)),
+        "delta" => Window(WindowFn::Delta),
+        "deriv" => Window(WindowFn::Deriv),
+        "double_exponential_smoothing" => Window(WindowFn::DoubleExponentialSmoothing),
+        "exp" => Map(Math(f64::exp)),
+        "first_over_time" => Window(WindowFn::FirstOverTime),
+        "floor" => Map(Math(f64::floor)),
+        "histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar"
+        | "histogram_sum" => Map(MapKind::Nothing),
+        "histogram_fraction" => Call(Func::HistogramFraction),
+        "histogram_quantile" => Call(Func::HistogramQuantile),
+        "histogram_quantiles" => Call(Func::HistogramQuantiles),
+        "hour" => Date(dates::hour),
+        "idelta" => Window(WindowFn::Idelta),
+        "increase" => Window(WindowFn::Increase),
+        "info" => Entry::Info,
+        "irate" => Window(WindowFn::Irate),
+        "label_join" => Call(Func::LabelJoin),
+        "label_replace" => Call(Func::LabelReplace),
+        "last_over_time" => Window(WindowFn::LastOverTime),
+        "ln" => Map(Math(f64::ln)),
+        "log10" => Map(Math(f64::log10)),
+        "log2" => Map(Math(f64::log2)),
+        "mad_over_time" => Window(WindowFn::MadOverTime),
+        "max_of" => Pick(map::max),
+        "max_over_time" => Window(WindowFn::MaxOverTime),
+        "min_of" => Pick(map::min),
+        "min_over_time" => Window(WindowFn::MinOverTime),
+        "minute" => Date(dates::minute),
+        "month" => Date(dates::month),
+        "pi" => Entry::Pi,
+        "predict_linear" => Window(WindowFn::PredictLinear),
+        "present_over_time" => Window(WindowFn::PresentOverTime),
+        "quantile_over_time" => Window(WindowFn::QuantileOverTime),
+        "rad" => Map(Math(|v| v * std::f64::consts::PI / 180.0)),
+        "rate" => Window(WindowFn::Rate),
+        "resets" => Window(WindowFn::Resets),
+        "round" => Map(MapKind::Round),
+        "scalar" => Entry::ToScalar,
+        "sgn" => Map(Math(map::sign)),
+        "sin" => Map(Math(f64::sin)),
+        "sinh" => Map(Math(f64::sinh)),
+        "sort" => Call(Func::Sort),
+        "sort_by_label" => Call(Func::SortByLabel),
+        "sort_by_label_desc" => Call(Func::SortByLabelDesc),
+        "sort_desc" => Call(Func::SortDesc),
+        "sqrt" => Map(Math(f64::sqrt)),
+        "stddev_over_time" => Window(WindowFn::StddevOverTime),
+        "stdvar_over_time" => Window(WindowFn::StdvarOverTime),
+        "sum_over_time" => Window(WindowFn::SumOverTime),
+        "tan" => Map(Math(f64::tan)),
+        "tanh" => Map(Math(f64::tanh)),
+        "time" => Entry::Time,
+        "time_to" => Window(WindowFn::TimeTo),
+        "timestamp" => Entry::Timestamp,
+        "ts_of_first_over_time" => Window(WindowFn::TsOfFirst),
+        "ts_of_last_over_time" => Window(WindowFn::TsOfLast),
+        "ts_of_max_over_time" => Window(WindowFn::TsOfMax),
+        "ts_of_min_over_time" => Window(WindowFn::TsOfMin),
+        "vector" => Call(Func::Vector),
+        "year" => Date(dates::year),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_function_of_the_language_has_a_kernel() {
+        // Samples carry no start timestamps here, so there is nothing this one could return.
+        let without = ["start_timestamp"];
+        for function in bellwether_lang::promql::FUNCTIONS {
+            let name = function.name;
+            assert_eq!(
+                super::entry(name).is_some(),
+                !without.contains(&name),
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The `data` object of `/api/v1/query` and `/api/v1/query_range`, written straight from the columns.
+//!
+//! Sample values are strings, times are seconds with up to three decimals.
+
+use std::fmt::Write as _;
+
+use bellwether_model::{Labels, TimestampMs, value::push_value};
+
+use crate::answer::{Answer, Value};
+
+/// Appends `{"resultType":..,"result":..}` to `out`.
+pub fn write_json(answer: &Answer, out: &mut String) {
+    match &answer.value {
+        Value::Scalar(sample) => {
+            out.push_str("{\"resultType\":\"scalar\",\"result\":");
+            push_sample(out, sample.t, sample.v);
+        }
+        Value::String(t, text) => {
+            out.push_str("{\"resultType\":\"string\",\"result\":[");
+            push_time(out, *t);
+            out.push(',');
+            push_text(out, text);
+            out.push(']');
+        }
+        Value::Vector(rows) => {
+            out.push_str("{\"resultType\":\"vector\",\"result\":[");
+            for (i, (labels, sample)) in rows.iter().enumerate() {
+                out.push_str(if i == 0 {
+                    "{\"metric\":"
+                } else {
+                    ",{\"metric\":"
+                });
+                push_labels(out, labels);
+                out.push_str(",\"value\":");
+                push_sample(out, sample.t, sample.v);
+                out.push('}');
+            }
+            out.push(']');
+        }
+        Value::Matrix(matrix) => {
+            out.push_str("{\"resultType\":\"matrix\",\"result\":[");
+            for index in 0..matrix.len() {
+                out.push_str(if index == 0 {
+                    "{\"metric\":"
+                } else {
+                    ",{\"metric\":"
+                });
+                push_labels(out, matrix.labels(index));
+                out.push_str(",\"values\":[");
+                let mut first = true;
+                matrix.for_each(index, |t, v| {
+                    if !std::mem::take(&mut first) {
+                        out.push(',');
+                    }
+                    push_sample(out, t, v);
+                });
+                out.push_str("]}");
+            }
+            out.push(']');
+        }
+    }
+    out.push('}');
+}
+
+fn push_sample(out: &mut String, t: TimestampMs, v: f64) {
+    out.push('[');
+    push_time(out, t);
+    out.push_str(",\"");
+    push_value(out, v);
+    out.push_str("\"]");
+}
+
+fn push_time(out: &mut String, t: TimestampMs) {
+    let (seconds, millis) = (t.0.unsigned_abs() / 1000, t.0.unsigned_abs() % 1000);
+    if t.0 < 0 {
+        out.push('-');
+    }
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{seconds}");
+    if millis != 0 {
+        let _ = write!(out, ".{millis:03}");
+        while out.ends_with('0') {
+            out.pop();
+        }
+    }
+}
+
+fn push_labels(out: &mut String, labels: &Labels) {
+    out.push('{');
+    for (i, (name, value)) in labels.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        push_text(out, name);
+        out.push(':');
+        push_text(out, value);
+    }
+    out.push('}');
+}
+
+fn push_text(out: &mut String, text: &str) {
+    out.push('"');
+    let mut plain = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        // Everything that JSON escapes is ASCII, so these cuts are at characters.
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&text[plain..at]);
+        plain = at + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            _ => {
+                let _ = write!(out, "\\u{byte:04x}");
+            }
+        }
+    }
+    out.push_str(&text[plain..]);
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_up_to_three_decimals() {
+        for (ms, want) in [
+            (0, "0"),
+            (1500, "1.5"),
+            (-1, "-0.001"),
+            (1_435_781_430_781, "1435781430.781"),
+        ] {
+            let mut out = String::new();
+            push_time(&mut out, TimestampMs(ms));
+            assert_eq!(out, want);
+        }
+    }
+
+    #[test]
+    fn texts_are_escaped() {
+        let mut out = String::new();
+        push_text(&mut out, "a\"b\\c\n\u{1}ü");
+        assert_eq!(out, "\"a\\\"b\\\\c\\n\\u0001ü\"");
+    }
+}

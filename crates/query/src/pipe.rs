@@ -1,0 +1,241 @@
+//! Series streaming from a selector through a kernel and maps, one row at a time.
+//!
+//! `sum by (service) (rate(x[5m]))` never holds the inner matrix: each row goes into its group's accumulator and
+//! its memory is used for the next. Series are handled in chunks of fixed size, so that the number
+//! of threads does not change any result.
+
+use std::sync::Arc;
+
+use bellwether_lang::promql::ast::{Extended, Span};
+use bellwether_model::{Labels, METRIC_NAME, TimeRange, is_stale};
+
+use crate::budget::{Budget, Charge};
+use crate::chunks;
+use crate::control::Control;
+use crate::error::QueryError;
+use crate::functions::map::Map;
+use crate::mask;
+use crate::notes::Notes;
+use crate::reads::Answered;
+use crate::scalar::Scalar;
+use crate::source::Columns;
+use crate::steps::Grid;
+use crate::vector::{RowBuffer, RowName, Vector};
+use crate::window::newest::{self, Wanted};
+use crate::window::{self, Samples, Scratch, Shift, WindowFn, Windows};
+
+/// Series a chunk. Small enough to balance two threads over 1,000 series, large enough that merging costs nothing.
+const CHUNK: usize = 128;
+
+/// A kernel whose arguments are evaluated.
+#[derive(Debug)]
+pub(crate) enum Ready {
+    Newest {
+        lookback: i64,
+        wanted: Wanted,
+    },
+    Smoothed {
+        lookback: i64,
+    },
+    Window {
+        func: WindowFn,
+        extended: Option<Extended>,
+        lookback: i64,
+        range: i64,
+        params: Vec<Scalar>,
+    },
+}
+
+/// Everything needed to make rows out of a selection's series.
+pub(crate) struct Pipe<'a> {
+    pub(crate) answered: &'a Answered<'a>,
+    pub(crate) grid: Grid,
+    pub(crate) shift: Shift,
+    pub(crate) kernel: Ready,
+    /// Applied in order.
+    pub(crate) maps: Vec<Map>,
+    pub(crate) drop_name: bool,
+    pub(crate) control: &'a Control,
+    pub(crate) budget: &'a Arc<Budget>,
+    pub(crate) notes: &'a Notes,
+    /// Where the samples are asked for, for notes.
+    pub(crate) span: Span,
+    pub(crate) threads: usize,
+}
+
+/// Memory of one worker.
+struct Worker {
+    columns: Columns,
+    fresh: Columns,
+    scratch: Scratch,
+    row: RowBuffer,
+    _charge: Charge,
+}
+
+impl Pipe<'_> {
+    /// The series, by index.
+    pub(crate) fn labels(&self) -> &[Labels] {
+        &self.answered.labels
+    }
+
+    /// All rows, in the order of the series.
+    pub(crate) fn collect(&self) -> Result<Vector, QueryError> {
+        let mut all = Vector::new(self.grid.count, self.budget);
+        self.fold(
+            || Vector::new(self.grid.count, self.budget),
+            |part, index, row| {
+                let name = RowName {
+                    labels: self.answered.labels[index].clone(),
+                    drop_name: self.drop_name,
+                };
+                part.push(name, &row.values, &row.mask)
+            },
+            |part| all.append(part),
+        )?;
+        Ok(all)
+    }
+
+    /// Folds each chunk's rows into a new `T` and hands these over in order. Rows without any value are left out.
+    pub(crate) fn fold<T: Send>(
+        &self,
+        new: impl Fn() -> T + Sync,
+        push: impl Fn(&mut T, usize, &RowBuffer) -> Result<(), QueryError> + Sync,
+        take: impl FnMut(T) -> Result<(), QueryError> + Send,
+    ) -> Result<(), QueryError> {
+        let series = self.answered.labels.len();
+        let work = |chunk: usize| {
+            let mut worker = self.worker()?;
+            let mut part = new();
+            for index in chunk * CHUNK..series.min((chunk + 1) * CHUNK) {
+                self.control.check()?;
+                self.row(index, &mut worker)?;
+                if !mask::is_empty(&worker.row.mask) {
+                    push(&mut part, index, &worker.row)?;
+                }
+            }
+            Ok(part)
+        };
+        chunks::in_order(series.div_ceil(CHUNK), self.threads, work, take)
+    }
+
+    fn worker(&self) -> Result<Worker, QueryError> {
+        let mut charge = Charge::new(self.budget);
+        charge.grow(self.grid.count.saturating_mul(8))?;
+        Ok(Worker {
+            columns: Columns::default(),
+            fresh: Columns::default(),
+            scratch: Scratch::default(),
+            row: RowBuffer::new(self.grid.count),
+            _charge: charge,
+        })
+    }
+
+    /// Evaluates one series into the worker's row.
+    fn row(&self, index: usize, worker: &mut Worker) -> Result<(), QueryError> {
+        worker.row.reset();
+        let samples = self
+            .answered
+            .read(index, self.needed(), &mut worker.columns)?;
+        let windows = |range| Windows {
+            grid: self.grid,
+            shift: self.shift,
+            range,
+        };
+        match &self.kernel {
+            Ready::Newest { lookback, wanted } => {
+                newest::run(samples, windows(*lookback), *wanted, &mut worker.row);
+            }
+            Ready::Smoothed { lookback } => {
+                let samples = without_stale(samples, &mut worker.fresh);
+                window::extended::interpolated(samples, windows(*lookback), &mut worker.row);
+            }
+            Ready::Window {
+                func,
+                extended,
+                lookback,
+                range,
+                params,
+            } => {
+                let samples = without_stale(samples, &mut worker.fresh);
+                let (scratch, row) = (&mut worker.scratch, &mut worker.row);
+                let extended = extended.map(|e| (e, *lookback));
+                window::run(
+                    *func,
+                    extended,
+                    params,
+                    samples,
+                    windows(*range),
+                    scratch,
+                    row,
+                );
+                if matches!(func, WindowFn::Rate | WindowFn::Increase) && !mask::is_empty(&row.mask)
+                {
+                    self.note_counter(&self.answered.labels[index]);
+                }
+            }
+        }
+        for map in &self.maps {
+            map.apply(&mut worker.row.as_mut());
+        }
+        Ok(())
+    }
+
+    /// The times a row depends on.
+    fn needed(&self) -> TimeRange {
+        let first = self.shift.apply(self.grid.start);
+        let last = self.shift.apply(self.grid.last());
+        let (before, after) = match &self.kernel {
+            Ready::Newest { lookback, .. } => (*lookback, 0),
+            Ready::Smoothed { lookback } => (*lookback, *lookback),
+            Ready::Window {
+                extended,
+                lookback,
+                range,
+                ..
+            } => match extended {
+                None => (*range, 0),
+                Some(Extended::Anchored) => (range.saturating_add(*lookback), 0),
+                Some(Extended::Smoothed) => (range.saturating_add(*lookback), *lookback),
+            },
+        };
+        TimeRange::new(
+            first.saturating_sub(before).saturating_add(1),
+            last.saturating_add(after),
+        )
+    }
+
+    /// Notes a metric that is treated as a counter and does not look like one.
+    fn note_counter(&self, labels: &Labels) {
+        let Some(name) = labels.get(METRIC_NAME) else {
+            return;
+        };
+        let suffixes = ["_total", "_sum", "_count", "_bucket"];
+        let known_type = labels.get("__type__").is_some();
+        if !known_type && !suffixes.iter().any(|s| name.ends_with(s)) {
+            self.notes.info(
+                self.span,
+                format!(
+                    "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"{name}\""
+                ),
+            );
+        }
+    }
+}
+
+/// The samples without staleness markers, in `fresh` when there are any.
+pub(crate) fn without_stale<'a>(samples: Samples<'a>, fresh: &'a mut Columns) -> Samples<'a> {
+    if !samples.values.iter().any(|v| is_stale(*v)) {
+        return samples;
+    }
+    fresh.clear();
+    for (t, v) in samples.times.iter().zip(samples.values) {
+        if !is_stale(*v) {
+            fresh.times.push(*t);
+            fresh.values.push(*v);
+        }
+    }
+    Samples {
+        times: &fresh.times,
+        values: &fresh.values,
+    }
+}

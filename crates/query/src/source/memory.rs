@@ -1,0 +1,82 @@
+//! Samples in memory: for tests, examples, and whoever evaluates over data that is not stored.
+
+use std::collections::BTreeMap;
+
+use bellwether_model::{Labels, TimeRange};
+
+use super::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
+
+/// A set of series in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemorySource {
+    series: BTreeMap<Labels, Columns>,
+}
+
+impl MemorySource {
+    /// Without any series.
+    pub fn new() -> MemorySource {
+        MemorySource::default()
+    }
+
+    /// Adds a sample. Times may come in any order; of two samples of one time the later one stays.
+    pub fn push(&mut self, labels: &Labels, t: i64, v: f64) {
+        if !self.series.contains_key(labels) {
+            self.series.insert(labels.clone(), Columns::default());
+        }
+        let Some(columns) = self.series.get_mut(labels) else {
+            return;
+        };
+        let at = columns.times.partition_point(|other| *other < t);
+        if columns.times.get(at) == Some(&t) {
+            columns.values[at] = v;
+        } else {
+            columns.times.insert(at, t);
+            columns.values.insert(at, v);
+        }
+    }
+
+    /// Number of series.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// True without any series.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+}
+
+impl Source for MemorySource {
+    fn select(&self, select: &Select<'_>) -> Result<SeriesSet<'_>, SourceError> {
+        let matches = |labels: &Labels| select.matchers.iter().all(|m| m.matches_labels(labels));
+        let found: Vec<(&Labels, &Columns)> =
+            self.series.iter().filter(|(l, _)| matches(l)).collect();
+        if found.len() > select.series_max {
+            return Err(SourceError::TooManySeries {
+                max: select.series_max,
+            });
+        }
+        Ok(SeriesSet {
+            labels: found.iter().map(|(labels, _)| (*labels).clone()).collect(),
+            reader: Box::new(Reader(found.into_iter().map(|(_, c)| c).collect())),
+            warnings: Vec::new(),
+        })
+    }
+}
+
+struct Reader<'a>(Vec<&'a Columns>);
+
+impl SeriesReader for Reader<'_> {
+    fn read(&self, index: usize, range: TimeRange, out: &mut Columns) -> Result<(), SourceError> {
+        let columns = self.0[index];
+        let from = columns.times.partition_point(|t| *t < range.from.0);
+        let to = columns
+            .times
+            .partition_point(|t| *t <= range.to.0)
+            .max(from);
+        out.clear();
+        out.times.extend_from_slice(&columns.times[from..to]);
+        out.values.extend_from_slice(&columns.values[from..to]);
+        Ok(())
+    }
+}

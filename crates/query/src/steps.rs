@@ -1,0 +1,116 @@
+//! The times an expression is evaluated at.
+
+use bellwether_model::{DurationMs, TimestampMs};
+
+use crate::error::QueryError;
+
+/// The steps of a range query: `start`, `start + step`, ... up to `end`, which is included when a step falls on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// The first step.
+    pub start: TimestampMs,
+    /// No step is later than this.
+    pub end: TimestampMs,
+    /// The distance of two steps, positive.
+    pub step: DurationMs,
+}
+
+/// Evenly spaced times: the steps of a query, or those of a subquery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    pub(crate) start: i64,
+    pub(crate) step: i64,
+    pub(crate) count: usize,
+}
+
+impl Grid {
+    /// One step.
+    pub(crate) fn instant(at: i64) -> Grid {
+        Grid {
+            start: at,
+            step: 1,
+            count: 1,
+        }
+    }
+
+    /// The steps of `steps`, at most `points_max`.
+    pub(crate) fn range(steps: Steps, points_max: usize) -> Result<Grid, QueryError> {
+        if steps.step.0 <= 0 {
+            return Err(QueryError::Steps(
+                "zero or negative query resolution step widths are not accepted. Try a positive integer",
+            ));
+        }
+        if steps.end < steps.start {
+            return Err(QueryError::Steps(
+                "end timestamp must not be before start time",
+            ));
+        }
+        let span = i128::from(steps.end.0) - i128::from(steps.start.0);
+        let count = span / i128::from(steps.step.0) + 1;
+        if count > points_max as i128 {
+            return Err(QueryError::PointsLimit { max: points_max });
+        }
+        Ok(Grid {
+            start: steps.start.0,
+            step: steps.step.0,
+            count: count as usize,
+        })
+    }
+
+    /// The multiples of `step` inside `(after, last]`; `step` is positive.
+    pub(crate) fn aligned(after: i64, last: i64, step: i64) -> Grid {
+        let first = after
+            .div_euclid(step)
+            .saturating_add(1)
+            .saturating_mul(step);
+        let count = if first > last {
+            0
+        } else {
+            (i128::from(last) - i128::from(first)) / i128::from(step) + 1
+        };
+        Grid {
+            start: first,
+            step,
+            count: usize::try_from(count).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Only the first step.
+    pub(crate) fn first_only(self) -> Grid {
+        Grid { count: 1, ..self }
+    }
+
+    /// The time of a step. Never wraps; times past the end of the calendar stay at its end.
+    pub(crate) fn time(self, step: usize) -> i64 {
+        self.start
+            .saturating_add(self.step.saturating_mul(step as i64))
+    }
+
+    /// The time of the last step.
+    pub(crate) fn last(self) -> i64 {
+        self.time(self.count.saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subquery_steps_are_multiples_inside_a_left_open_range() {
+        let grid = Grid::aligned(-100, 50, 50);
+        assert_eq!((grid.start, grid.count, grid.last()), (-50, 3, 50));
+        assert_eq!(Grid::aligned(0, 49, 50).count, 0);
+    }
+
+    #[test]
+    fn too_many_points_are_refused_without_overflow() {
+        let steps = Steps {
+            start: TimestampMs(i64::MIN),
+            end: TimestampMs(i64::MAX),
+            step: DurationMs(1),
+        };
+        let error = Grid::range(steps, 11_000).unwrap_err();
+        assert_eq!(error.limit(), Some("query.max_points"));
+    }
+}
