@@ -1,0 +1,243 @@
+//! One evaluation of one alert: results become evidence, instances take a step, changes are told.
+//!
+//! More instances than the rule's `max` never silence it: those that are active stay, new ones are taken in
+//! label order while there is room, and the rest is counted and told as one alert (`AlertsWithheld`).
+
+use std::collections::BTreeMap;
+
+use bellwether_lang::rules::{Alert, RuleSet, Text, TextContext};
+use bellwether_model::notice::NoticeKind;
+use bellwether_model::{Labels, TimestampMs};
+
+use crate::effects::Tick;
+use crate::instance::{Beat, Change, End, Episode, Evidence, Instance, Phase, Policy};
+use crate::plan::{Step, sets_severity};
+use crate::series::{self, Shown};
+use crate::state::{RowKey, encode_instance};
+use crate::tell::{Telling, shown_labels, tell};
+
+/// The instances of a rule, by the labels of their result without the metric's name.
+pub(crate) type Instances = BTreeMap<Labels, Instance>;
+
+/// One alert at one evaluation.
+pub(crate) struct Turn<'a> {
+    pub(crate) rules: &'a RuleSet,
+    pub(crate) step: &'a Step,
+    pub(crate) alert: &'a Alert,
+    pub(crate) now: TimestampMs,
+}
+
+impl Turn<'_> {
+    /// Steps every instance. `absence_counts` is false while the absence of a series is no evidence.
+    /// Returns how many results were left out because of `max`.
+    pub(crate) fn evaluate(
+        &self,
+        mut results: BTreeMap<Labels, (Labels, f64)>,
+        beat: Beat,
+        absence_counts: bool,
+        instances: &mut Instances,
+        out: &mut Tick,
+    ) -> u64 {
+        results.retain(|_, (_, value)| !value.is_nan());
+        let absent = if absence_counts {
+            Evidence::Missing
+        } else {
+            Evidence::Unknown
+        };
+        let mut ended = Vec::new();
+        for (result, instance) in instances.iter_mut() {
+            let found = results.remove(result);
+            let evidence = found.map_or(absent, |(_, value)| Evidence::Value(value));
+            let policy = Policy::of(self.alert, result);
+            let before = (Shown::of(instance), encode_instance(instance));
+            let change = instance.step(evidence, &policy, beat);
+            self.tell(instance, change, &policy, None, out);
+            self.write(instance, before.0, out);
+            if !instance.is_active() && !policy.watches() {
+                ended.push(result.clone());
+                continue;
+            }
+            let after = encode_instance(instance);
+            if after != before.1 {
+                out.instances.push(self.row(result).change(Some(after)));
+            }
+        }
+        for result in ended {
+            instances.remove(&result);
+            out.instances.push(self.row(&result).change(None));
+        }
+        self.admit(results, beat, instances, out)
+    }
+
+    /// Takes in results that have no instance yet, as far as `max` allows.
+    fn admit(
+        &self,
+        results: BTreeMap<Labels, (Labels, f64)>,
+        beat: Beat,
+        instances: &mut Instances,
+        out: &mut Tick,
+    ) -> u64 {
+        let mut active = instances.values().filter(|i| i.is_active()).count();
+        let mut withheld = 0;
+        for (result, (identity, value)) in results {
+            let policy = Policy::of(self.alert, &result);
+            let mut instance = Instance::new(identity);
+            let change = instance.step(Evidence::Value(value), &policy, beat);
+            if !instance.is_active() && !policy.watches() {
+                continue;
+            }
+            // What is merely watched must not keep out what is active.
+            let taken = if instance.is_active() {
+                active
+            } else {
+                instances.len()
+            };
+            if taken >= self.alert.max {
+                withheld += 1;
+                continue;
+            }
+            active += usize::from(instance.is_active());
+            self.tell(&mut instance, change, &policy, None, out);
+            self.write(&instance, Shown::Inactive, out);
+            let state = encode_instance(&instance);
+            out.instances.push(self.row(&result).change(Some(state)));
+            instances.insert(result, instance);
+        }
+        withheld
+    }
+
+    /// An evaluation that failed: nothing changes, and the series go on.
+    pub(crate) fn freeze(&self, instances: &Instances, out: &mut Tick) {
+        for instance in instances.values() {
+            self.write(instance, Shown::of(instance), out);
+        }
+    }
+
+    /// The rule is no longer there: what fires is resolved, once.
+    pub(crate) fn remove(&self, instances: &mut Instances, out: &mut Tick) {
+        for (result, mut instance) in std::mem::take(instances) {
+            let policy = Policy::of(self.alert, &result);
+            let before = Shown::of(&instance);
+            if let Phase::Firing(episode) = std::mem::replace(&mut instance.phase, Phase::Inactive)
+            {
+                let how = End::Resolved;
+                let change = Change::Ended { how, episode };
+                self.tell(&mut instance, change, &policy, Some("rule removed"), out);
+            }
+            self.write(&instance, before, out);
+            out.instances.push(self.row(&result).change(None));
+        }
+    }
+
+    fn row(&self, result: &Labels) -> RowKey {
+        RowKey::Instance {
+            rule: self.step.key.clone(),
+            result: result.clone(),
+        }
+    }
+
+    fn write(&self, instance: &Instance, before: Shown, out: &mut Tick) {
+        series::write(
+            &instance.identity,
+            sets_severity(self.alert),
+            before,
+            Shown::of(instance),
+            self.step.data_time(self.now),
+            out,
+        );
+    }
+
+    fn tell(
+        &self,
+        instance: &mut Instance,
+        change: Change,
+        policy: &Policy<'_>,
+        reason: Option<&str>,
+        out: &mut Tick,
+    ) {
+        let (kind, from, ended) = match change {
+            Change::None => return,
+            Change::Fired => (NoticeKind::Fire, None, None),
+            Change::Rose { from } => (NoticeKind::Rise, Some(from), None),
+            Change::Fell { from } => (NoticeKind::Fall, Some(from), None),
+            Change::Ended { how, episode } => {
+                let kind = match how {
+                    End::Resolved => NoticeKind::Resolve,
+                    End::Gone => NoticeKind::Gone,
+                };
+                (kind, Some(episode.level), Some(episode))
+            }
+        };
+        let missing = instance.missing_since().is_some();
+        let reason = reason.or(match kind {
+            NoticeKind::Gone => Some("the series vanished"),
+            NoticeKind::Fire | NoticeKind::Rise if missing => Some("the series is missing"),
+            _ => None,
+        });
+        let (identity, value) = (instance.identity.clone(), instance.value);
+        let mut ended = ended;
+        let episode = match (&mut ended, &mut instance.phase) {
+            (Some(episode), _) | (None, Phase::Firing(episode)) => episode,
+            (None, _) => return, // Only what fires has changes that are told.
+        };
+        let threshold = policy.threshold(episode.level);
+        let labels = shown_labels(&identity, episode.level, sets_severity(self.alert));
+        let telling = Telling {
+            rule: &self.alert.name,
+            identity: &identity,
+            annotations: annotations(self.alert, &labels, value, threshold, episode, self.now),
+            labels,
+            kind,
+            from,
+            at: self.now,
+            value,
+            threshold,
+            reason,
+            query_path: self.step.query_path(),
+            broken: None,
+        };
+        tell(self.rules, &telling, episode, out);
+    }
+}
+
+/// The rendered texts of a firing alert.
+fn annotations(
+    alert: &Alert,
+    labels: &Labels,
+    value: f64,
+    threshold: Option<f64>,
+    episode: &Episode,
+    now: TimestampMs,
+) -> Vec<(String, String)> {
+    let since = now
+        .since(episode.active_at)
+        .max(bellwether_model::DurationMs::ZERO);
+    let context = TextContext {
+        labels,
+        value,
+        threshold,
+        level: Some(episode.level),
+        since: Some(since),
+    };
+    render_all(alert, &context)
+}
+
+/// Every text of an alert, rendered: `summary`, `description`, `runbook_url`, then the notes.
+pub(crate) fn render_all(alert: &Alert, context: &TextContext<'_>) -> Vec<(String, String)> {
+    let text = |name: &str, text: &Option<Text>| {
+        let text = text.as_ref()?;
+        Some((name.to_owned(), text.render(context)))
+    };
+    let runbook = alert.runbook.as_ref();
+    text("summary", &alert.summary)
+        .into_iter()
+        .chain(text("description", &alert.description))
+        .chain(runbook.map(|url| ("runbook_url".to_owned(), url.clone())))
+        .chain(
+            alert
+                .notes
+                .iter()
+                .map(|(n, t)| (n.clone(), t.render(context))),
+        )
+        .collect()
+}

@@ -1,0 +1,127 @@
+//! Asks a rule's question, and gives the results the labels of the rule.
+//!
+//! Promises: results come sorted by labels, each label set once. Two results that collapse into one after the
+//! metric's name is dropped or a label is set are an error that names both: never one of them is picked.
+
+use std::collections::BTreeMap;
+
+use bellwether_lang::promql::ast::Expr;
+use bellwether_lang::rules::{Alert, Record, Text, TextContext};
+use bellwether_model::{Labels, LabelsBuilder, METRIC_NAME, TimestampMs};
+use bellwether_query::{Control, Options, Source, Value};
+
+/// The longest error text that is kept, in bytes.
+const ERROR_BYTES_MAX: usize = 1024;
+
+/// Why an evaluation failed, for people; no evaluation that fails changes any state.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    #[error(transparent)]
+    Query(#[from] bellwether_query::QueryError),
+    #[error("the expression yields {0}, not a vector or a scalar")]
+    Type(&'static str),
+    #[error("two results become {labels}: {first} and {second}")]
+    Duplicate {
+        labels: Labels,
+        first: Labels,
+        second: Labels,
+    },
+    #[error("{got} results are more than the rule's max of {max}")]
+    TooMany { got: usize, max: usize },
+}
+
+impl AskError {
+    /// The text, cut to what is kept.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
+        text
+    }
+}
+
+/// Where and how a question is asked.
+pub(crate) struct Ask<'a> {
+    pub(crate) source: &'a dyn Source,
+    pub(crate) at: TimestampMs,
+    pub(crate) options: &'a Options,
+    pub(crate) control: &'a Control,
+}
+
+impl Ask<'_> {
+    /// The results with their own labels, sorted. A scalar is one result without labels.
+    fn ask(&self, expr: &Expr) -> Result<BTreeMap<Labels, f64>, AskError> {
+        let answer =
+            bellwether_query::instant(expr, self.source, self.at, self.options, self.control)?;
+        match answer.value {
+            Value::Vector(results) => Ok(results.into_iter().map(|(l, s)| (l, s.v)).collect()),
+            Value::Scalar(sample) => Ok(BTreeMap::from([(Labels::empty(), sample.v)])),
+            Value::String(_) => Err(AskError::Type("a string")),
+            Value::Matrix(_) => Err(AskError::Type("a matrix")),
+        }
+    }
+
+    /// The results of an alert: labels without the metric's name -> (identity, value).
+    pub(crate) fn alert(&self, alert: &Alert) -> Result<BTreeMap<Labels, (Labels, f64)>, AskError> {
+        let results = self.ask(&alert.expr)?;
+        let mut identities: BTreeMap<Labels, Labels> = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        for (labels, value) in results {
+            let result = labels.without_metric();
+            let mut identity = LabelsBuilder::from_labels(&result);
+            set_labels(&mut identity, &alert.labels, &labels);
+            identity.set("alertname", &alert.name);
+            let identity = identity.build();
+            if let Some(first) = identities.insert(identity.clone(), labels.clone()) {
+                return Err(AskError::Duplicate {
+                    labels: identity,
+                    first,
+                    second: labels,
+                });
+            }
+            found.insert(result, (identity, value));
+        }
+        Ok(found)
+    }
+
+    /// The series of a recording rule and their values, sorted.
+    pub(crate) fn record(&self, record: &Record) -> Result<BTreeMap<Labels, f64>, AskError> {
+        let results = self.ask(&record.expr)?;
+        if results.len() > record.max {
+            return Err(AskError::TooMany {
+                got: results.len(),
+                max: record.max,
+            });
+        }
+        let mut sources: BTreeMap<Labels, Labels> = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        for (labels, value) in results {
+            let mut series = LabelsBuilder::from_labels(&labels);
+            set_labels(&mut series, &record.labels, &labels);
+            series.set(METRIC_NAME, &record.metric);
+            let series = series.build();
+            if let Some(first) = sources.insert(series.clone(), labels.clone()) {
+                return Err(AskError::Duplicate {
+                    labels: series,
+                    first,
+                    second: labels,
+                });
+            }
+            found.insert(series, value);
+        }
+        Ok(found)
+    }
+}
+
+/// Sets the labels of a rule; an empty text takes the label away.
+fn set_labels(builder: &mut LabelsBuilder, labels: &[(String, Text)], result: &Labels) {
+    let context = TextContext {
+        labels: result,
+        value: f64::NAN, // Texts of labels never use the value: the check of the rules refuses it.
+        threshold: None,
+        level: None,
+        since: None,
+    };
+    for (name, text) in labels {
+        builder.set(name, &text.render(&context));
+    }
+}

@@ -1,0 +1,76 @@
+//! What the engine asks of the world: samples to store, state to keep, notices to send, history to write.
+//!
+//! The caller stores the samples first and then commits everything else in one ledger transaction. A crash
+//! between the two repeats the tick, with the same outcome: the samples are duplicates, the keys are the same.
+
+use bellwether_lang::rules::Level;
+use bellwether_model::notice::{Notice, NoticeKind};
+use bellwether_model::{Labels, TimestampMs};
+
+/// The effects of ticks, loads and events, collected until the caller commits them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tick {
+    /// Samples for the store: what recording rules computed, `ALERTS` and its like, staleness markers.
+    /// Each series at most once per tick.
+    pub samples: Vec<(Labels, TimestampMs, f64)>,
+    /// What happened to alerts, for the history.
+    pub transitions: Vec<Transition>,
+    /// What is to be sent, for the outbox.
+    pub notices: Vec<Notice>,
+    /// Rows of state that changed, for the ledger. Of one key the last change counts.
+    pub instances: Vec<InstanceChange>,
+}
+
+impl Tick {
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.samples.clear();
+        self.transitions.clear();
+        self.notices.clear();
+        self.instances.clear();
+    }
+
+    /// True when there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+            && self.transitions.is_empty()
+            && self.notices.is_empty()
+            && self.instances.is_empty()
+    }
+}
+
+/// One change of one alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// The time of the evaluation.
+    pub at: TimestampMs,
+    /// The alert's name.
+    pub rule: String,
+    /// The labels that identify the alert while its level changes.
+    pub identity: Labels,
+    /// What happened.
+    pub kind: NoticeKind,
+    /// The level before; `None` when it begins.
+    pub from: Option<Level>,
+    /// The level after; `None` when it ended.
+    pub to: Option<Level>,
+    /// The value that led here; the last one seen when the series vanished.
+    pub value: f64,
+    /// When the episode began to fire: names the episode, together with rule and identity.
+    pub episode: TimestampMs,
+    /// The place of this change in its episode, from zero.
+    pub sequence: u32,
+    /// The channels that are told, sorted.
+    pub channels: Vec<String>,
+    /// Why, when there is more to say than that a condition is or is no longer true.
+    pub reason: Option<String>,
+}
+
+/// A row of the engine's state that changed: opaque to whoever keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceChange {
+    /// Names the row.
+    pub key: Vec<u8>,
+    /// What it holds now; `None` when it is to be deleted.
+    pub state: Option<Vec<u8>>,
+}

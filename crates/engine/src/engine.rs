@@ -1,0 +1,478 @@
+//! The engine: rules, their state, and the ticks that move it.
+//!
+//! A caller's life with it:
+//!
+//! 1. [`Engine::new`] with an empty rule set, [`Engine::restore`] with the rows of the ledger,
+//! 2. [`Engine::load`] with the rules, or [`Event::RulesBroken`] when they have mistakes,
+//! 3. [`Engine::resume`] with the time of the last committed tick: from where to catch up,
+//! 4. [`Engine::next_due`] and [`Engine::tick`], again and again; [`Engine::event`] and `load` in between.
+//!
+//! After each call that fills a [`Tick`], the caller stores its samples and commits the rest.
+//!
+//! Promises: no clock, no file, no thread; the same calls give the same effects, byte for byte. A tick that is
+//! repeated from restored state, because its effects were not committed, repeats its effects.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bellwether_lang::rules::RuleSet;
+use bellwether_model::rows::RowError;
+use bellwether_model::{DurationMs, Labels, STALE_NAN, TimestampMs, limits};
+use bellwether_query::{Control, Options as QueryOptions, Source};
+
+use crate::alerts::{Instances, Turn};
+use crate::ask::{Ask, AskError};
+use crate::effects::Tick;
+use crate::instance::Beat;
+use crate::order::{Circle, Node};
+use crate::overlay::{Overlay, Recorded};
+use crate::own::{Own, OwnKind};
+use crate::plan::{Plan, Step};
+use crate::slots::Spread;
+use crate::state::{self, Evaluation, RowKey};
+
+/// How many attempts of one notice must fail before the channel is called failing.
+const FAILING_ATTEMPTS: u32 = 5;
+
+/// Failures in a row after which `RuleFailing` fires.
+const FAILURES_TOLD: u32 = 2;
+
+/// What the engine can be told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Missed ticks are caught up on for at most this long; `rules.catchup_max`.
+    pub catchup_max: DurationMs,
+    /// Whether slots are spread over their interval.
+    pub spread: Spread,
+    /// Limits of each evaluation.
+    pub query: QueryOptions,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            catchup_max: DurationMs(limits::RULES_CATCHUP_MAX.millis()),
+            spread: Spread::default(),
+            query: QueryOptions::default(),
+        }
+    }
+}
+
+/// What happened outside that the engine must know.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The rule folder has mistakes; the rules that were loaded go on.
+    RulesBroken {
+        /// How many mistakes.
+        errors: usize,
+        /// The first one, with its place.
+        first: &'a str,
+    },
+    /// A channel took a notice.
+    Delivered {
+        /// The channel's name.
+        channel: &'a str,
+    },
+    /// An attempt failed and will be repeated.
+    AttemptFailed {
+        /// The channel's name.
+        channel: &'a str,
+        /// Attempts of this notice so far, this one included.
+        attempts: u32,
+        /// Why, without secrets.
+        error: &'a str,
+    },
+    /// A notice could not be delivered and will not be tried again.
+    DeadLetter {
+        /// The channel's name.
+        channel: &'a str,
+        /// Why, without secrets.
+        error: &'a str,
+    },
+}
+
+/// What came back from the rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Restored {
+    /// Rows taken in.
+    pub rows: usize,
+    /// Rows that could not be read, with the reason; they are ignored.
+    pub damaged: Vec<RowError>,
+}
+
+/// The state of one rule.
+#[derive(Debug, Default)]
+pub(crate) struct RuleState {
+    pub(crate) evaluation: Evaluation,
+    /// Of an alert.
+    pub(crate) instances: Instances,
+    /// The series of a recording rule's last evaluation, ascending.
+    pub(crate) recorded: Vec<Labels>,
+}
+
+/// Rules, their state, and the ticks that move it.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) options: Options,
+    pub(crate) plan: Arc<Plan>,
+    /// By the rule's key. May hold rules that the plan does not know, until the next load.
+    pub(crate) states: BTreeMap<String, RuleState>,
+    pub(crate) own: Own,
+}
+
+impl Engine {
+    /// An engine without any state. Errors when rules read each other in a circle.
+    pub fn new(rules: Arc<RuleSet>, options: Options) -> Result<Engine, Circle> {
+        let plan = Arc::new(Plan::new(rules, options.spread)?);
+        Ok(Engine {
+            options,
+            plan,
+            states: BTreeMap::new(),
+            own: Own::default(),
+        })
+    }
+
+    /// Puts back the rows that earlier [`Tick::instances`] asked to keep: levels, when they began,
+    /// what was told to whom, the clocks of `for`, `clear`, `keep` and `missing`. Call it before the first load.
+    pub fn restore(&mut self, rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Restored {
+        let mut restored = Restored::default();
+        for (key, value) in rows {
+            match self.restore_row(&key, &value) {
+                Ok(()) => restored.rows += 1,
+                Err(error) => restored.damaged.push(error),
+            }
+        }
+        restored
+    }
+
+    fn restore_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), RowError> {
+        match RowKey::decode(key)? {
+            RowKey::Instance { rule, result } => {
+                let instance = state::decode_instance(value)?;
+                let rule = self.states.entry(rule).or_default();
+                rule.instances.insert(result, instance);
+            }
+            RowKey::Evaluation { rule } => {
+                let evaluation = Evaluation::decode(value)?;
+                self.states.entry(rule).or_default().evaluation = evaluation;
+            }
+            RowKey::Recorded { rule } => {
+                let recorded = state::decode_recorded(value)?;
+                self.states.entry(rule).or_default().recorded = recorded;
+            }
+            RowKey::Own { identity } => {
+                let alert = state::decode_own(value)?;
+                self.own.alerts.insert(identity, alert);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs these rules from now on. State is kept by the rule's name, whatever else about it changed;
+    /// alerts of rules that are gone resolve with the reason "rule removed", their series end.
+    ///
+    /// Errors when rules read each other in a circle: then nothing changes.
+    pub fn load(
+        &mut self,
+        rules: Arc<RuleSet>,
+        now: TimestampMs,
+        out: &mut Tick,
+    ) -> Result<(), Circle> {
+        let plan = Arc::new(Plan::new(rules, self.options.spread)?);
+        let old = std::mem::replace(&mut self.plan, plan);
+        let plan = Arc::clone(&self.plan);
+        let kept: Vec<&str> = plan.steps.iter().map(|step| step.key.as_str()).collect();
+        let removed: Vec<String> = {
+            let kept = std::collections::BTreeSet::from_iter(kept);
+            let keys = self.states.keys();
+            keys.filter(|key| !kept.contains(key.as_str()))
+                .cloned()
+                .collect()
+        };
+        for key in removed {
+            if let Some(state) = self.states.remove(&key) {
+                crate::removal::remove(&old, &plan.rules, &key, state, now, out);
+            }
+        }
+        let rules = &plan.rules;
+        self.own
+            .settle(OwnKind::RulesNotLoaded, "", None, now, rules, out);
+        self.own.forget_absent(now, rules, out);
+        Ok(())
+    }
+
+    /// Joins the past to the present, after a start at `now`: `last_tick` is the time of the last tick whose
+    /// effects were committed. Returns the time after which slots are to be evaluated.
+    ///
+    /// - Slots missed are caught up on, up to `rules.catchup_max`; a longer hole raises `EvaluationGap`.
+    /// - While the program was down it could not have received samples: up to two intervals after a hole of more
+    ///   than two intervals, the absence of a series is evidence of nothing.
+    /// - A clock that was set back while the program was down shifts the running clocks with it.
+    pub fn resume(
+        &mut self,
+        last_tick: Option<TimestampMs>,
+        now: TimestampMs,
+        out: &mut Tick,
+    ) -> TimestampMs {
+        let plan = Arc::clone(&self.plan);
+        let just_before = now.minus(DurationMs(1));
+        for step in &plan.steps {
+            let rule = self.states.entry(step.key.clone()).or_default();
+            let hole = last_tick.map(|last| now.since(last));
+            if hole.is_none_or(|hole| hole > double(step.every)) {
+                rule.evaluation.deaf_until = Some(now.plus(double(step.every)));
+                save_evaluation(&step.key, &rule.evaluation, out);
+            }
+            rule.set_clock_back(&step.key, now, out);
+        }
+        let Some(last) = last_tick.filter(|last| *last <= now) else {
+            return just_before;
+        };
+        let oldest = now.minus(self.options.catchup_max);
+        if last >= oldest {
+            return last;
+        }
+        let summary = format!("no rule was evaluated from {last} to {oldest}");
+        let (kind, rules) = (OwnKind::EvaluationGap, &plan.rules);
+        self.own.raise(kind, "", summary, now, rules, out);
+        oldest
+    }
+
+    /// The first slot later than `after` at which something is due. Slots exist without rules, too: the
+    /// engine writes the series of its own alerts.
+    pub fn next_due(&self, after: TimestampMs) -> Option<TimestampMs> {
+        self.plan.schedule.after(after)
+    }
+
+    /// Evaluates what is due at exactly `now`, a slot of [`Engine::next_due`]. A rule that has been evaluated at
+    /// `now` or later is left alone.
+    pub fn tick(&mut self, now: TimestampMs, source: &dyn Source, out: &mut Tick) {
+        self.tick_with(now, source, &|_| Control::new(), out);
+    }
+
+    /// As [`Engine::tick`]; `control` makes the stop flag of each evaluation from the interval of its rule.
+    pub fn tick_with(
+        &mut self,
+        now: TimestampMs,
+        source: &dyn Source,
+        control: &dyn Fn(DurationMs) -> Control,
+        out: &mut Tick,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let mut overlay = Overlay::new(source, now, &plan.written);
+        for step in plan.steps.iter().filter(|step| step.slots.contains(now)) {
+            self.evaluate(&plan, step, now, &mut overlay, &control(step.every), out);
+        }
+        if plan.own_slots.contains(now) {
+            self.own.tick(now, &plan.rules, out);
+        }
+    }
+
+    /// Takes in what happened outside.
+    pub fn event(&mut self, event: Event<'_>, now: TimestampMs, out: &mut Tick) {
+        use OwnKind::{NotificationFailing, NotifyDeadLetter, RulesNotLoaded};
+        let (own, rules) = (&mut self.own, &self.plan.rules);
+        match event {
+            Event::RulesBroken { errors, first } => {
+                let summary = format!("{errors} mistakes in the rules, older ones go on: {first}");
+                own.raise(RulesNotLoaded, "", summary, now, rules, out);
+            }
+            Event::Delivered { channel } => {
+                own.settle(NotifyDeadLetter, channel, None, now, rules, out);
+                own.settle(NotificationFailing, channel, None, now, rules, out);
+            }
+            Event::AttemptFailed {
+                channel,
+                attempts,
+                error,
+            } => {
+                if attempts >= FAILING_ATTEMPTS {
+                    let summary = format!("channel {channel} does not take notices: {error}");
+                    own.raise(NotificationFailing, channel, summary, now, rules, out);
+                }
+            }
+            Event::DeadLetter { channel, error } => {
+                let summary = format!("a notice for channel {channel} was given up: {error}");
+                own.raise(NotifyDeadLetter, channel, summary, now, rules, out);
+            }
+        }
+    }
+
+    /// One rule's turn.
+    fn evaluate(
+        &mut self,
+        plan: &Plan,
+        step: &Step,
+        now: TimestampMs,
+        overlay: &mut Overlay<'_>,
+        control: &Control,
+        out: &mut Tick,
+    ) {
+        let state = self.states.entry(step.key.clone()).or_default();
+        if state.evaluation.attempted.is_some_and(|t| t >= now) {
+            return;
+        }
+        state.evaluation.count_skipped(step.every, now);
+        let deaf = state.evaluation.deaf_until.is_some_and(|t| now <= t);
+        let beat = state.evaluation.beat(step.every, now);
+        state.evaluation.attempted = Some(now);
+        let ask = Ask {
+            source: overlay,
+            at: step.data_time(now),
+            options: &self.options.query,
+            control,
+        };
+        let outcome = match step.node {
+            Node::Alert(i) => {
+                let turn = Turn {
+                    rules: &plan.rules,
+                    step,
+                    alert: &plan.rules.alerts[i],
+                    now,
+                };
+                if deaf && step.about_absence {
+                    // Its answer would be about the program, not about what it watches.
+                    turn.freeze(&state.instances, out);
+                    save_evaluation(&step.key, &state.evaluation, out);
+                    return;
+                }
+                match ask.alert(turn.alert) {
+                    Ok(results) => {
+                        let instances = &mut state.instances;
+                        Ok(turn.evaluate(results, beat, !deaf, instances, out))
+                    }
+                    Err(error) => {
+                        turn.freeze(&state.instances, out);
+                        Err(error)
+                    }
+                }
+            }
+            Node::Record(i) => ask.record(&plan.rules.records[i]).map(|series| {
+                let samples = record(step, series, now, &mut state.recorded, out);
+                overlay.add(&plan.rules.records[i].metric, &samples);
+                out.samples.extend(samples);
+                0
+            }),
+        };
+        self.conclude(plan, step, now, outcome, out);
+    }
+
+    /// Writes down how the evaluation went, and raises or ends what the engine says about the rule.
+    fn conclude(
+        &mut self,
+        plan: &Plan,
+        step: &Step,
+        now: TimestampMs,
+        outcome: Result<u64, AskError>,
+        out: &mut Tick,
+    ) {
+        use OwnKind::{AlertsWithheld, RuleFailing};
+        let evaluation = &mut self.states.entry(step.key.clone()).or_default().evaluation;
+        let (own, rules) = (&mut self.own, &plan.rules);
+        let name = step.node.name(rules);
+        match outcome {
+            Ok(withheld) => {
+                *evaluation = Evaluation {
+                    succeeded: Some(now),
+                    failures: 0,
+                    error: None,
+                    withheld,
+                    ..evaluation.clone()
+                };
+                own.settle(RuleFailing, name, None, now, rules, out);
+                if withheld > 0 {
+                    let summary = format!("{withheld} more alerts of {name} than its max allows");
+                    own.raise(AlertsWithheld, name, summary, now, rules, out);
+                } else {
+                    own.settle(AlertsWithheld, name, None, now, rules, out);
+                }
+            }
+            Err(error) => {
+                let text = error.text();
+                evaluation.failures = evaluation.failures.saturating_add(1);
+                if evaluation.failures >= FAILURES_TOLD {
+                    let summary = format!("{name} cannot be evaluated: {text}");
+                    own.raise(RuleFailing, name, summary, now, rules, out);
+                }
+                evaluation.error = Some(text);
+            }
+        }
+        save_evaluation(&step.key, evaluation, out);
+    }
+}
+
+impl Evaluation {
+    /// How an evaluation at `now` joins the last one that succeeded.
+    fn beat(&self, every: DurationMs, now: TimestampMs) -> Beat {
+        let elapsed = self
+            .succeeded
+            .map_or(DurationMs::ZERO, |last| now.since(last));
+        Beat {
+            now,
+            elapsed,
+            counts: self.failures == 0 && elapsed <= double(every),
+        }
+    }
+
+    fn count_skipped(&mut self, every: DurationMs, now: TimestampMs) {
+        if let Some(last) = self.attempted {
+            let slots = now.since(last).0 / every.0.max(1);
+            self.skipped += slots.saturating_sub(1).max(0) as u64;
+        }
+    }
+}
+
+impl RuleState {
+    /// When the rule's last evaluation lies after `now`, its clocks go on from `now`.
+    fn set_clock_back(&mut self, key: &str, now: TimestampMs, out: &mut Tick) {
+        let Some(last) = self.evaluation.attempted.filter(|last| *last > now) else {
+            return;
+        };
+        self.evaluation.attempted = None;
+        self.evaluation.succeeded = None;
+        save_evaluation(key, &self.evaluation, out);
+        for (result, instance) in &mut self.instances {
+            instance.shift(now.since(last));
+            let row = RowKey::Instance {
+                rule: key.to_owned(),
+                result: result.clone(),
+            };
+            let state = state::encode_instance(instance);
+            out.instances.push(row.change(Some(state)));
+        }
+    }
+}
+
+fn double(every: DurationMs) -> DurationMs {
+    DurationMs(every.0.saturating_mul(2))
+}
+
+fn save_evaluation(key: &str, evaluation: &Evaluation, out: &mut Tick) {
+    let row = RowKey::Evaluation {
+        rule: key.to_owned(),
+    };
+    out.instances.push(row.change(Some(evaluation.encode())));
+}
+
+/// The samples of a recording rule's evaluation: its results, and markers for series that it no longer has.
+fn record(
+    step: &Step,
+    series: BTreeMap<Labels, f64>,
+    now: TimestampMs,
+    recorded: &mut Vec<Labels>,
+    out: &mut Tick,
+) -> Vec<Recorded> {
+    let t = step.data_time(now);
+    let ended = recorded.iter().filter(|l| !series.contains_key(*l));
+    let mut samples: Vec<Recorded> = ended.map(|l| (l.clone(), t, STALE_NAN)).collect();
+    samples.extend(series.iter().map(|(l, v)| (l.clone(), t, *v)));
+    if !series.keys().eq(recorded.iter()) {
+        *recorded = series.into_keys().collect();
+        let row = RowKey::Recorded {
+            rule: step.key.clone(),
+        };
+        let state = state::encode_recorded(recorded);
+        out.instances.push(row.change(Some(state)));
+    }
+    samples
+}

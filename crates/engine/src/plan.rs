@@ -1,0 +1,132 @@
+//! A rule set made ready to run: order, slots, keys, and what it writes.
+//!
+//! Made once per load, never changed. Not here: state (`engine.rs`).
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bellwether_lang::rules::{Alert, Record, RuleSet};
+use bellwether_model::{DurationMs, TimestampMs};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::order::{self, Circle, Node};
+use crate::overlay::Written;
+use crate::own;
+use crate::slots::{Schedule, Slots, Spread, phase};
+
+/// A rule set ready to run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) rules: Arc<RuleSet>,
+    /// Every rule, in an order in which they may be evaluated.
+    pub(crate) steps: Vec<Step>,
+    /// When anything is due.
+    pub(crate) schedule: Schedule,
+    /// The series the rules write.
+    pub(crate) written: Written,
+    /// When the alerts about the engine write their series.
+    pub(crate) own_slots: Slots,
+}
+
+/// One rule ready to run.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// Which rule.
+    pub(crate) node: Node,
+    /// Names its state across reloads and restarts.
+    pub(crate) key: String,
+    pub(crate) slots: Slots,
+    pub(crate) every: DurationMs,
+    pub(crate) delay: DurationMs,
+    /// True when it asks for the absence of something.
+    pub(crate) about_absence: bool,
+    /// The expression, as the printer writes it.
+    pub(crate) query: String,
+}
+
+impl Plan {
+    pub(crate) fn new(rules: Arc<RuleSet>, spread: Spread) -> Result<Plan, Circle> {
+        let order = order::order(&rules)?;
+        let steps: Vec<Step> = order
+            .into_iter()
+            .map(|(node, component)| Step::new(&rules, node, phase(&component, spread)))
+            .collect();
+        let own_slots = Slots::new(DurationMs::ZERO, own::EVERY);
+        let schedule = Schedule::new(steps.iter().map(|step| step.slots).chain([own_slots]));
+        let mut written = Written::default();
+        for record in &rules.records {
+            let delay = written.metrics.entry(record.metric.clone()).or_default();
+            *delay = (*delay).max(record.delay);
+        }
+        for alert in &rules.alerts {
+            written.alerts.insert(alert.name.clone(), alert.delay);
+        }
+        Ok(Plan {
+            rules,
+            steps,
+            schedule,
+            written,
+            own_slots,
+        })
+    }
+}
+
+impl Step {
+    fn new(rules: &RuleSet, node: Node, phase: DurationMs) -> Step {
+        let (key, expr, every, delay) = match node {
+            Node::Record(i) => {
+                let r = &rules.records[i];
+                (record_key(r), &r.expr, r.every, r.delay)
+            }
+            Node::Alert(i) => {
+                let a = &rules.alerts[i];
+                (alert_key(&a.name), &a.expr, a.every, a.delay)
+            }
+        };
+        Step {
+            node,
+            key,
+            slots: Slots::new(phase, every),
+            every,
+            delay,
+            about_absence: order::asks_for_absence(expr),
+            query: expr.to_string(),
+        }
+    }
+
+    /// The time whose data an evaluation at `now` sees, and at which its samples are written.
+    pub(crate) fn data_time(&self, now: TimestampMs) -> TimestampMs {
+        now.minus(self.delay)
+    }
+
+    /// Path and query string of the page that shows the expression.
+    pub(crate) fn query_path(&self) -> String {
+        let expr = utf8_percent_encode(&self.query, NON_ALPHANUMERIC);
+        format!("/graph?g0.expr={expr}&g0.tab=1")
+    }
+}
+
+/// The key of an alert's state: its name is unique, so that its expression may change under it.
+pub(crate) fn alert_key(name: &str) -> String {
+    format!("alert {name}")
+}
+
+/// The name in an alert's key; `None` for a recording rule's.
+pub(crate) fn alert_of_key(key: &str) -> Option<&str> {
+    key.strip_prefix("alert ")
+}
+
+/// The key of a recording rule's state. Several may write one metric with different labels.
+fn record_key(record: &Record) -> String {
+    let mut key = format!("record {}", record.metric);
+    for (name, text) in &record.labels {
+        // Writing to a String cannot fail.
+        let _ = write!(key, " {name}={text}");
+    }
+    key
+}
+
+/// True when the rule itself sets the label `severity`.
+pub(crate) fn sets_severity(alert: &Alert) -> bool {
+    alert.labels.iter().any(|(name, _)| name == "severity")
+}
