@@ -7,7 +7,7 @@ use bellwether_model::limits::{Limit, Unit};
 use bellwether_model::{Labels, METRIC_NAME, STALE_NAN, limits, value::parse_value};
 use nom::branch::alt;
 use nom::bytes::complete::{tag, tag_no_case};
-use nom::character::complete::{char, digit0, digit1, one_of};
+use nom::character::complete::{char, digit1, one_of};
 use nom::combinator::{all_consuming, opt, recognize, value};
 use nom::sequence::{pair, preceded};
 use nom::{IResult, Parser as _};
@@ -193,7 +193,7 @@ fn magnitude(text: &str) -> IResult<&str, f64> {
     let exponent = (one_of("eE"), opt(one_of("+-")), digit1);
     let decimal = (
         alt((
-            recognize((digit1, opt(pair(char('.'), digit0)))),
+            recognize((digit1, opt(pair(char('.'), opt(digit1))))),
             recognize((char('.'), digit1)),
         )),
         opt(exponent),
@@ -251,6 +251,7 @@ mod tests {
         );
         check("m -2-3x2 +5 7x2 _x2", "m = -2 -5 -8 5 7 7 7 _ _");
         check("m 1.5e3 .5 5. Inf -Inf NaN", "m = 1500 0.5 5 inf -inf NaN");
+        check("m 0.4 1.25-0.5x1", "m = 0.4 1.25 0.75");
         check("m 0x2 0x1f", "m = 0 0 0 31");
         check("m 1+NaNx1", "m = 1 NaN");
         check("m _x0 1", "m = 1");
