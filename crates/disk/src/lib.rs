@@ -92,7 +92,7 @@ pub trait Disk: Send + Sync + Debug {
 }
 
 /// One open file. All calls are positional, so a handle can be shared between threads.
-#[allow(
+#[expect(
     clippy::len_without_is_empty,
     reason = "`len` does input and output, and nobody asks for emptiness"
 )]

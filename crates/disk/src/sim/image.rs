@@ -155,8 +155,8 @@ fn sectors(old: &State, rng: &mut Rng) -> State {
         },
         |file| {
             edited(file, |content, change| match &change.what {
-                Edit::Len(_) if rng.chance(3, 4) => change.what.apply(content),
-                Edit::Len(_) => {}
+                Edit::Len { .. } if rng.chance(3, 4) => change.what.apply(content),
+                Edit::Len { .. } => {}
                 Edit::Data { offset, bytes } => {
                     for (at, sector) in split_sectors(*offset, bytes) {
                         if rng.chance(kept_in_8, 8) {
@@ -252,21 +252,34 @@ fn size(old: &State, rng: &mut Rng) -> State {
         old,
         |_| Kept::Whole,
         |file| {
-            let (old_len, new_len) = (file.durable.len(), file.cached.len());
             if rng.chance(1, 2) {
                 size_ahead(file, rng)
             } else {
-                let (low, high) = (old_len.min(new_len), old_len.max(new_len));
-                let mut content = file.cached.to_vec();
-                let len = low + rng.index(high - low + 1);
-                if len > new_len {
-                    content.extend_from_slice(&file.durable[new_len..len]); // A cut that was lost.
-                }
-                content.truncate(len);
-                Arc::new(content)
+                size_behind(file, rng)
             }
         },
     )
+}
+
+/// The file has its new data, but a length from the way there.
+fn size_behind(file: &FileNode, rng: &mut Rng) -> Arc<Vec<u8>> {
+    let mut lens = vec![file.durable.len()];
+    for change in &file.unsynced {
+        if let Edit::Len { len, by_write } = change.what {
+            let (before, after) = (lens[lens.len() - 1], len as usize);
+            if by_write && before < after {
+                lens.push(before + rng.index(after - before));
+            }
+            lens.push(after);
+        }
+    }
+    let len = lens[rng.index(lens.len())];
+    let mut content = file.cached.to_vec();
+    if len > content.len() && file.durable.len() > content.len() {
+        content.extend_from_slice(&file.durable[content.len()..]); // A cut that was lost.
+    }
+    content.resize(len, 0);
+    Arc::new(content)
 }
 
 /// The file has its new length, but only some of the data that was to fill it.

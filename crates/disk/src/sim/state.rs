@@ -46,12 +46,10 @@ pub(super) struct FileChange {
 
 #[derive(Clone)]
 pub(super) enum Edit {
-    Len(u64),
+    /// Set by a call, or made longer by a write: then a crash may leave any length on the way.
+    Len { len: u64, by_write: bool },
     /// Never longer than the file: what lies beyond the length in force is dropped.
-    Data {
-        offset: u64,
-        bytes: Arc<[u8]>,
-    },
+    Data { offset: u64, bytes: Arc<[u8]> },
 }
 
 #[derive(Default)]
@@ -266,7 +264,11 @@ impl State {
         let fits = bytes.len().min(room_end.saturating_sub(offset) as usize);
         if fits > 0 {
             if offset + fits as u64 > len {
-                self.edit(id, Edit::Len(offset + fits as u64))?;
+                let grown = Edit::Len {
+                    len: offset + fits as u64,
+                    by_write: true,
+                };
+                self.edit(id, grown)?;
             }
             self.edit(
                 id,
@@ -292,7 +294,13 @@ impl State {
             return Err(Errno::NOSPC.into());
         }
         if len != old {
-            self.edit(id, Edit::Len(len))?;
+            self.edit(
+                id,
+                Edit::Len {
+                    len,
+                    by_write: false,
+                },
+            )?;
         }
         Ok(())
     }
@@ -361,7 +369,7 @@ impl FileNode {
 impl Edit {
     pub(super) fn apply(&self, content: &mut Vec<u8>) {
         match self {
-            Edit::Len(len) => content.resize(*len as usize, 0),
+            Edit::Len { len, .. } => content.resize(*len as usize, 0),
             Edit::Data { offset, bytes } => put(content, *offset, bytes),
         }
     }
