@@ -1,0 +1,111 @@
+//! A mistake in a rule file: what, where, and what to write instead.
+//!
+//! Inside this module a mistake is a [`Mistake`] with bytes of one file; `source` turns it into a
+//! [`Diagnostic`] with file, line and column. Not here: how it is drawn (`message.rs`).
+
+use std::fmt;
+
+use crate::promql::ParseError;
+use crate::promql::ast::Span;
+
+/// How bad a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The item is not used, and a folder with an error keeps the running rules in place.
+    Error,
+    /// The item is used; it is probably not what was meant.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        })
+    }
+}
+
+/// A mistake with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Error or warning.
+    pub severity: Severity,
+    /// The file's path, as it was given.
+    pub file: String,
+    /// Bytes of the file, inside it; may be empty.
+    pub span: Span,
+    /// Line of the first byte, from 1.
+    pub line: u32,
+    /// Column of the first byte, from 1, in characters.
+    pub column: u32,
+    /// What is wrong: one line, lower case, no full stop.
+    pub message: String,
+    /// What stands under the caret; may be empty.
+    pub label: String,
+    /// What to do about it, a line each.
+    pub help: Vec<String>,
+}
+
+/// `file:line:column: message`, warnings marked: the first line of the drawn form, for logs.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        if self.severity == Severity::Warning {
+            f.write_str("warning: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// A mistake before its file, line and column are worked out.
+#[derive(Clone, Debug)]
+pub(super) struct Mistake {
+    pub(super) severity: Severity,
+    pub(super) span: Span,
+    pub(super) message: String,
+    pub(super) label: String,
+    pub(super) help: Vec<String>,
+}
+
+impl Mistake {
+    pub(super) fn error(span: Span, message: impl Into<String>) -> Mistake {
+        Mistake {
+            severity: Severity::Error,
+            span,
+            message: message.into(),
+            label: String::new(),
+            help: Vec::new(),
+        }
+    }
+
+    pub(super) fn warning(span: Span, message: impl Into<String>) -> Mistake {
+        Mistake {
+            severity: Severity::Warning,
+            ..Mistake::error(span, message)
+        }
+    }
+
+    /// Sets what stands under the caret.
+    pub(super) fn label(mut self, label: impl Into<String>) -> Mistake {
+        self.label = label.into();
+        self
+    }
+
+    /// Adds a line of help.
+    pub(super) fn help(mut self, help: impl Into<String>) -> Mistake {
+        self.help.push(help.into());
+        self
+    }
+}
+
+/// A mistake in an expression; its bytes are already those of the file.
+impl From<ParseError> for Mistake {
+    fn from(error: ParseError) -> Mistake {
+        let mistake = Mistake::error(error.span, error.message);
+        match error.help {
+            Some(help) => mistake.label(help),
+            None => mistake,
+        }
+    }
+}
