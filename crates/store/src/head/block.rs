@@ -1,0 +1,79 @@
+//! Compressed samples of one series in memory: two columns, coded as in a segment, never on disk.
+
+use crate::codec::{Corrupt, timestamps, values};
+use std::sync::Arc;
+
+/// Some hundred samples of one series, in order of time. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Block {
+    /// The coded times, then the coded values.
+    bytes: Arc<[u8]>,
+    /// Where the values begin.
+    split: u32,
+    /// Number of samples.
+    pub(super) len: u32,
+    /// First and last time.
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+/// Memory that could not be decoded: a fault of the machine or of this program.
+#[derive(Debug, thiserror::Error)]
+#[error("compressed samples in memory are damaged: {0}")]
+pub(crate) struct Corrupted(#[from] Corrupt);
+
+impl Block {
+    /// Bytes of memory, with the bookkeeping.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Block>() + 16 + self.bytes.len()
+    }
+
+    /// Appends all samples.
+    pub(super) fn decode(
+        &self,
+        times: &mut Vec<i64>,
+        vals: &mut Vec<f64>,
+    ) -> Result<(), Corrupted> {
+        let (coded_times, coded_values) = self.bytes.split_at(self.split as usize);
+        timestamps::decode(coded_times, self.len as usize, times)?;
+        values::decode(coded_values, self.len as usize, vals)?;
+        Ok(())
+    }
+}
+
+/// What the codec learned from a series' last block.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Hints {
+    times: timestamps::Hint,
+    values: values::Hint,
+}
+
+/// Makes blocks; keeps the memory it needs for that.
+#[derive(Default)]
+pub(super) struct Sealer {
+    times: Vec<i64>,
+    values: Vec<f64>,
+    bytes: Vec<u8>,
+}
+
+impl Sealer {
+    /// Compresses samples in order of time, at least one.
+    pub(super) fn seal(&mut self, samples: &[(i64, u64)], hints: &mut Hints) -> Block {
+        self.times.clear();
+        self.values.clear();
+        self.bytes.clear();
+        self.times.extend(samples.iter().map(|s| s.0));
+        self.values
+            .extend(samples.iter().map(|s| f64::from_bits(s.1)));
+        timestamps::encode(&self.times, &mut hints.times, &mut self.bytes);
+        let split = self.bytes.len() as u32;
+        values::encode(&self.values, &mut hints.values, &mut self.bytes);
+        Block {
+            bytes: Arc::from(self.bytes.as_slice()),
+            split,
+            len: samples.len() as u32,
+            first: self.times[0],
+            last: self.times[samples.len() - 1],
+        }
+    }
+}

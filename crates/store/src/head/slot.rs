@@ -1,0 +1,265 @@
+//! One series in the head: samples in order, samples that came late, and what older views see of both.
+//!
+//! Both lists only ever grow at their end, so what a group knew is two lengths. When a slot is changed
+//! and a living view still shows the state before, those two lengths are kept as a [`Version`]. How the samples
+//! in order are stored (open, or compressed in blocks) may change underneath without a view noticing.
+//!
+//! A late sample at a time that is there already replaces its value, or not: the reader decides by the
+//! duplicate policy. Among late samples of one time the order of arrival is kept.
+
+use super::block::{Block, Corrupted, Hints, Sealer};
+use bellwether_model::TimeRange;
+
+/// One sample: its time and the bits of its value.
+pub(super) type Pair = (i64, u64);
+
+/// Samples of one series.
+#[derive(Default)]
+pub(super) struct Slot {
+    /// The group that changed it last; 0 for a slot without samples.
+    changed: u64,
+    /// Samples in order, compressed and open together.
+    in_order: u32,
+    hints: Hints,
+    blocks: Vec<Block>,
+    open: Vec<Pair>,
+    late: Vec<Pair>,
+    /// What groups before `changed` knew, ascending, as far as living views may ask.
+    #[expect(
+        clippy::box_collection,
+        reason = "almost always absent, and there are millions of slots"
+    )]
+    versions: Option<Box<Vec<Version>>>,
+}
+
+/// What the groups from `changed` on knew, until the next change.
+#[derive(Clone, Copy)]
+struct Version {
+    changed: u64,
+    in_order: u32,
+    late: u32,
+}
+
+/// The groups that living views show, as far as the writer must know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Living {
+    pub(crate) oldest: u64,
+    pub(crate) newest: u64,
+}
+
+/// What a batch added to a generation.
+pub(super) struct Gain {
+    pub(super) samples: u64,
+    pub(super) series: u64,
+    pub(super) bytes: i64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+impl Default for Gain {
+    fn default() -> Gain {
+        Gain {
+            samples: 0,
+            series: 0,
+            bytes: 0,
+            first: i64::MAX,
+            last: i64::MIN,
+        }
+    }
+}
+
+impl Slot {
+    /// Must come before any push: remembers the state that views may still ask for.
+    #[inline]
+    pub(super) fn before_change(&mut self, group: u64, living: Option<Living>, gain: &mut Gain) {
+        if self.changed == group {
+            return;
+        }
+        if self.changed == 0 {
+            gain.series += 1;
+        } else if let Some(living) = living
+            && living.newest >= self.changed
+        {
+            self.remember(living.oldest, gain);
+        }
+        self.changed = group;
+    }
+
+    #[cold]
+    fn remember(&mut self, oldest: u64, gain: &mut Gain) {
+        let versions = self.versions.get_or_insert_default();
+        let before = versions.len();
+        // The first is what views before the second's change see: gone with the last of them.
+        let unused = versions
+            .iter()
+            .skip(1)
+            .take_while(|v| v.changed <= oldest)
+            .count();
+        versions.drain(..unused);
+        let (in_order, late) = (self.in_order, self.late.len() as u32);
+        versions.push(Version {
+            changed: self.changed,
+            in_order,
+            late,
+        });
+        gain.bytes += (versions.len() as i64 - before as i64) * size_of::<Version>() as i64;
+    }
+
+    /// Appends a sample newer than all in order.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        pair: Pair,
+        open_samples: usize,
+        sealer: &mut Sealer,
+        gain: &mut Gain,
+    ) {
+        if self.open.len() == self.open.capacity() {
+            self.make_room(open_samples, sealer, gain);
+        }
+        self.open.push(pair);
+        self.in_order += 1;
+        gain.samples += 1;
+    }
+
+    #[cold]
+    fn make_room(&mut self, open_samples: usize, sealer: &mut Sealer, gain: &mut Gain) {
+        let before = self.memory();
+        if self.open.len() >= open_samples {
+            self.blocks
+                .reserve_exact(usize::from(self.blocks.len() == self.blocks.capacity()) * 4);
+            self.blocks.push(sealer.seal(&self.open, &mut self.hints));
+            self.open.clear();
+            // There may be more series by now, and so less room for each.
+            self.open.shrink_to(open_samples);
+        } else {
+            let room = (self.open.len() * 2).clamp(4, open_samples);
+            self.open.reserve_exact(room - self.open.len());
+        }
+        gain.bytes += self.memory() as i64 - before as i64;
+    }
+
+    /// Appends a sample that is not newer than all in order.
+    pub(super) fn push_late(&mut self, pair: Pair, gain: &mut Gain) {
+        let before = self.late.capacity();
+        self.late.push(pair);
+        gain.bytes += ((self.late.capacity() - before) * size_of::<Pair>()) as i64;
+        gain.samples += 1;
+    }
+
+    fn memory(&self) -> usize {
+        let blocks: usize = self.blocks.last().map_or(0, Block::memory) * self.blocks.len();
+        blocks + self.open.capacity() * size_of::<Pair>()
+    }
+
+    /// How many samples in order and late ones group `at` knew.
+    fn known_at(&self, at: u64) -> (usize, usize) {
+        if at >= self.changed {
+            return (self.in_order as usize, self.late.len());
+        }
+        let version = self
+            .versions
+            .iter()
+            .flat_map(|v| v.iter().rev())
+            .find(|v| v.changed <= at);
+        version.map_or((0, 0), |v| (v.in_order as usize, v.late as usize))
+    }
+
+    /// True when group `at` knew a sample inside `range`, or may have.
+    pub(super) fn is_present(&self, at: u64, range: TimeRange) -> bool {
+        let (in_order, late) = self.known_at(at);
+        let first = self
+            .blocks
+            .first()
+            .map(|b| b.first)
+            .or(self.open.first().map(|p| p.0));
+        let last = self
+            .open
+            .last()
+            .map(|p| p.0)
+            .or(self.blocks.last().map(|b| b.last));
+        let spans = in_order > 0
+            && first
+                .zip(last)
+                .is_some_and(|(first, last)| range.overlaps(first, last));
+        spans || self.late[..late].iter().any(|p| range.contains(p.0))
+    }
+
+    /// What group `at` knew inside `range`; `None` when that was nothing.
+    pub(super) fn capture(&self, at: u64, range: TimeRange) -> Option<Captured> {
+        let (in_order, late) = self.known_at(at);
+        let mut left = in_order;
+        let mut blocks = Vec::new();
+        for block in &self.blocks {
+            let len = left.min(block.len as usize);
+            left -= len;
+            if len > 0 && range.overlaps(block.first, block.last) {
+                blocks.push((block.clone(), len));
+            }
+        }
+        let open = &self.open[..left.min(self.open.len())];
+        let from = open.partition_point(|p| p.0 < range.from.0);
+        let to = open.partition_point(|p| p.0 <= range.to.0).max(from);
+        let late: Vec<Pair> = self.late[..late]
+            .iter()
+            .filter(|p| range.contains(p.0))
+            .copied()
+            .collect();
+        let captured = Captured {
+            blocks,
+            open: open[from..to].to_vec(),
+            late,
+            range,
+        };
+        (!captured.is_empty()).then_some(captured)
+    }
+}
+
+/// Samples of one series as one group knew them, taken out of the head to be decoded without a lock.
+pub(crate) struct Captured {
+    /// Blocks that touch the range, with how many of their samples count.
+    blocks: Vec<(Block, usize)>,
+    open: Vec<Pair>,
+    late: Vec<Pair>,
+    range: TimeRange,
+}
+
+impl Captured {
+    fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.open.is_empty() && self.late.is_empty()
+    }
+
+    /// Appends the samples that came in order, in order.
+    pub(crate) fn in_order(
+        &self,
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+    ) -> Result<(), Corrupted> {
+        for (block, len) in &self.blocks {
+            let start = times.len();
+            block.decode(times, values)?;
+            times.truncate(start + len);
+            values.truncate(start + len);
+            // Blocks at the ends of the range stick out of it.
+            if block.last > self.range.to.0 {
+                let end = start + times[start..].partition_point(|&t| t <= self.range.to.0);
+                times.truncate(end);
+                values.truncate(end);
+            }
+            if block.first < self.range.from.0 {
+                let skip = times[start..].partition_point(|&t| t < self.range.from.0);
+                times.drain(start..start + skip);
+                values.drain(start..start + skip);
+            }
+        }
+        times.extend(self.open.iter().map(|p| p.0));
+        values.extend(self.open.iter().map(|p| f64::from_bits(p.1)));
+        Ok(())
+    }
+
+    /// The samples that came late, sorted by time, those of one time in the order of arrival.
+    pub(crate) fn late(&mut self) -> &[(i64, u64)] {
+        self.late.sort_by_key(|p| p.0);
+        &self.late
+    }
+}

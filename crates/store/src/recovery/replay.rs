@@ -1,0 +1,272 @@
+//! Taking samples back from the log: reads its files in order and inserts what counts into a generation.
+//!
+//! Everything in the log was accepted once and is accepted again; only where a sample goes is decided anew.
+
+use super::quarantine::{self, Finding};
+use super::report::{DamagedLog, RecoveryReport};
+use crate::batch::Batch;
+use crate::error::StoreError;
+use crate::head::{Generation, Newest, Writer};
+use crate::index::Index;
+use crate::segments::Segments;
+use crate::wal::file::number_of;
+use crate::wal::frame::{FIRST, FileHeader, HeaderError, Kind, LAST, VERSION};
+use crate::wal::record;
+use crate::wal::scan::{Scan, scan};
+use bellwether_disk::{Disk, OpenMode, read_file};
+use bellwether_model::HashMap;
+use std::path::{Path, PathBuf};
+
+/// A longer log file is not one of ours: batches are bounded.
+const FILE_BYTES_MAX: u64 = 4 << 30;
+/// Samples collected before they are inserted.
+const BATCH_SAMPLES: usize = 16_384;
+/// The group that everything recovered belongs to.
+pub(crate) const GROUP: u64 = 1;
+
+/// One log file to be read.
+pub(crate) struct LogPart {
+    pub(crate) path: PathBuf,
+    pub(crate) number: u64,
+}
+
+/// The log files of a store, in order.
+pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<LogPart>, StoreError> {
+    let paths = disk
+        .read_dir(folder)
+        .map_err(StoreError::io("list", folder))?;
+    let mut parts: Vec<LogPart> = paths
+        .into_iter()
+        .filter_map(|path| {
+            Some(LogPart {
+                number: number_of(&path)?,
+                path,
+            })
+        })
+        .collect();
+    parts.sort_unstable_by_key(|part| part.number);
+    Ok(parts)
+}
+
+/// The store whose log this is, from the first readable header.
+pub(crate) fn store_id(disk: &dyn Disk, parts: &[LogPart]) -> Option<u128> {
+    parts.iter().find_map(|part| {
+        let mut bytes = [0; crate::wal::frame::FILE_HEADER_BYTES];
+        let file = disk.open(&part.path, OpenMode::Read).ok()?;
+        file.read_exact_at(&mut bytes, 0).ok()?;
+        FileHeader::decode(&bytes).ok().map(|header| header.store)
+    })
+}
+
+/// Reads a log back into a generation.
+pub(crate) struct Replay<'a> {
+    pub(crate) disk: &'a dyn Disk,
+    pub(crate) folder: &'a Path,
+    pub(crate) store_id: u128,
+    pub(crate) index: &'a Index,
+    pub(crate) segments: &'a Segments,
+    pub(crate) newest: Newest,
+    pub(crate) writer: Writer,
+    pub(crate) report: &'a mut RecoveryReport,
+    /// The sequence number after the last frame read.
+    pub(crate) seq: u64,
+}
+
+impl Replay<'_> {
+    /// Which of `parts` is the last with frames that count: only its end may be torn.
+    pub(crate) fn last_written(&self, parts: &[LogPart]) -> Result<Option<usize>, StoreError> {
+        for (i, part) in parts.iter().enumerate().rev() {
+            let bytes = self.read(part)?;
+            if !scan(&bytes, &self.header(part), true).frames.is_empty() {
+                return Ok(Some(i));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Inserts the samples of one file. `newest`: it is the last with frames; its torn end is cut off.
+    pub(crate) fn file(
+        &mut self,
+        part: &LogPart,
+        newest: bool,
+        into: &Generation,
+    ) -> Result<(), StoreError> {
+        let bytes = self.read(part)?;
+        let mut lost = self.check_header(part, &bytes)?;
+        let found = scan(&bytes, &self.header(part), newest);
+        lost.extend(
+            found
+                .damage
+                .iter()
+                .map(|range| range.start as u64..range.end as u64),
+        );
+        self.report.wal_files += 1;
+        self.report.wal_bytes += found.end as u64;
+        let (bad_payloads, batches_partial) = self.frames(&found, &bytes, into);
+        lost.extend(bad_payloads);
+        if !lost.is_empty() {
+            self.report_damage(part, lost, &found, batches_partial);
+        }
+        if newest && found.torn {
+            self.cut(part, found.end as u64)?;
+        }
+        if let Some(last) = found.frames.last() {
+            self.seq = self.seq.max(last.seq + 1);
+        }
+        Ok(())
+    }
+
+    fn header(&self, part: &LogPart) -> FileHeader {
+        FileHeader {
+            store: self.store_id,
+            number: part.number,
+        }
+    }
+
+    fn read(&self, part: &LogPart) -> Result<Vec<u8>, StoreError> {
+        read_file(self.disk, &part.path, FILE_BYTES_MAX).map_err(StoreError::io("read", &part.path))
+    }
+
+    /// The header says nothing that is not known already, so damage to it costs nothing.
+    fn check_header(
+        &self,
+        part: &LogPart,
+        bytes: &[u8],
+    ) -> Result<Vec<std::ops::Range<u64>>, StoreError> {
+        match FileHeader::decode(bytes) {
+            Ok(header) if header == self.header(part) => Ok(Vec::new()),
+            Err(HeaderError::Version(found)) => Err(StoreError::Version {
+                path: part.path.clone(),
+                found: u32::from(found),
+                known: u32::from(VERSION),
+            }),
+            Ok(_) | Err(HeaderError::Unreadable) => {
+                Ok(vec![0..crate::wal::frame::FILE_HEADER_BYTES as u64])
+            }
+        }
+    }
+
+    /// Returns the frames whose payload made no sense, and the number of batches that lost a part.
+    fn frames(
+        &mut self,
+        found: &Scan,
+        bytes: &[u8],
+        into: &Generation,
+    ) -> (Vec<std::ops::Range<u64>>, u64) {
+        let mut bad = Vec::new();
+        let renamed = self.define(found, bytes, &mut bad);
+        let defined = self.index.defined();
+        let mut ids_end = 0;
+        let mut batch = Batch::default();
+        let (mut partial, mut inside, mut expected) = (0, false, None);
+        for frame in &found.frames {
+            let gap = expected.is_some_and(|seq| seq != frame.seq);
+            // A batch lost its end, its beginning, or something between.
+            partial += u64::from(
+                inside && (gap || frame.flags & FIRST != 0) || !inside && frame.flags & FIRST == 0,
+            );
+            expected = Some(frame.seq + 1);
+            inside = frame.flags & LAST == 0;
+            if frame.kind == Some(Kind::Rows) {
+                let undefined = &mut self.report.undefined_samples;
+                let read = record::read_rows(&bytes[frame.payload.clone()], |id, t, value| {
+                    let id = if renamed.is_empty() {
+                        id
+                    } else {
+                        renamed.get(&id).copied().unwrap_or(id)
+                    };
+                    if defined.get(id as usize).copied().unwrap_or(false) {
+                        batch.push(id, t, value);
+                    } else {
+                        *undefined += 1;
+                        ids_end = ids_end.max(id.saturating_add(1));
+                    }
+                });
+                if read.is_err() {
+                    bad.push(frame.at as u64..frame.end as u64);
+                }
+            }
+            if batch.len() >= BATCH_SAMPLES {
+                self.insert(&mut batch, into);
+            }
+        }
+        self.insert(&mut batch, into);
+        // While the file is there, a new series of that id would be taken for the lost one.
+        self.index.reserve(ids_end);
+        (bad, partial)
+    }
+
+    /// Takes every definition of the file, wherever in it: a copy may come after the first use. Returns the
+    /// ids that are called otherwise here.
+    fn define(
+        &self,
+        found: &Scan,
+        bytes: &[u8],
+        bad: &mut Vec<std::ops::Range<u64>>,
+    ) -> HashMap<u32, u32> {
+        let mut renamed = HashMap::default();
+        for frame in found.frames.iter().filter(|f| f.kind == Some(Kind::Series)) {
+            let read = record::read_definitions(&bytes[frame.payload.clone()], |id, labels| {
+                match self.index.restore(id, &labels) {
+                    Some(known) if known == id => {}
+                    Some(known) => {
+                        renamed.insert(id, known);
+                    }
+                    None => bad.push(frame.at as u64..frame.end as u64),
+                }
+            });
+            if read.is_err() {
+                bad.push(frame.at as u64..frame.end as u64);
+            }
+        }
+        renamed
+    }
+
+    fn insert(&mut self, batch: &mut Batch, into: &Generation) {
+        self.report.samples += batch.len() as u64;
+        let segments = self.segments;
+        self.newest
+            .place_replayed(batch, |id, t| segments.newest(id, t));
+        self.writer.insert(into, batch, GROUP, None);
+        batch.clear();
+    }
+
+    fn report_damage(
+        &mut self,
+        part: &LogPart,
+        lost: Vec<std::ops::Range<u64>>,
+        found: &Scan,
+        batches_partial: u64,
+    ) {
+        let seqs = found.frames.first().zip(found.frames.last());
+        let spanned = seqs.map_or(0, |(first, last)| last.seq - first.seq + 1);
+        let finding = Finding {
+            file: &part.path,
+            what: "damaged log frames",
+            ranges: &lost,
+            times: None,
+        };
+        // Without the copy (a full disk, say) the store still opens; the report says that there is none.
+        let copy = quarantine::copy(self.disk, self.folder, &finding).ok();
+        self.report.damaged_logs.push(DamagedLog {
+            path: part.path.clone(),
+            copy,
+            frames_lost: spanned - found.frames.len() as u64,
+            lost,
+            batches_partial,
+        });
+    }
+
+    fn cut(&mut self, part: &LogPart, end: u64) -> Result<(), StoreError> {
+        let file = self
+            .disk
+            .open(&part.path, OpenMode::ReadWrite)
+            .map_err(StoreError::io("open", &part.path))?;
+        file.set_len(end)
+            .map_err(StoreError::io("cut", &part.path))?;
+        file.sync_all()
+            .map_err(StoreError::io("sync", &part.path))?;
+        self.report.torn = true;
+        Ok(())
+    }
+}

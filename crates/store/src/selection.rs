@@ -1,0 +1,226 @@
+//! Reading the samples of selected series: out of segments, the frozen head and the active one, as one
+//! ascending column.
+//!
+//! Sources are taken in the order in which they were written. Where two have a sample at the same
+//! time, the duplicate policy says which one is read; equal times within one source are settled already.
+
+use crate::config::DuplicatePolicy;
+use crate::error::StoreError;
+use crate::head::Captured;
+use crate::view::View;
+use bellwether_model::{Labels, TimeRange};
+
+/// Series chosen by [`View::select`], to be read one by one, by several threads if wanted.
+pub struct Selection {
+    /// The series, sorted, each once.
+    pub labels: Vec<Labels>,
+    /// What the answer lacks, worded for users: damaged parts that are left out. Usually empty.
+    pub warnings: Vec<String>,
+    view: View,
+    /// Beside `labels`.
+    ids: Vec<u32>,
+}
+
+impl Selection {
+    pub(crate) fn new(
+        view: View,
+        ids: Vec<u32>,
+        labels: Vec<Labels>,
+        warnings: Vec<String>,
+    ) -> Selection {
+        Selection {
+            labels,
+            warnings,
+            view,
+            ids,
+        }
+    }
+
+    /// Number of series.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// True when nothing matched.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Replaces `times` and `values` with the samples of series `index` inside `range`, times strictly
+    /// ascending. An `index` beyond the series has no samples.
+    ///
+    /// A damaged chunk is [`StoreError::Corrupt`] the first time it is met: from then on it is left out,
+    /// and selections made later carry a warning about it instead.
+    pub fn read(
+        &self,
+        index: usize,
+        range: TimeRange,
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+    ) -> Result<(), StoreError> {
+        times.clear();
+        values.clear();
+        let Some(&id) = self.ids.get(index) else {
+            return Ok(());
+        };
+        let published = &self.view.pin.published;
+        let mut merge = Merge {
+            policy: self.view.duplicates,
+            times,
+            values,
+        };
+        published.segments.read(id, range, &mut merge)?;
+        for generation in published.frozen.iter().chain([&published.active]) {
+            if let Some(captured) = generation.capture(id, self.view.pin.group, range) {
+                merge.add_captured(captured)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A column that grows by sources, in the order in which they were written.
+pub(crate) struct Merge<'a> {
+    pub(crate) policy: DuplicatePolicy,
+    pub(crate) times: &'a mut Vec<i64>,
+    pub(crate) values: &'a mut Vec<f64>,
+}
+
+impl Merge<'_> {
+    /// Adds what `append` appends: samples in strictly ascending order.
+    pub(crate) fn add<E>(
+        &mut self,
+        append: impl FnOnce(&mut Vec<i64>, &mut Vec<f64>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let before = self.times.len();
+        append(self.times, self.values)?;
+        self.settle(before);
+        Ok(())
+    }
+
+    /// Adds one generation's part.
+    pub(crate) fn add_captured(&mut self, mut captured: Captured) -> Result<(), StoreError> {
+        let memory =
+            |e: crate::head::Corrupted| StoreError::corrupt("memory".as_ref(), 0, e.to_string());
+        self.add(|times, values| captured.in_order(times, values))
+            .map_err(memory)?;
+        let before = self.times.len();
+        for &(t, bits) in captured.late() {
+            let value = f64::from_bits(bits);
+            if self.times.len() > before && self.times.last() == Some(&t) {
+                // Late samples of one time, in the order of arrival.
+                if self.policy == DuplicatePolicy::LastWins
+                    && let Some(last) = self.values.last_mut()
+                {
+                    *last = value;
+                }
+            } else {
+                self.times.push(t);
+                self.values.push(value);
+            }
+        }
+        self.settle(before);
+        Ok(())
+    }
+
+    /// The columns are ascending up to `middle` and from there on; makes them ascending altogether.
+    fn settle(&mut self, middle: usize) {
+        let in_order = middle == 0
+            || middle == self.times.len()
+            || self.times[middle - 1] < self.times[middle];
+        if in_order {
+            return;
+        }
+        // Only what the later part reaches back over moves.
+        let start = self.times[..middle].partition_point(|&t| t < self.times[middle]);
+        let (old_times, old_values) = (self.times.split_off(start), self.values.split_off(start));
+        let split = middle - start;
+        let (mut old, mut new) = (0, split);
+        self.times.reserve(old_times.len());
+        self.values.reserve(old_times.len());
+        while old < split || new < old_times.len() {
+            let from_old = new == old_times.len() || old < split && old_times[old] < old_times[new];
+            let same = old < split && new < old_times.len() && old_times[old] == old_times[new];
+            let taken = if from_old || same && self.policy != DuplicatePolicy::LastWins {
+                old
+            } else {
+                new
+            };
+            self.times.push(old_times[taken]);
+            self.values.push(old_values[taken]);
+            old += usize::from(from_old || same);
+            new += usize::from(!from_old);
+        }
+    }
+}
+
+/// The whole of one series in one generation, for a flush: ascending, settled.
+pub(crate) fn settle_captured(
+    captured: Captured,
+    policy: DuplicatePolicy,
+    times: &mut Vec<i64>,
+    values: &mut Vec<f64>,
+) -> Result<(), StoreError> {
+    times.clear();
+    values.clear();
+    Merge {
+        policy,
+        times,
+        values,
+    }
+    .add_captured(captured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(policy: DuplicatePolicy, sources: &[&[(i64, f64)]], expected: &[(i64, f64)]) {
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        let mut merge = Merge {
+            policy,
+            times: &mut times,
+            values: &mut values,
+        };
+        for source in sources {
+            let add = merge.add(|times, values| {
+                times.extend(source.iter().map(|s| s.0));
+                values.extend(source.iter().map(|s| s.1));
+                Ok::<(), StoreError>(())
+            });
+            add.unwrap();
+        }
+        assert_eq!(times.into_iter().zip(values).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn sources_are_merged_and_the_policy_settles_equal_times() {
+        use DuplicatePolicy::{FirstWins, LastWins};
+        check(
+            LastWins,
+            &[&[(1, 1.0), (2, 2.0)], &[(3, 3.0)]],
+            &[(1, 1.0), (2, 2.0), (3, 3.0)],
+        );
+        check(
+            LastWins,
+            &[&[(3, 3.0)], &[(1, 1.0), (2, 2.0)]],
+            &[(1, 1.0), (2, 2.0), (3, 3.0)],
+        );
+        check(
+            LastWins,
+            &[&[(1, 1.0), (3, 3.0)], &[(2, 2.0), (3, 9.0)]],
+            &[(1, 1.0), (2, 2.0), (3, 9.0)],
+        );
+        check(
+            FirstWins,
+            &[&[(1, 1.0), (3, 3.0)], &[(2, 2.0), (3, 9.0)]],
+            &[(1, 1.0), (2, 2.0), (3, 3.0)],
+        );
+        check(LastWins, &[&[], &[(1, 1.0)], &[]], &[(1, 1.0)]);
+        check(
+            LastWins,
+            &[&[(1, 1.0), (5, 5.0)], &[(5, 6.0), (9, 9.0)]],
+            &[(1, 1.0), (5, 6.0), (9, 9.0)],
+        );
+    }
+}

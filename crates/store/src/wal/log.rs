@@ -1,0 +1,478 @@
+//! The log thread: the only writer of the log and of the head.
+//!
+//! For each batch, in the order of arrival: decide which samples are taken, and encode those. For all batches that
+//! wait: one write, one sync, then insert into the head, publish, acknowledge.
+//!
+//! Deciding changes what later samples are compared with, so it must not be followed by a failure that the
+//! store survives. Space for a batch is therefore made sure of first; a write or sync that fails after
+//! that makes the store read-only until it is opened anew ([`ReadOnly::LogFailed`]). The file is not
+//! touched again: after a failed sync, a second one may report success without having written.
+
+use super::file::{self, Fill, LogFile};
+use super::frame::{
+    COPY, FILE_HEADER_BYTES, FIRST, FRAME_HEADER_BYTES, FileHeader, Framer, Kind, LAST,
+};
+use super::record::{self, DefinitionWriter, RowWriter};
+use crate::batch::Batch;
+use crate::config::Durability;
+use crate::error::{ReadOnly, StoreError};
+use crate::head::{Decided, Generation, Newest, Writer};
+use crate::shared::Shared;
+use bellwether_model::limits;
+use crossbeam::channel::{Receiver, Sender};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Samples of one group: more wait for the next sync.
+const GROUP_SAMPLES_MAX: usize = 500_000;
+/// Log bytes between a definition and its copy: damage to a disk's sector or page does not reach that far.
+const COPY_DISTANCE: u64 = 64 << 10;
+
+/// What the log thread is asked.
+pub(crate) enum Message {
+    /// Make this batch durable and visible, then send it back.
+    Commit {
+        batch: Box<Batch>,
+        reply: Sender<Reply>,
+    },
+    /// Write and sync all that was acknowledged.
+    Sync {
+        reply: Sender<Result<(), StoreError>>,
+    },
+    /// End the active generation and start the next, in a new file. `None` when there was nothing in it.
+    Freeze {
+        reply: Sender<Result<Option<Arc<Generation>>, StoreError>>,
+    },
+}
+
+/// The answer to [`Message::Commit`]; the batch comes back for its memory.
+pub(crate) struct Reply {
+    pub(crate) batch: Box<Batch>,
+    pub(crate) result: Result<Decided, StoreError>,
+}
+
+/// The state of the log thread.
+pub(crate) struct Log {
+    shared: Arc<Shared>,
+    file: LogFile,
+    /// Where the next write goes, and below which offset everything is synced.
+    at: u64,
+    synced: u64,
+    framer: Framer,
+    active: Arc<Generation>,
+    newest: Newest,
+    writer: Writer,
+    /// By series: the low half of the number of the file that defines it last.
+    defined_in: Vec<u32>,
+    /// Series whose definitions are to be copied once the log has reached the offset.
+    copies: Vec<u32>,
+    copies_at: u64,
+    group: Vec<Pending>,
+    failed: bool,
+    ints: Vec<i64>,
+    row: (Vec<u32>, Vec<f64>),
+    fresh: Vec<u32>,
+}
+
+struct Pending {
+    batch: Box<Batch>,
+    reply: Sender<Reply>,
+    decided: Decided,
+}
+
+impl Log {
+    /// - `file`: ready and empty. `seq`: the number of the next frame.
+    /// - `newest`: what recovery learned about the series.
+    pub(crate) fn new(shared: Arc<Shared>, file: LogFile, seq: u64, newest: Newest) -> Log {
+        let mut framer = Framer::new(&file.header, seq);
+        framer.set_synced(FILE_HEADER_BYTES as u64);
+        let active = Arc::clone(&shared.visible.published().active);
+        let writer = Writer::new(shared.config.open_bytes);
+        Log {
+            shared,
+            file,
+            at: FILE_HEADER_BYTES as u64,
+            synced: FILE_HEADER_BYTES as u64,
+            framer,
+            active,
+            newest,
+            writer,
+            defined_in: Vec::new(),
+            copies: Vec::new(),
+            copies_at: 0,
+            group: Vec::new(),
+            failed: false,
+            ints: Vec::new(),
+            row: (Vec::new(), Vec::new()),
+            fresh: Vec::new(),
+        }
+    }
+
+    /// Serves until every sender is gone; then writes what waits.
+    pub(crate) fn run(mut self, messages: &Receiver<Message>) {
+        while let Ok(message) = messages.recv() {
+            let mut samples = self.serve(message);
+            while samples < GROUP_SAMPLES_MAX
+                && let Ok(message) = messages.try_recv()
+            {
+                samples += self.serve(message);
+            }
+            self.finish_group();
+        }
+        // Nobody is left to be told; a failure shows in what the next open finds.
+        let _ = self.sync();
+    }
+
+    /// Returns the number of samples that joined the group.
+    fn serve(&mut self, message: Message) -> usize {
+        match message {
+            Message::Commit { batch, reply } => return self.join_group(batch, reply),
+            Message::Sync { reply } => {
+                self.finish_group();
+                let _ = reply.send(self.sync());
+            }
+            Message::Freeze { reply } => {
+                self.finish_group();
+                let _ = reply.send(self.freeze());
+            }
+        }
+        0
+    }
+
+    fn join_group(&mut self, mut batch: Box<Batch>, reply: Sender<Reply>) -> usize {
+        let samples = batch.len();
+        if let Err(error) = self.make_room(&batch) {
+            // The appender may be gone; then nobody wants to know.
+            let _ = reply.send(Reply {
+                batch,
+                result: Err(error),
+            });
+            return 0;
+        }
+        let decided = self.decide(&mut batch);
+        if decided.accepted > 0 {
+            self.encode(&batch);
+        }
+        self.group.push(Pending {
+            batch,
+            reply,
+            decided,
+        });
+        samples
+    }
+
+    fn decide(&mut self, batch: &mut Batch) -> Decided {
+        let published = self.shared.visible.published();
+        let lookup = |id, t| published.segments.newest(id, t);
+        self.newest
+            .decide(batch, self.shared.config.rules(), lookup)
+    }
+
+    /// Makes sure that `batch` fits in the file, taking the next one, or growing this one, if need be.
+    fn make_room(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.refuse_after_failure()?;
+        let mut end = self.end() + self.bytes_max(batch);
+        if end > self.file.allocated && self.end() > FILE_HEADER_BYTES as u64 {
+            self.finish_group();
+            self.rotate()?;
+            end = self.end() + self.bytes_max(batch);
+        }
+        if end > self.file.allocated {
+            let grown = self.file.file.allocate(end);
+            grown
+                .map_err(StoreError::io("grow", &self.file.path))
+                .map_err(|e| self.shared.note_full(e))?;
+            self.file.allocated = end;
+        }
+        Ok(())
+    }
+
+    fn refuse_after_failure(&self) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::ReadOnly {
+                reason: ReadOnly::LogFailed,
+            });
+        }
+        Ok(())
+    }
+
+    /// Where the log will end once the group is written.
+    fn end(&self) -> u64 {
+        self.at + self.framer.bytes.len() as u64
+    }
+
+    /// Bytes that encoding `batch` takes at most. Also collects the series that the file does not define.
+    fn bytes_max(&mut self, batch: &Batch) -> u64 {
+        if let Some(&max) = batch.series.iter().max()
+            && max as usize >= self.defined_in.len()
+        {
+            self.defined_in.resize(max as usize + 1, 0);
+        }
+        let number = self.file.header.number as u32;
+        self.fresh.clear();
+        let undefined = |id: &u32| self.defined_in[*id as usize] != number;
+        self.fresh
+            .extend(batch.series.iter().copied().filter(undefined));
+        self.fresh.sort_unstable();
+        self.fresh.dedup();
+        let mut definitions = 0;
+        let fresh = self.fresh.iter().copied();
+        self.shared
+            .index
+            .each_labels(fresh, |_, l| definitions += record::definition_bytes_max(l));
+        let rows = batch.rows.len() * record::row_bytes_max(0) + record::row_bytes_max(batch.len());
+        let frames = 2 + (rows + definitions) / (limits::WAL_FRAME_MAX.usize() / 2);
+        (rows + definitions + frames * (FRAME_HEADER_BYTES + 8)) as u64
+    }
+
+    fn encode(&mut self, batch: &Batch) {
+        if self.framer.bytes.is_empty() {
+            self.framer.set_synced(self.synced);
+        }
+        let mut flags = FIRST;
+        if !self.fresh.is_empty() {
+            let fresh = std::mem::take(&mut self.fresh);
+            self.encode_definitions(&fresh, flags);
+            flags = 0;
+            self.plan_copies(&fresh);
+            self.fresh = fresh;
+        }
+        self.encode_rows(batch, flags);
+        if !self.copies.is_empty() && self.end() >= self.copies_at {
+            self.encode_copies();
+        }
+    }
+
+    /// Several frames if need be: `FIRST` then goes to the first, `LAST` to the last of them.
+    fn encode_definitions(&mut self, ids: &[u32], mut flags: u8) {
+        let number = self.file.header.number as u32;
+        let Log {
+            framer,
+            shared,
+            defined_in,
+            ..
+        } = self;
+        framer.begin();
+        let mut definitions = DefinitionWriter::default();
+        shared.index.each_labels(ids.iter().copied(), |id, labels| {
+            let len = framer.payload_len();
+            if len > 0 && len + record::definition_bytes_max(labels) > limits::WAL_FRAME_MAX.usize()
+            {
+                framer.end(Kind::Series, flags & !LAST);
+                flags &= !FIRST;
+                framer.begin();
+                definitions = DefinitionWriter::default();
+            }
+            definitions.write(id, labels, &mut framer.bytes);
+            defined_in[id as usize] = number;
+        });
+        framer.end(Kind::Series, flags);
+    }
+
+    /// Series that the catalogue knows have their second copy there.
+    fn plan_copies(&mut self, fresh: &[u32]) {
+        let catalogued = self.shared.catalogued.load(Ordering::Acquire);
+        if self.copies.is_empty() {
+            self.copies_at = self.end() + COPY_DISTANCE;
+        }
+        self.copies
+            .extend(fresh.iter().copied().filter(|&id| id >= catalogued));
+    }
+
+    fn encode_copies(&mut self) {
+        let copies = std::mem::take(&mut self.copies);
+        self.encode_definitions(&copies, FIRST | LAST | COPY);
+    }
+
+    fn encode_rows(&mut self, batch: &Batch, mut flags: u8) {
+        self.framer.begin();
+        let mut rows = RowWriter::default();
+        for (t, samples) in batch.rows() {
+            let all = batch.placements[samples.clone()]
+                .iter()
+                .all(|p| p.is_kept());
+            if !all {
+                self.row.0.clear();
+                self.row.1.clear();
+                for i in samples.clone().filter(|&i| batch.placements[i].is_kept()) {
+                    self.row.0.push(batch.series[i]);
+                    self.row.1.push(batch.values[i]);
+                }
+            }
+            let (ids, values) = if all {
+                (&batch.series[samples.clone()], &batch.values[samples])
+            } else {
+                (self.row.0.as_slice(), self.row.1.as_slice())
+            };
+            let pieces = ids
+                .chunks(record::ROW_SAMPLES_MAX)
+                .zip(values.chunks(record::ROW_SAMPLES_MAX));
+            for (ids, values) in pieces {
+                let len = self.framer.payload_len();
+                if len + record::row_bytes_max(ids.len()) > limits::WAL_FRAME_MAX.usize() {
+                    self.framer.end(Kind::Rows, flags);
+                    flags = 0;
+                    self.framer.begin();
+                    rows = RowWriter::default();
+                }
+                rows.write(t, ids, values, &mut self.ints, &mut self.framer.bytes);
+            }
+        }
+        self.framer.end(Kind::Rows, flags | LAST);
+    }
+
+    /// Writes the group, syncs, makes it visible, acknowledges.
+    fn finish_group(&mut self) {
+        if self.group.is_empty() {
+            return;
+        }
+        let durable = self.make_durable();
+        let mut group = std::mem::take(&mut self.group);
+        if let Err(error) = durable {
+            self.fail(&error);
+            for Pending { batch, reply, .. } in group.drain(..) {
+                let result = Err(StoreError::ReadOnly {
+                    reason: ReadOnly::LogFailed,
+                });
+                let _ = reply.send(Reply { batch, result });
+            }
+            return;
+        }
+        self.apply(&group);
+        for Pending {
+            batch,
+            reply,
+            decided,
+        } in group.drain(..)
+        {
+            let _ = reply.send(Reply {
+                batch,
+                result: Ok(decided),
+            });
+        }
+        self.group = group; // For its memory.
+    }
+
+    fn make_durable(&mut self) -> Result<(), StoreError> {
+        match self.shared.config.durability {
+            Durability::Sync => self.write_and_sync(),
+            Durability::Write => self.write(),
+            Durability::Buffer { bytes } if self.framer.bytes.len() < bytes => Ok(()),
+            Durability::Buffer { .. } => self.write(),
+        }
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
+        if self.framer.bytes.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.file.write_all_at(&self.framer.bytes, self.at);
+        written.map_err(StoreError::io("write to", &self.file.path))?;
+        let len = self.framer.bytes.len() as u64;
+        self.at += len;
+        self.shared
+            .totals
+            .wal_bytes
+            .fetch_add(len, Ordering::Relaxed);
+        self.framer.bytes.clear();
+        Ok(())
+    }
+
+    fn write_and_sync(&mut self) -> Result<(), StoreError> {
+        self.write()?;
+        if self.synced < self.at {
+            self.file
+                .file
+                .sync_data()
+                .map_err(StoreError::io("sync", &self.file.path))?;
+            self.synced = self.at;
+            self.shared.totals.syncs.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Everything that was acknowledged is durable when this returns `Ok`.
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.refuse_after_failure()?;
+        self.write_and_sync().inspect_err(|error| self.fail(error))
+    }
+
+    fn fail(&mut self, error: &StoreError) {
+        self.failed = true;
+        self.shared.log_failed(error);
+    }
+
+    /// Inserts the group's samples and makes them visible in one step.
+    fn apply(&mut self, group: &[Pending]) {
+        let totals = &self.shared.totals;
+        let mut state = self.shared.visible.lock();
+        let number = state.group + 1;
+        let living = state.living();
+        for Pending { batch, decided, .. } in group {
+            if decided.accepted > 0 {
+                self.writer.insert(&self.active, batch, number, living);
+            }
+            totals.count(decided);
+        }
+        state.group = number;
+        if let Some(bounds) = self.active.bounds() {
+            totals.newest.fetch_max(bounds.to.0, Ordering::Relaxed);
+        }
+    }
+
+    /// Goes on in the next file; this one is whole and synced then.
+    fn rotate(&mut self) -> Result<(), StoreError> {
+        let next = self.next_file().map_err(|e| self.shared.note_full(e))?;
+        if !self.copies.is_empty() {
+            self.framer.set_synced(self.synced);
+            self.encode_copies();
+        }
+        self.sync()?;
+        self.framer.change_file(&next.header);
+        self.file = next;
+        self.at = FILE_HEADER_BYTES as u64;
+        self.synced = self.at;
+        self.shared
+            .totals
+            .wal_bytes
+            .fetch_add(self.at, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn next_file(&mut self) -> Result<LogFile, StoreError> {
+        if let Some(ready) = self.shared.spare.lock().take() {
+            return Ok(ready);
+        }
+        let shared = &self.shared;
+        let header = FileHeader {
+            store: shared.store_id,
+            number: self.file.header.number + 1,
+        };
+        let bytes = shared.config.wal_file_bytes;
+        file::prepare(
+            &*shared.disk,
+            &shared.wal_folder,
+            header,
+            bytes,
+            Fill::Reserve,
+        )
+    }
+
+    fn freeze(&mut self) -> Result<Option<Arc<Generation>>, StoreError> {
+        self.refuse_after_failure()?;
+        if self.active.samples() == 0 {
+            return Ok(None);
+        }
+        self.rotate()?;
+        // Of what the log holds from here on, the file header is all that a flush of `frozen` leaves.
+        let wal_bytes = self.shared.totals.wal_bytes.load(Ordering::Relaxed) - self.at;
+        self.active.set_wal_bytes(wal_bytes);
+        let next = Arc::new(Generation::new(self.file.header.number));
+        let frozen = std::mem::replace(&mut self.active, Arc::clone(&next));
+        self.shared.visible.publish(|published| {
+            published.active = next;
+            published.frozen = Some(Arc::clone(&frozen));
+        });
+        Ok(Some(frozen))
+    }
+}

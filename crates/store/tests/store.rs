@@ -1,0 +1,181 @@
+//! The store through its public face, on the real disk.
+
+use bellwether_disk::RealDisk;
+use bellwether_model::{Labels, MatchOp, Matcher, STALE_NAN, TimeRange, TimestampMs};
+use bellwether_store::{Commit, Config, RejectReason, Rejected, Store, StoreError};
+use std::path::Path;
+
+const HOUR: i64 = 3_600_000;
+const NOW: TimestampMs = TimestampMs(1_793_491_200_000);
+
+fn config() -> Config {
+    Config {
+        wal_file_bytes: 1 << 20,
+        ..Config::default()
+    }
+}
+
+fn open(folder: &Path) -> Store {
+    Store::open(RealDisk::shared(), folder, config(), NOW)
+        .expect("opens")
+        .0
+}
+
+fn cpu(host: &str) -> Labels {
+    Labels::from_pairs([("__name__", "cpu"), ("host", host)])
+}
+
+/// All samples of all series that match, as text, one line each.
+fn dump(store: &Store, matchers: &[Matcher]) -> Vec<String> {
+    let selection = store
+        .view()
+        .select(matchers, TimeRange::ALL, 1000)
+        .expect("selects");
+    let (mut times, mut values) = (Vec::new(), Vec::new());
+    let mut lines = Vec::new();
+    for (i, labels) in selection.labels.iter().enumerate() {
+        selection
+            .read(i, TimeRange::ALL, &mut times, &mut values)
+            .expect("reads");
+        for (t, v) in times.iter().zip(&values) {
+            lines.push(format!("{labels} {:+} {v}", t - NOW.0));
+        }
+    }
+    lines
+}
+
+/// Commits one sample of `cpu{host="a"}` per pair of offset from now and value.
+fn append(store: &Store, samples: &[(i64, f64)]) -> Commit {
+    let mut appender = store.appender();
+    let series = appender.series(&cpu("a")).expect("creates");
+    for &(offset, value) in samples {
+        appender.push(series, TimestampMs(NOW.0 + offset), value);
+    }
+    appender.commit(NOW).expect("commits")
+}
+
+#[test]
+fn committed_samples_are_visible_and_survive_without_a_close() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    let mut appender = store.appender();
+    let (a, b) = (
+        appender.series(&cpu("a")).unwrap(),
+        appender.series(&cpu("b")).unwrap(),
+    );
+    appender.push_row(&[a, b], NOW, &[1.5, -0.0]);
+    appender.push(a, TimestampMs(NOW.0 + 1), STALE_NAN);
+    assert!(dump(&store, &[]).is_empty());
+    assert_eq!(appender.commit(NOW).unwrap().accepted, 3);
+    let expected = [
+        r#"cpu{host="a"} +0 1.5"#,
+        r#"cpu{host="a"} +1 NaN"#,
+        r#"cpu{host="b"} +0 -0"#,
+    ];
+    assert_eq!(dump(&store, &[]), expected);
+    drop((store, appender));
+    let store = open(folder.path());
+    assert_eq!(dump(&store, &[]), expected);
+    let only_b = Matcher::new(MatchOp::Equal, "host", "b").unwrap();
+    assert_eq!(dump(&store, &[only_b]), expected[2..]);
+}
+
+#[test]
+fn samples_are_judged_one_by_one() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    assert_eq!(
+        append(
+            &store,
+            &[(-100 * 24 * HOUR, 1.0), (11 * 60_000, 2.0), (0, 3.0)]
+        )
+        .rejected,
+        [
+            Rejected {
+                index: 0,
+                reason: RejectReason::BeyondRetention
+            },
+            Rejected {
+                index: 1,
+                reason: RejectReason::FutureTimestamp
+            },
+        ]
+    );
+    let commit = append(
+        &store,
+        &[(0, 3.0), (-HOUR, 4.0), (-3 * HOUR, 5.0), (0, 6.0)],
+    );
+    assert_eq!((commit.accepted, commit.duplicates), (2, 1));
+    assert_eq!(
+        commit.rejected,
+        [Rejected {
+            index: 2,
+            reason: RejectReason::TooOld
+        }]
+    );
+    assert_eq!(
+        dump(&store, &[]),
+        [r#"cpu{host="a"} -3600000 4"#, r#"cpu{host="a"} +0 6"#]
+    );
+}
+
+#[test]
+fn history_is_taken_by_a_series_that_has_nothing_newer() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    let old: Vec<(i64, f64)> = (0..2000)
+        .map(|i| (-80 * 24 * HOUR + i * HOUR / 2, i as f64))
+        .collect();
+    assert_eq!(append(&store, &old).accepted, 2000);
+    assert_eq!(dump(&store, &[]).len(), 2000);
+}
+
+#[test]
+fn a_view_does_not_change() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    append(&store, &[(0, 1.0)]);
+    let view = store.view();
+    append(&store, &[(0, 2.0), (1, 3.0), (-1, 0.0)]);
+    let selection = view.select(&[], TimeRange::ALL, 10).unwrap();
+    let (mut times, mut values) = (Vec::new(), Vec::new());
+    selection
+        .read(0, TimeRange::ALL, &mut times, &mut values)
+        .unwrap();
+    assert_eq!((times, values), (vec![NOW.0], vec![1.0]));
+    assert_eq!(dump(&store, &[]).len(), 3);
+}
+
+#[test]
+fn labels_are_listed_for_series_with_samples_in_the_range() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    append(&store, &[(0, 1.0)]);
+    store.appender().series(&cpu("nothing committed")).unwrap();
+    let view = store.view();
+    assert_eq!(
+        view.label_names(&[], TimeRange::ALL).unwrap(),
+        ["__name__", "host"]
+    );
+    assert_eq!(
+        view.label_values("host", &[], TimeRange::ALL).unwrap(),
+        ["a"]
+    );
+    assert_eq!(view.series(&[], TimeRange::ALL).unwrap(), [cpu("a")]);
+    assert!(view.series(&[], TimeRange::new(0, 1)).unwrap().is_empty());
+    assert_eq!(view.time_bounds(), Some(TimeRange::new(NOW.0, NOW.0)));
+    assert!(matches!(
+        view.select(&[], TimeRange::ALL, 0),
+        Err(StoreError::TooManySeries { max: 0 })
+    ));
+}
+
+#[test]
+fn a_second_store_in_the_same_folder_is_refused() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    let second = Store::open(RealDisk::shared(), folder.path(), config(), NOW);
+    assert!(matches!(second, Err(StoreError::Locked { .. })));
+    drop(store);
+    open(folder.path());
+}
