@@ -35,6 +35,8 @@ mod vector;
 mod window;
 
 mod answer;
+#[doc(hidden)]
+pub mod promqltest;
 
 pub use answer::{Answer, Matrix, Options, Stats, Value, instant, range};
 pub use control::{Control, Stop};

@@ -682,8 +682,13 @@ impl Planner<'_> {
         };
         let (mut names, data): (Vec<Matcher>, Vec<Matcher>) =
             given.iter().cloned().partition(|m| m.name() == METRIC_NAME);
+        let is_positive = |m: &Matcher| matches!(m.op(), MatchOp::Equal | MatchOp::Regex);
         if names.is_empty() {
             names.push(Matcher::equal(METRIC_NAME, "target_info"));
+        } else if !names.iter().any(is_positive) {
+            // Only told what it is not: anything else that is called an info metric.
+            let any_info = Matcher::new(MatchOp::Regex, METRIC_NAME, ".+_info");
+            names.push(any_info.map_err(|e| QueryError::eval(span, e.to_string()))?);
         }
         let shift = self.reference_shift(base_expr, span)?;
         let lookback = self.options.lookback.0.max(1);

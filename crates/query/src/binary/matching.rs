@@ -33,11 +33,6 @@ pub(crate) fn evaluate(
 ) -> Result<Vector, QueryError> {
     let swapped = matching.card == Cardinality::OneToMany;
     let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
-    let (fill_many, fill_one) = if swapped {
-        (matching.fill.right, matching.fill.left)
-    } else {
-        (matching.fill.left, matching.fill.right)
-    };
     let mut join = Join {
         op,
         return_bool,
@@ -46,8 +41,9 @@ pub(crate) fn evaluate(
         swapped,
         many,
         one,
-        fill_many,
-        fill_one,
+        // `fill_left` means the many side even when that is on the right: upstream turns the sides first.
+        fill_many: matching.fill.left,
+        fill_one: matching.fill.right,
         span,
         many_present: presence(many),
         out: many.like(),

@@ -70,7 +70,8 @@ fn set(name: &mut RowName, target: &str, value: &str) {
 }
 
 fn check_target(target: &str, function: &str, span: Span) -> Result<(), QueryError> {
-    if target.is_empty() {
+    // The replacement character is what the parser leaves of bytes that are no UTF-8.
+    if target.is_empty() || target.contains(char::REPLACEMENT_CHARACTER) {
         return Err(QueryError::eval(
             span,
             format!("invalid destination label name in {function}(): {target}"),
