@@ -39,8 +39,8 @@ pub(super) fn join(
     let both_vectors = types == (ValueType::Vector, ValueType::Vector);
     let kind = ExprKind::Binary(Binary {
         op,
-        lhs: Box::new(lhs.expr),
-        rhs: Box::new(rhs.expr),
+        lhs: lhs.expr,
+        rhs: rhs.expr,
         return_bool,
         matching: both_vectors.then_some(matching),
     });
@@ -167,13 +167,13 @@ pub(super) fn call(
 /// `op (param, expr)`: how many arguments, and of which types.
 pub(super) fn aggregate(
     op: AggregateOp,
-    args: Vec<Expr>,
+    args: Vec<Node>,
     grouping: Grouping,
     span: Span,
 ) -> Result<Aggregate, ParseError> {
     let wanted = if op.takes_parameter() { 2 } else { 1 };
     let got = args.len();
-    let mut args = args.into_iter();
+    let mut args = args.into_iter().map(|arg| arg.expr);
     let (param, expr) = match (wanted, args.next(), args.next(), args.next()) {
         (2, Some(param), Some(expr), None) => (Some(param), expr),
         (1, Some(expr), None, None) => (None, expr),
@@ -185,6 +185,7 @@ pub(super) fn aggregate(
             );
             return Err(match (op, got) {
                 (AggregateOp::CountValues, 1) => error.help("`count_values(\"label\", x)`"),
+                (AggregateOp::Quantile, 1) => error.help("`quantile(0.9, x)`"),
                 (_, 1) => error.help(format!("the number comes first: `{name}(5, x)`")),
                 _ => error,
             });
@@ -204,8 +205,8 @@ pub(super) fn aggregate(
     }
     Ok(Aggregate {
         op,
-        expr: Box::new(expr),
-        param: param.map(Box::new),
+        expr,
+        param,
         grouping,
     })
 }

@@ -77,8 +77,8 @@ impl Parser<'_> {
         };
         let kind = ExprKind::Binary(Binary {
             op,
-            lhs: Box::new(lhs.expr),
-            rhs: Box::new(rhs.expr),
+            lhs: lhs.expr,
+            rhs: rhs.expr,
             return_bool: false,
             matching: None,
         });
@@ -109,14 +109,11 @@ impl Parser<'_> {
             ExprKind::Number(number) => {
                 let op = if negative { UnaryOp::Neg } else { UnaryOp::Pos };
                 let kind = ExprKind::Number(sign_number(op, number));
-                Ok(Node {
-                    expr: Expr { kind, span },
-                    depth,
-                })
+                Ok(Node::new(kind, span, depth))
             }
             _ if !negative => Ok(operand),
             _ => {
-                let kind = ExprKind::Unary(UnaryOp::Neg, Box::new(operand.expr));
+                let kind = ExprKind::Unary(UnaryOp::Neg, operand.expr);
                 self.node(kind, span, depth)
             }
         }
@@ -142,7 +139,7 @@ impl Parser<'_> {
                     start: span.start,
                     end: close.end,
                 };
-                self.node(ExprKind::Paren(Box::new(inner.expr)), span, inner.depth)
+                self.node(ExprKind::Paren(inner.expr), span, inner.depth)
             }
             Token::Word(word) => self.duration_word(word, place),
             Token::Let(name) => {
@@ -191,7 +188,7 @@ impl Parser<'_> {
             end: close.end,
         };
         let depth = first.depth.max(second.depth);
-        let args = vec![first.expr, second.expr];
+        let args = vec![*first.expr, *second.expr];
         self.node(ExprKind::Call(Call { function, args }), span, depth)
     }
 }
@@ -208,9 +205,9 @@ fn arithmetic(token: Token<'_>) -> Option<(BinaryOp, u8)> {
 }
 
 /// A plain number becomes a constant; whatever has more parts stays as written.
-fn seal(expr: Expr) -> Result<DurationExpr, ParseError> {
+fn seal(expr: Box<Expr>) -> Result<DurationExpr, ParseError> {
     let ExprKind::Number(number) = expr.kind else {
-        return Ok(DurationExpr::Dynamic(Box::new(expr)));
+        return Ok(DurationExpr::Dynamic(expr));
     };
     if number.value.abs() > DURATION_MAX_SECONDS {
         return Err(ParseError::new(expr.span, "duration out of range"));

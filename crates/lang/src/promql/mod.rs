@@ -8,7 +8,7 @@
 //! - [`functions`]: the table of functions.
 //! - [`error`]: what is wrong, and where.
 //! - `lex`, `quote`, `parser`: tokens, quoted texts, and the state that counts against the limits.
-//! - `parse`, `selector`, `duration`, `matching`, `check`: the grammar and the types.
+//! - `parse`, `suffix`, `selector`, `duration`, `matching`: the grammar; `check`: the types.
 //! - `series`: series lines of tests.
 //! - `print`: the tree as text, `parse(print(x)) == x`.
 
@@ -17,6 +17,8 @@ mod check;
 mod duration;
 pub mod error;
 pub mod functions;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lex;
 mod matching;
 mod parse;
@@ -25,6 +27,7 @@ mod print;
 mod quote;
 mod selector;
 mod series;
+mod suffix;
 
 pub use ast::Expr;
 pub use error::ParseError;

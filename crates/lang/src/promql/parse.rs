@@ -1,21 +1,20 @@
-//! Expressions: operators by precedence, what may follow an operand, and what an operand is.
+//! Expressions: operators by precedence, and what an operand is.
 //!
 //! Precedence, weakest first: `or`; `and unless`; comparisons; `+ -`; `* / % atan2` and the signs; `^`, which
-//! alone groups to the right. `offset`, `@`, `[..]`, `anchored` and `smoothed` bind to the operand before them.
+//! alone groups to the right. Strongest is what follows an operand (`suffix.rs`).
 //!
 //! The recursion goes through [`Parser::enter`], so its depth is bounded. Types are checked as nodes are made
 //! (`check.rs`).
 
-use bellwether_model::{TimestampMs, limits};
+use bellwether_model::limits;
 
 use super::ast::{
-    AggregateOp, At, BinaryOp, Call, DurationExpr, Expr, ExprKind, Extended, Grouping, Modifiers,
-    NumberLiteral, RangeSelector, Span, StepValue, Subquery, UnaryOp, ValueType, VectorSelector,
+    AggregateOp, BinaryOp, Call, Expr, ExprKind, Grouping, NumberLiteral, Span, StepValue, UnaryOp,
 };
 use super::check;
 use super::error::{ParseError, nearest};
 use super::functions::{FUNCTIONS, function};
-use super::lex::{Colon, Token};
+use super::lex::Token;
 use super::parser::{Lets, Node, Parser};
 
 /// Reads a whole query.
@@ -46,7 +45,7 @@ fn parse_at(text: &str, at: usize, lets: Option<Lets<'_>>) -> Result<Expr, Parse
         let span = Span { start, end: start };
         return Err(ParseError::new(span, "no expression found in input"));
     }
-    let expr = parser.expression()?.expr;
+    let expr = *parser.expression()?.expr;
     match parser.peek()? {
         Token::End => Ok(expr),
         token => Err(parser.trailing(token)),
@@ -148,35 +147,14 @@ impl Parser<'_> {
         };
         if let ExprKind::Number(number) = operand.expr.kind {
             let kind = ExprKind::Number(sign_number(op, number));
-            return Ok(Node {
-                expr: Expr { kind, span },
-                depth: operand.depth,
-            });
+            return Ok(Node::new(kind, span, operand.depth));
         }
         check::unary(&operand.expr, span)?;
-        let kind = ExprKind::Unary(op, Box::new(operand.expr));
+        let kind = ExprKind::Unary(op, operand.expr);
         self.node(kind, span, operand.depth)
     }
 
-    fn operand_and_suffixes(&mut self) -> Result<Node, ParseError> {
-        let mut node = self.operand()?;
-        loop {
-            node = match self.peek()? {
-                Token::Symbol("[") => self.brackets(node)?,
-                Token::Symbol("@") => self.at_modifier(node)?,
-                Token::Word(w) if w.eq_ignore_ascii_case("offset") => self.offset_modifier(node)?,
-                Token::Word(w) if w.eq_ignore_ascii_case("anchored") => {
-                    self.extend(node, Extended::Anchored)?
-                }
-                Token::Word(w) if w.eq_ignore_ascii_case("smoothed") => {
-                    self.extend(node, Extended::Smoothed)?
-                }
-                _ => return Ok(node),
-            };
-        }
-    }
-
-    fn operand(&mut self) -> Result<Node, ParseError> {
+    pub(super) fn operand(&mut self) -> Result<Node, ParseError> {
         match self.peek()? {
             Token::Number(value) => {
                 let (_, span) = self.next()?;
@@ -191,10 +169,7 @@ impl Parser<'_> {
                 self.node(ExprKind::String(text), span, 0)
             }
             Token::Symbol("(") => self.parenthesised(),
-            Token::Symbol("{") => {
-                let start = self.peek_span()?.start;
-                self.selector(None, start)
-            }
+            Token::Symbol("{") => self.selector(None),
             Token::Word(word) => self.word_operand(word),
             Token::Let(name) => self.let_operand(name),
             Token::End | Token::Symbol(_) => {
@@ -223,7 +198,7 @@ impl Parser<'_> {
             start: open.start,
             end: close.end,
         };
-        self.node(ExprKind::Paren(Box::new(inner.expr)), span, inner.depth)
+        self.node(ExprKind::Paren(inner.expr), span, inner.depth)
     }
 
     /// Takes `)`; at the end of the text the message is about what is open.
@@ -267,13 +242,15 @@ impl Parser<'_> {
             )
             .help(format!("a metric of this name is written `{{\"{word}\"}}`")));
         }
-        self.selector(Some((word, span)), span.start)
+        self.selector(Some((word, span)))
     }
 
     /// `step()` and its like; the parentheses take nothing.
     pub(super) fn step_value(&mut self, value: StepValue, name: Span) -> Result<Node, ParseError> {
         self.expect("(", "", "`(`")?;
-        let close = self.close_parenthesis("`)`: no arguments are taken")?;
+        let close = self
+            .close_parenthesis("`)`")
+            .map_err(|e| e.help("it takes no arguments"))?;
         let span = Span {
             start: name.start,
             end: close.end,
@@ -297,7 +274,7 @@ impl Parser<'_> {
             end: close.end,
         };
         let depth = args.iter().map(|a| a.depth).max().unwrap_or(0);
-        let args: Vec<Expr> = args.into_iter().map(|a| a.expr).collect();
+        let args: Vec<Expr> = args.into_iter().map(|a| *a.expr).collect();
         check::call(function, &args, span)?;
         self.node(ExprKind::Call(Call { function, args }), span, depth)
     }
@@ -311,13 +288,8 @@ impl Parser<'_> {
             return Ok((args, self.next()?.1));
         }
         loop {
-            let arg = if labels_second && args.len() == 1 && self.at("{")? {
-                let start = self.peek_span()?.start;
-                self.label_selector(start)?
-            } else {
-                self.expression()?
-            };
-            args.push(arg);
+            self.labels_only = labels_second && args.len() == 1 && self.at("{")?;
+            args.push(self.expression()?);
             let comma = self.peek_span()?;
             if !self.take(",")? {
                 break;
@@ -348,7 +320,6 @@ impl Parser<'_> {
             end: self.end(),
         };
         let depth = args.iter().map(|a| a.depth).max().unwrap_or(0);
-        let args = args.into_iter().map(|a| a.expr).collect();
         let aggregate = check::aggregate(op, args, grouping, span)?;
         self.node(ExprKind::Aggregate(aggregate), span, depth)
     }
@@ -370,120 +341,9 @@ impl Parser<'_> {
         self.count_nodes(nodes, span)?;
         let shifted = self.at("[")? || self.at("@")? || self.at_word("offset")?;
         if shifted && matches!(expr.kind, ExprKind::Selector(_)) {
-            let kind = expr.kind;
-            return Ok(Node {
-                expr: Expr { kind, span },
-                depth,
-            });
+            return Ok(Node::new(expr.kind, span, depth));
         }
         self.node(ExprKind::Paren(Box::new(expr)), span, depth)
-    }
-
-    /// `[range]` and `[range:step]`.
-    fn brackets(&mut self, node: Node) -> Result<Node, ParseError> {
-        let (_, open) = self.next()?;
-        self.set_colon(Colon::Separates);
-        let range = self.positive_duration("range")?;
-        let subquery = self.take(":")?;
-        let step = if subquery && !self.at("]")? {
-            Some(self.positive_duration("subquery step")?)
-        } else {
-            None
-        };
-        let expected = if subquery { "`]`" } else { "`:` or `]`" };
-        let close = self.expect("]", "subquery or range selector", expected)?;
-        self.set_colon(Colon::InWords);
-        let brackets = Span {
-            start: open.start,
-            end: close.end,
-        };
-        if subquery {
-            self.subquery(node, range, step, brackets)
-        } else {
-            range_selector(node, range, brackets)
-        }
-    }
-
-    fn subquery(
-        &mut self,
-        node: Node,
-        range: DurationExpr,
-        step: Option<DurationExpr>,
-        brackets: Span,
-    ) -> Result<Node, ParseError> {
-        let span = Span {
-            start: node.expr.span.start,
-            end: brackets.end,
-        };
-        let found = node.expr.value_type();
-        if found != ValueType::Vector {
-            return Err(ParseError::new(
-                span,
-                format!("a subquery needs an instant vector, got {found}"),
-            ));
-        }
-        let kind = ExprKind::Subquery(Subquery {
-            expr: Box::new(node.expr),
-            range,
-            step,
-            at: Modifiers::default(),
-        });
-        self.node(kind, span, node.depth)
-    }
-
-    fn offset_modifier(&mut self, mut node: Node) -> Result<Node, ParseError> {
-        let (_, keyword) = self.next()?;
-        let offset = self.offset_duration()?;
-        let end = self.end();
-        let Some(modifiers) = modifiers_of(&mut node.expr.kind) else {
-            return Err(misplaced("offset modifier", node.expr.span));
-        };
-        if modifiers.offset.is_some() {
-            return Err(ParseError::new(keyword, "offset must not be set twice"));
-        }
-        modifiers.offset = Some(offset);
-        node.expr.span.end = end;
-        Ok(node)
-    }
-
-    fn at_modifier(&mut self, mut node: Node) -> Result<Node, ParseError> {
-        let (_, sign) = self.next()?;
-        let at = self.at_time()?;
-        let end = self.end();
-        let Some(modifiers) = modifiers_of(&mut node.expr.kind) else {
-            return Err(misplaced("@ modifier", node.expr.span));
-        };
-        if modifiers.at.is_some() {
-            return Err(ParseError::new(sign, "@ must not be set twice"));
-        }
-        modifiers.at = Some(at);
-        node.expr.span.end = end;
-        Ok(node)
-    }
-
-    /// What stands after `@`: a time, `start()` or `end()`.
-    fn at_time(&mut self) -> Result<At, ParseError> {
-        for (keyword, at) in [("start", At::Start), ("end", At::End)] {
-            if self.take_word(keyword)? {
-                self.expect("(", "@", "`(`")?;
-                self.close_parenthesis("`)`")?;
-                return Ok(at);
-            }
-        }
-        let start = self.peek_span()?.start;
-        let seconds = self
-            .signed_number()?
-            .ok_or_else(|| self.unexpected("@", "a timestamp, `start()` or `end()`"))?;
-        let span = Span {
-            start,
-            end: self.end(),
-        };
-        TimestampMs::from_seconds(seconds)
-            .map(At::Time)
-            .ok_or_else(|| {
-                let source = self.source(span);
-                ParseError::new(span, format!("timestamp out of bounds for @: {source}"))
-            })
     }
 
     /// A number with an optional sign, a duration counting as its seconds; `None` when there is none.
@@ -501,30 +361,6 @@ impl Parser<'_> {
         };
         self.next()?;
         Ok(Some(if negative { -magnitude } else { magnitude }))
-    }
-
-    fn extend(&mut self, mut node: Node, extended: Extended) -> Result<Node, ParseError> {
-        let (_, keyword) = self.next()?;
-        let selector = match &mut node.expr.kind {
-            ExprKind::Selector(s) => s,
-            ExprKind::Range(r) => &mut r.selector,
-            _ => {
-                let name = self.source(keyword);
-                return Err(ParseError::new(
-                    node.expr.span,
-                    format!("`{name}` must follow an instant or range vector selector"),
-                ));
-            }
-        };
-        if selector.extended.is_some() {
-            return Err(ParseError::new(
-                keyword,
-                "only one of `anchored` and `smoothed`, and only once",
-            ));
-        }
-        selector.extended = Some(extended);
-        node.expr.span.end = keyword.end;
-        Ok(node)
     }
 
     /// What to say about a token after a whole expression.
@@ -548,60 +384,6 @@ impl Parser<'_> {
             _ => error,
         }
     }
-}
-
-/// `x[5m]` from the selector and the range.
-fn range_selector(node: Node, range: DurationExpr, brackets: Span) -> Result<Node, ParseError> {
-    let Node { expr, depth } = node;
-    let ExprKind::Selector(selector) = expr.kind else {
-        let found = expr.value_type();
-        return Err(
-            ParseError::new(brackets, "ranges are only allowed for vector selectors").help(
-                if found == ValueType::Vector {
-                    "a subquery has a colon: `[1h:]` or `[1h:5m]`".to_string()
-                } else {
-                    format!("this is a {found}")
-                },
-            ),
-        );
-    };
-    let VectorSelector { at, .. } = &selector;
-    if at.offset.is_some() || at.at.is_some() {
-        let name = if at.offset.is_some() { "offset" } else { "@" };
-        return Err(ParseError::new(
-            brackets,
-            format!("no {name} modifiers allowed before a range"),
-        )
-        .help(format!("write it after the range: `x[5m] {name} ...`")));
-    }
-    let span = Span {
-        start: expr.span.start,
-        end: brackets.end,
-    };
-    let kind = ExprKind::Range(RangeSelector { selector, range });
-    Ok(Node {
-        expr: Expr { kind, span },
-        depth,
-    })
-}
-
-fn modifiers_of(kind: &mut ExprKind) -> Option<&mut Modifiers> {
-    match kind {
-        ExprKind::Selector(s) => Some(&mut s.at),
-        ExprKind::Range(r) => Some(&mut r.selector.at),
-        ExprKind::Subquery(s) => Some(&mut s.at),
-        _ => None,
-    }
-}
-
-fn misplaced(what: &str, span: Span) -> ParseError {
-    ParseError::new(
-        span,
-        format!(
-            "{what} must be preceded by an instant vector selector or range vector selector or a \
-             subquery"
-        ),
-    )
 }
 
 fn unknown_function(word: &str, span: Span) -> ParseError {

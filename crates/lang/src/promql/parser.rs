@@ -15,10 +15,19 @@ use super::lex::{self, Colon, Token};
 /// What `$name` stands for; `None` when there is no such `let`.
 pub type Lets<'a> = &'a dyn Fn(&str) -> Option<Expr>;
 
-/// An expression and the depth of its tree, 1 for a leaf.
+/// An expression and the depth of its tree, 1 for a leaf. Boxed, because it is handed up through every level
+/// of the grammar: the stack stays small.
 pub(super) struct Node {
-    pub(super) expr: Expr,
+    pub(super) expr: Box<Expr>,
     pub(super) depth: usize,
+}
+
+impl Node {
+    /// A node that has been counted already.
+    pub(super) fn new(kind: ExprKind, span: Span, depth: usize) -> Node {
+        let expr = Box::new(Expr { kind, span });
+        Node { expr, depth }
+    }
 }
 
 pub(super) struct Parser<'a> {
@@ -34,6 +43,8 @@ pub(super) struct Parser<'a> {
     nodes: usize,
     patterns: usize,
     lets: Option<Lets<'a>>,
+    /// The next selector, which comes at once, picks labels: it may match anything and names no metric.
+    pub(super) labels_only: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -65,6 +76,7 @@ impl<'a> Parser<'a> {
             nodes: 0,
             patterns: 0,
             lets,
+            labels_only: false,
         })
     }
 
@@ -231,10 +243,7 @@ impl<'a> Parser<'a> {
                     .help("a chain of operators is as deep as it is long"),
             );
         }
-        Ok(Node {
-            expr: Expr { kind, span },
-            depth,
-        })
+        Ok(Node::new(kind, span, depth))
     }
 
     pub(super) fn count_nodes(&mut self, count: usize, span: Span) -> Result<(), ParseError> {

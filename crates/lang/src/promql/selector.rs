@@ -7,7 +7,7 @@ use bellwether_model::{METRIC_NAME, MatchOp, Matcher, limits};
 
 use super::ast::{ExprKind, Modifiers, Span, VectorSelector};
 use super::error::ParseError;
-use super::lex::{Colon, Token};
+use super::lex::{self, Colon, Token};
 use super::parser::{Node, Parser};
 use super::quote::unquote;
 
@@ -33,10 +33,10 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     let mut parser = Parser::new(text, 0, &limits::QUERY_LEN_MAX, None)?;
     let (token, span) = (parser.peek()?, parser.peek_span()?);
     let node = match token {
-        Token::Symbol("{") => parser.selector(None, span.start)?,
+        Token::Symbol("{") => parser.selector(None)?,
         Token::Word(word) => {
             parser.next()?;
-            parser.selector(Some((word, span)), span.start)?
+            parser.selector(Some((word, span)))?
         }
         _ => return Err(parser.unexpected("", "a metric name or `{`")),
     };
@@ -49,10 +49,8 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
 }
 
 /// What stands between braces.
-pub(super) struct Braces {
+struct Braces {
     items: Vec<Item>,
-    /// The braces and all between.
-    span: Span,
 }
 
 enum Item {
@@ -73,11 +71,12 @@ impl Braces {
 
 impl Parser<'_> {
     /// A selector from the name (already taken) or the braces on.
-    pub(super) fn selector(
-        &mut self,
-        name: Option<(&str, Span)>,
-        start: usize,
-    ) -> Result<Node, ParseError> {
+    pub(super) fn selector(&mut self, name: Option<(&str, Span)>) -> Result<Node, ParseError> {
+        let labels_only = std::mem::take(&mut self.labels_only);
+        let start = match name {
+            Some((_, span)) => span.start,
+            None => self.peek_span()?.start,
+        };
         let braces = if self.at("{")? {
             Some(self.braces()?)
         } else {
@@ -85,31 +84,23 @@ impl Parser<'_> {
         };
         let end = self.end();
         let span = Span { start, end };
-        let selector = match name {
-            Some((name, _)) => named(name, braces, span)?,
-            None => match braces {
-                Some(braces) => unnamed(braces, span)?,
-                None => return Err(self.unexpected("", "a metric name or `{`")),
-            },
+        let (name, matchers) = match (name, braces) {
+            (Some((name, _)), braces) => named(name, braces, span)?,
+            (None, Some(braces)) if labels_only => (None, braces.into_matchers()),
+            (None, Some(braces)) => unnamed(braces, span)?,
+            (None, None) => return Err(self.unexpected("", "a metric name or `{`")),
         };
-        self.node(ExprKind::Selector(selector), span, 0)
-    }
-
-    /// The second argument of `info`: braces that may match the empty value and name no metric of their own.
-    pub(super) fn label_selector(&mut self, start: usize) -> Result<Node, ParseError> {
-        let matchers = self.braces()?.into_matchers();
-        let end = self.end();
         let kind = ExprKind::Selector(VectorSelector {
-            name: None,
+            name,
             matchers,
             at: Modifiers::default(),
             extended: None,
         });
-        self.node(kind, Span { start, end }, 0)
+        self.node(kind, span, 0)
     }
 
     fn braces(&mut self) -> Result<Braces, ParseError> {
-        let (_, open) = self.next()?;
+        self.next()?;
         self.set_colon(Colon::Separates);
         let mut items = Vec::new();
         while !self.at("}")? {
@@ -118,17 +109,22 @@ impl Parser<'_> {
                 return Err(self.unexpected("label matching", "`,` or `}`"));
             }
         }
-        let (_, close) = self.next()?;
+        self.next()?;
         self.set_colon(Colon::InWords);
-        let span = Span {
-            start: open.start,
-            end: close.end,
-        };
-        Ok(Braces { items, span })
+        Ok(Braces { items })
     }
 
     fn brace_item(&mut self) -> Result<Item, ParseError> {
-        let (name, quoted) = match self.peek()? {
+        const DIGIT_FIRST: &str = "quote a name that starts with a digit";
+        // `0a` is a bad number, which is not what was meant here.
+        let token = self.peek().map_err(|e| {
+            if lex::blanks(self.rest()).starts_with(|c: char| c.is_ascii_digit()) {
+                e.help(DIGIT_FIRST)
+            } else {
+                e
+            }
+        })?;
+        let (name, quoted) = match token {
             Token::Word(word) => {
                 self.next()?;
                 (word.to_string(), false)
@@ -137,9 +133,7 @@ impl Parser<'_> {
             token => {
                 let error = self.unexpected("label matching", "a label name or `}`");
                 return Err(match token {
-                    Token::Number(_) | Token::Duration(_) => {
-                        error.help("quote a name that starts with a digit")
-                    }
+                    Token::Number(_) | Token::Duration(_) => error.help(DIGIT_FIRST),
                     _ => error,
                 });
             }
@@ -258,8 +252,11 @@ impl Parser<'_> {
     }
 }
 
+/// What a selector says, and the metric that it names.
+type Named = (Option<String>, Vec<Matcher>);
+
 /// A selector whose name stands before the braces, if there are any.
-fn named(name: &str, braces: Option<Braces>, span: Span) -> Result<VectorSelector, ParseError> {
+fn named(name: &str, braces: Option<Braces>, span: Span) -> Result<Named, ParseError> {
     let inside = braces.map(Braces::into_matchers).unwrap_or_default();
     if let Some(second) = inside.iter().find(|m| m.name() == METRIC_NAME) {
         return Err(ParseError::new(
@@ -273,16 +270,11 @@ fn named(name: &str, braces: Option<Braces>, span: Span) -> Result<VectorSelecto
     let mut matchers = Vec::with_capacity(1 + inside.len());
     matchers.push(Matcher::equal(METRIC_NAME, name));
     matchers.extend(inside);
-    Ok(VectorSelector {
-        name: Some(name.to_string()),
-        matchers,
-        at: Modifiers::default(),
-        extended: None,
-    })
+    Ok((Some(name.to_string()), matchers))
 }
 
 /// A selector of braces alone. A quoted name inside is *the* name unless another matcher speaks of it too.
-fn unnamed(mut braces: Braces, span: Span) -> Result<VectorSelector, ParseError> {
+fn unnamed(mut braces: Braces, span: Span) -> Result<Named, ParseError> {
     let speaks_of_name = |item: &&Item| match item {
         Item::Name(_) => true,
         Item::Matcher(m) => m.name() == METRIC_NAME,
@@ -300,24 +292,15 @@ fn unnamed(mut braces: Braces, span: Span) -> Result<VectorSelector, ParseError>
             name = Some(text.clone());
         }
     }
-    let place = braces.span;
     let matchers = braces.into_matchers();
     if matchers.iter().all(Matcher::matches_empty) {
         return Err(ParseError::new(
-            Span {
-                start: span.start,
-                end: place.end,
-            },
+            span,
             "vector selector must contain at least one non-empty matcher",
         )
         .help(
             "name a metric, or a label with a value: a pattern that matches the empty text is none",
         ));
     }
-    Ok(VectorSelector {
-        name,
-        matchers,
-        at: Modifiers::default(),
-        extended: None,
-    })
+    Ok((name, matchers))
 }

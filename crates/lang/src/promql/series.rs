@@ -46,22 +46,18 @@ pub fn parse_series_line_part(text: &str, at: usize) -> Result<SeriesLine, Parse
     let labels = parser.label_set()?;
     let mut place = parser.end();
     let rest = parser.rest();
-    if rest.starts_with('@') {
+    if let Some(c) = rest.chars().next().filter(|c| !c.is_ascii_whitespace()) {
         let span = Span {
             start: place,
-            end: place + 1,
+            end: place + c.len_utf8(),
         };
         return Err(ParseError::new(
             span,
-            "start timestamps (`@st`) are not supported",
+            match c {
+                '@' => "start timestamps (`@st`) are not supported",
+                _ => "expected a blank before the values",
+            },
         ));
-    }
-    if !rest.is_empty() && !rest.starts_with([' ', '\t']) {
-        let span = Span {
-            start: place,
-            end: place + 1,
-        };
-        return Err(ParseError::new(span, "expected a blank before the values"));
     }
     let mut values = Vec::new();
     for word in rest.split([' ', '\t', '\n', '\r']) {
