@@ -63,7 +63,11 @@ impl<'a> Evaluator<'a> {
         &self.notes
     }
 
+    /// The notes, once evaluation is over.
     pub(crate) fn into_notes(self) -> Notes {
+        for selection in &self.selections {
+            selection.finish(&self.notes);
+        }
         self.notes
     }
 
@@ -156,7 +160,7 @@ impl<'a> Evaluator<'a> {
             Kind::Absent { arg, labels } => self.absent(arg, labels, grid),
             Kind::Info(i) => {
                 let base = self.vector(&i.base, grid)?;
-                let info = self.vector(&i.info, grid)?;
+                let info = self.vector(&i.joined, grid)?;
                 let wanted = info::Wanted {
                     names: &i.names,
                     data: &i.data,

@@ -172,7 +172,7 @@ pub(crate) struct SubqueryInput {
 pub(crate) struct Info {
     pub(crate) base: Box<Node>,
     /// The info series at the base's times.
-    pub(crate) info: Box<Node>,
+    pub(crate) joined: Box<Node>,
     /// Conditions on `__name__`: which metrics are info metrics.
     pub(crate) names: Vec<Matcher>,
     /// Conditions on other labels: which labels are added.
@@ -485,12 +485,11 @@ impl Planner<'_> {
             Entry::Pick(pick) => {
                 let (args, invariant) = self.args(&call.args, extent)?;
                 let [lhs, rhs] = fixed(args, span)?;
-                match (&lhs.kind, &rhs.kind) {
-                    (Kind::Number(l), Kind::Number(r)) => (Kind::Number(pick(*l, *r)), true),
-                    _ => {
-                        let (lhs, rhs) = (Box::new(lhs), Box::new(rhs));
-                        (Kind::ScalarPick { pick, lhs, rhs }, invariant)
-                    }
+                if let (Kind::Number(l), Kind::Number(r)) = (&lhs.kind, &rhs.kind) {
+                    (Kind::Number(pick(*l, *r)), true)
+                } else {
+                    let (lhs, rhs) = (Box::new(lhs), Box::new(rhs));
+                    (Kind::ScalarPick { pick, lhs, rhs }, invariant)
                 }
             }
             Entry::ToScalar => {
@@ -713,7 +712,7 @@ impl Planner<'_> {
         let invariant = base.invariant && info.invariant;
         let kind = Kind::Info(Info {
             base: Box::new(base),
-            info: Box::new(info),
+            joined: Box::new(info),
             names,
             data,
         });

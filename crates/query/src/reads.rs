@@ -74,6 +74,19 @@ impl<'a> Selection<'a> {
     }
 }
 
+impl Selection<'_> {
+    /// Notes what reading has found missing.
+    pub(crate) fn finish(&self, notes: &Notes) {
+        if let Some(answered) = self.answer.get() {
+            answered
+                .reader
+                .warnings()
+                .iter()
+                .for_each(|w| notes.source(w));
+        }
+    }
+}
+
 impl Answered<'_> {
     /// The samples of series `index` inside `range`. `buffer` holds them unless they are kept here.
     pub(crate) fn read<'b>(

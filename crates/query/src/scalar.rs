@@ -31,7 +31,9 @@ impl Scalar {
         match self {
             Scalar::Const(v) => Scalar::Const(f(v)),
             Scalar::Steps(mut values) => {
-                values.iter_mut().for_each(|v| *v = f(*v));
+                for v in &mut values {
+                    *v = f(*v);
+                }
                 Scalar::Steps(values)
             }
         }

@@ -190,7 +190,9 @@ mod tests {
     #[test]
     fn small_terms_survive_large_ones() {
         let mut sum = Sum::default();
-        [1e100, 1.0, -1e100].iter().for_each(|v| sum.add(*v));
+        for v in [1e100, 1.0, -1e100] {
+            sum.add(v);
+        }
         assert_eq!(sum.total(), 1.0);
     }
 
@@ -209,7 +211,9 @@ mod tests {
     fn infinite_values_make_an_infinite_mean_or_none() {
         let of = |values: &[f64]| {
             let mut mean = Mean::default();
-            values.iter().for_each(|v| mean.add(*v));
+            for v in values {
+                mean.add(*v);
+            }
             mean.mean()
         };
         assert_eq!(of(&[f64::INFINITY, 0.0, f64::INFINITY]), f64::INFINITY);
@@ -221,7 +225,9 @@ mod tests {
     fn deviations_merge_to_the_same_variance() {
         let values: Vec<f64> = (0..100).map(|i| f64::from(i * i % 37)).collect();
         let mut whole = Deviation::default();
-        values.iter().for_each(|v| whole.add(*v));
+        for v in &values {
+            whole.add(*v);
+        }
         let (mut left, mut right) = (Deviation::default(), Deviation::default());
         values[..41].iter().for_each(|v| left.add(*v));
         values[41..].iter().for_each(|v| right.add(*v));

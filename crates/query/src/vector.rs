@@ -242,7 +242,7 @@ impl Vector {
         for (row, name) in self.names.iter().enumerate() {
             match first.entry(&name.labels) {
                 std::collections::hash_map::Entry::Occupied(entry) => {
-                    same.push((*entry.get(), row))
+                    same.push((*entry.get(), row));
                 }
                 std::collections::hash_map::Entry::Vacant(entry) => {
                     entry.insert(row);

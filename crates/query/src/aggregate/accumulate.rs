@@ -171,14 +171,14 @@ impl Accumulator {
             let slot = *slot as usize;
             let at = slot * self.steps..(slot + 1) * self.steps;
             match &self.cells {
-                Cells::Sum(cells) => write(&mut values, &cells[at], |c| c.total()),
-                Cells::Mean(cells) => write(&mut values, &cells[at], |c| c.mean()),
+                Cells::Sum(cells) => write(&mut values, &cells[at], Sum::total),
+                Cells::Mean(cells) => write(&mut values, &cells[at], Mean::mean),
                 Cells::Count(_) if self.op == AggregateOp::Group => values.fill(1.0),
                 Cells::Count(cells) | Cells::Min(cells) | Cells::Max(cells) => {
                     values.copy_from_slice(&cells[at]);
                 }
                 Cells::Deviation(cells) if self.op == AggregateOp::Stdvar => {
-                    write(&mut values, &cells[at], |c| c.variance());
+                    write(&mut values, &cells[at], Deviation::variance);
                 }
                 Cells::Deviation(cells) => {
                     write(&mut values, &cells[at], |c| c.variance().sqrt());

@@ -79,13 +79,12 @@ pub(crate) fn count_values(
                 drop_name: groups.name(group, vector.name(row).drop_name).drop_name,
                 labels: labels.clone(),
             };
-            let at = match row_of.get(&(group, labels.clone())) {
-                Some(at) => *at,
-                None => {
-                    let at = out.push_empty(name)?;
-                    row_of.insert((group, labels), at);
-                    at
-                }
+            let at = if let Some(at) = row_of.get(&(group, labels.clone())) {
+                *at
+            } else {
+                let at = out.push_empty(name)?;
+                row_of.insert((group, labels), at);
+                at
             };
             let count = out.get(at, step).unwrap_or(0.0);
             out.put(at, step, count + 1.0);

@@ -5,6 +5,7 @@ use bellwether_lang::promql::ast::{BinaryOp, Span, VectorMatching};
 use super::matching::choice;
 use crate::error::QueryError;
 use crate::grouping::{Keys, LabelChoice};
+use crate::mask;
 use crate::vector::Vector;
 
 /// `lhs op rhs` for a set operator.
@@ -16,40 +17,31 @@ pub(crate) fn evaluate(
     span: Span,
 ) -> Result<Vector, QueryError> {
     let choice = choice(matching);
-    match op {
-        BinaryOp::Or => {
-            let (mut keys, covered) = cover(&choice, &lhs);
-            for row in 0..rhs.len() {
-                if let Some(id) = keys.find(&choice, &rhs.name(row).labels) {
-                    let mask = rhs.row_mut(row).mask;
-                    mask.iter_mut()
-                        .zip(&covered[id])
-                        .for_each(|(m, c)| *m &= !c);
-                }
+    if op == BinaryOp::Or {
+        let (mut keys, covered) = cover(&choice, &lhs);
+        for row in 0..rhs.len() {
+            if let Some(id) = keys.find(&choice, &rhs.name(row).labels) {
+                let mask = rhs.row_mut(row).mask.iter_mut();
+                mask.zip(&covered[id]).for_each(|(m, c)| *m &= !c);
             }
-            lhs.append(rhs)?;
-            lhs.join_same(span)
         }
-        _ => {
-            let (mut keys, covered) = cover(&choice, &rhs);
-            for row in 0..lhs.len() {
-                let id = keys.find(&choice, &lhs.name(row).labels);
-                let mask = lhs.row_mut(row).mask;
-                match (op, id.map(|id| &covered[id])) {
-                    (BinaryOp::And, None) => mask.fill(0),
-                    (BinaryOp::And, Some(covered)) => {
-                        mask.iter_mut().zip(covered).for_each(|(m, c)| *m &= c);
-                    }
-                    (_, None) => {}
-                    (_, Some(covered)) => {
-                        mask.iter_mut().zip(covered).for_each(|(m, c)| *m &= !c);
-                    }
-                }
-            }
-            let order: Vec<usize> = (0..lhs.len()).collect();
-            lhs.reordered(&order)
+        lhs.append(rhs)?;
+        return lhs.join_same(span);
+    }
+    let (mut keys, covered) = cover(&choice, &rhs);
+    let nothing = vec![0; mask::words(lhs.steps())];
+    for row in 0..lhs.len() {
+        let id = keys.find(&choice, &lhs.name(row).labels);
+        let covered = id.map_or(&nothing, |id| &covered[id]);
+        let mask = lhs.row_mut(row).mask.iter_mut();
+        if op == BinaryOp::And {
+            mask.zip(covered).for_each(|(m, c)| *m &= c);
+        } else {
+            mask.zip(covered).for_each(|(m, c)| *m &= !c);
         }
     }
+    let order: Vec<usize> = (0..lhs.len()).collect();
+    lhs.reordered(&order)
 }
 
 /// For each match group, the steps at which one of its rows has a value.

@@ -72,17 +72,16 @@ impl Out {
         step: usize,
         value: f64,
     ) -> Result<(), QueryError> {
-        let at = match self.rows.get(&(labels.clone(), drop_name)) {
-            Some(at) => *at,
-            None => {
-                let name = RowName {
-                    labels: labels.clone(),
-                    drop_name,
-                };
-                let at = self.vector.push_empty(name)?;
-                self.rows.insert((labels, drop_name), at);
-                at
-            }
+        let at = if let Some(at) = self.rows.get(&(labels.clone(), drop_name)) {
+            *at
+        } else {
+            let name = RowName {
+                labels: labels.clone(),
+                drop_name,
+            };
+            let at = self.vector.push_empty(name)?;
+            self.rows.insert((labels, drop_name), at);
+            at
         };
         self.vector.put(at, step, value);
         Ok(())

@@ -29,8 +29,9 @@ impl Map {
                 let (low, high) = (param(0, f64::NAN), param(1, f64::NAN));
                 filter_map(row, |step, v| {
                     let (low, high) = (low.at(step), high.at(step));
-                    // An empty interval has no values; NaN is no bound to compare with.
-                    (!(high < low)).then(|| max(low, min(high, v)))
+                    // An empty interval has no values; a NaN bound makes none of them empty.
+                    let is_empty = high < low;
+                    (!is_empty).then(|| max(low, min(high, v)))
                 });
             }
             MapKind::ClampMin => {

@@ -5,6 +5,7 @@
 //! engine's overlay of what the running tick has recorded.
 
 pub mod memory;
+pub mod store;
 
 use bellwether_model::{Labels, Matcher, TimeRange};
 
@@ -72,4 +73,9 @@ pub struct SeriesSet<'a> {
 pub trait SeriesReader: Send + Sync {
     /// Replaces `out` with the samples of series `index` inside `range`, ends included.
     fn read(&self, index: usize, range: TimeRange, out: &mut Columns) -> Result<(), SourceError>;
+
+    /// What reading so far has found missing, worded for the user. Asked once the query is done.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -51,6 +51,7 @@ pub(crate) fn extremes(
 }
 
 /// NaN before every number, as Prometheus sorts for quantiles.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what `sort_by` calls")]
 pub(crate) fn nan_first(a: &f64, b: &f64) -> Ordering {
     match (a.is_nan(), b.is_nan()) {
         (true, true) => Ordering::Equal,

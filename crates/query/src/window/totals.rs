@@ -34,7 +34,9 @@ pub(crate) fn is_change(before: f64, after: f64) -> bool {
 /// Population variance.
 pub(crate) fn variance(values: &[f64]) -> f64 {
     let mut deviation = Deviation::default();
-    values.iter().for_each(|v| deviation.add(*v));
+    for v in values {
+        deviation.add(*v);
+    }
     deviation.variance()
 }
 

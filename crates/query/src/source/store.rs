@@ -1,0 +1,88 @@
+//! The store as a source: one view of it, so that all selectors of a query see the same samples.
+//!
+//! Damage on disk costs the damaged chunk, not the answer: the store reports a chunk once and leaves it out
+//! from then on, so reading is tried again and the answer carries a warning.
+
+use std::sync::{Mutex, PoisonError};
+
+use bellwether_model::TimeRange;
+use bellwether_store::{Selection, StoreError, View};
+
+use super::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
+
+/// How many damaged chunks one read puts up with before it gives up.
+const DAMAGE_MAX: usize = 64;
+
+/// A view of the store.
+#[derive(Clone, Copy)]
+pub struct ViewSource<'a>(pub &'a View);
+
+impl Source for ViewSource<'_> {
+    fn select(&self, select: &Select<'_>) -> Result<SeriesSet<'_>, SourceError> {
+        let damage = Mutex::default();
+        let mut selection = around_damage(&damage, || {
+            self.0
+                .select(select.matchers, select.range, select.series_max)
+        })?;
+        let labels = std::mem::take(&mut selection.labels);
+        let mut warnings = std::mem::take(&mut selection.warnings);
+        let found = damage.into_inner().unwrap_or_else(PoisonError::into_inner);
+        warnings.extend(found);
+        Ok(SeriesSet {
+            labels,
+            reader: Box::new(Reader {
+                selection,
+                damage: Mutex::default(),
+            }),
+            warnings,
+        })
+    }
+}
+
+struct Reader {
+    selection: Selection,
+    /// What was found damaged while reading, each once.
+    damage: Mutex<Vec<String>>,
+}
+
+impl SeriesReader for Reader {
+    fn read(&self, index: usize, range: TimeRange, out: &mut Columns) -> Result<(), SourceError> {
+        around_damage(&self.damage, || {
+            self.selection
+                .read(index, range, &mut out.times, &mut out.values)
+        })
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.damage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Tries again after damage, which the store then leaves out, and notes it in `damage`.
+fn around_damage<T>(
+    damage: &Mutex<Vec<String>>,
+    mut read: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, SourceError> {
+    for _ in 0..DAMAGE_MAX {
+        match read() {
+            Ok(value) => return Ok(value),
+            Err(error @ StoreError::Corrupt { .. }) => {
+                let message = format!("samples are missing: {error}");
+                let mut damage = damage.lock().unwrap_or_else(PoisonError::into_inner);
+                if !damage.contains(&message) {
+                    damage.push(message);
+                }
+            }
+            Err(StoreError::TooManySeries { max }) => {
+                return Err(SourceError::TooManySeries { max });
+            }
+            Err(error) => return Err(SourceError::Read(error.to_string())),
+        }
+    }
+    Err(SourceError::Read(format!(
+        "more than {DAMAGE_MAX} damaged chunks in one series"
+    )))
+}
