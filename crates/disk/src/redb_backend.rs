@@ -214,9 +214,11 @@ impl StorageBackend for RedbFile {
         self.refuse_after_failed_sync()?;
         // Held over the sync, so that no write slips in between the sync and the note of it.
         let mut head = self.head.lock();
-        self.file
-            .sync_data()
-            .inspect_err(|_| self.sync_failed.store(true, Ordering::Release))?;
+        if let Err(e) = self.file.sync_data() {
+            self.sync_failed.store(true, Ordering::Release);
+            // Wrapped: a sync that ran into a full disk is not the full disk that a retry gets over.
+            return Err(io::Error::other(e));
+        }
         head.unsynced = false;
         Ok(())
     }

@@ -83,10 +83,12 @@ pub struct Operation {
 /// Whether `error` comes from a disk stopped by [`super::SimDisk::crash_after`]: the process is dead, and what
 /// it would do about the error does not matter.
 pub fn is_crash(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Crashed>())
-        .is_some()
+    match error.get_ref() {
+        Some(inner) if inner.is::<Crashed>() => true,
+        // Wrapped once more on the way up.
+        Some(inner) => inner.downcast_ref::<io::Error>().is_some_and(is_crash),
+        None => false,
+    }
 }
 
 pub(super) fn crashed() -> io::Error {
