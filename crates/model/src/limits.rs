@@ -103,6 +103,7 @@ limits! {
     RULES_MAX = "rules.max", 10_000, Count, "the folder is refused";
     RULES_INSTANCES_MAX = "rules.alerts_per_rule", 10_000, Count, "those active stay, then the first ones";
     RULES_EVERY = "rules.every", 30 * SECOND, Millis, "- (how often a rule is evaluated that says nothing)";
+    RULES_EVAL_TIMEOUT = "rules.eval_timeout", 10 * SECOND, Millis, "the evaluation fails and state is frozen (or the rule's interval, if that is shorter)";
     RULES_CATCHUP_MAX = "rules.catchup_max", HOUR, Millis, "the gap is recorded and not evaluated";
     RULES_MISSING_KEEP = "rules.missing_keep", 5 * MINUTE, Millis, "- (how long a vanished series keeps its level)";
     RULES_RELOAD_POLL = "rules.reload_poll", 2 * SECOND, Millis, "- (how often the rule folder is looked at)";
@@ -116,6 +117,7 @@ limits! {
     NOTIFY_MAX_AGE = "notify.max_age", DAY, Millis, "the notice becomes a dead letter";
     NOTIFY_CLIENT_ERROR_TRIES = "notify.client_error_tries", 3, Count, "the notice becomes a dead letter (tries answered with another 4xx)";
     NOTIFY_DEAD_LETTER_KEEP = "notify.dead_letter_keep", 30 * DAY, Millis, "dead letters are forgotten";
+    HISTORY_KEEP = "history.keep", 400 * DAY, Millis, "what happened to alerts is forgotten";
     TEMPLATE_OUTPUT_MAX = "template.output", 64 * KIB, Bytes, "the text is cut and marked";
     WAL_FILE_BYTES = "wal.segment", 64 * MIB, Bytes, "the next file begins";
     WAL_TOTAL_MAX = "wal.max_total", 1024 * MIB, Bytes, "503 until a flush has made room";
