@@ -6,8 +6,8 @@
 use crate::error::{Failure, LedgerError};
 use crate::ledger::{Ledger, decode, encode, read_meta, write_meta};
 use crate::rows::{
-    HistoryRow, InstanceRecord, InstanceRow, MetaRecord, NewNotice, OutboxRecord, Outcome,
-    StatusRecord, TickCommit,
+    HistoryRow, InstanceRecord, InstanceRow, MetaRecord, NewNotice, OutboxRecord, OutboxRow,
+    Outcome, StatusRecord, TickCommit,
 };
 use crate::tables::{CLOSED, DUE, HISTORY, INSTANCES, KEYS, META, OUTBOX};
 use bellwether_model::{TimeRange, TimestampMs};
