@@ -69,29 +69,32 @@ fn precedence(op: BinaryOp) -> u8 {
 
 /// The operator that a token is, when it is one.
 pub(super) fn binary_op(token: Token<'_>) -> Option<BinaryOp> {
-    const OPS: [BinaryOp; 16] = [
-        BinaryOp::Pow,
-        BinaryOp::Mul,
-        BinaryOp::Div,
-        BinaryOp::Mod,
-        BinaryOp::Atan2,
-        BinaryOp::Add,
-        BinaryOp::Sub,
-        BinaryOp::Eq,
-        BinaryOp::Ne,
-        BinaryOp::Gt,
-        BinaryOp::Ge,
-        BinaryOp::Lt,
-        BinaryOp::Le,
-        BinaryOp::And,
-        BinaryOp::Unless,
-        BinaryOp::Or,
-    ];
-    let (Token::Symbol(text) | Token::Word(text)) = token else {
-        return None;
-    };
-    OPS.into_iter()
-        .find(|op| op.text().eq_ignore_ascii_case(text))
+    match token {
+        Token::Symbol(text) => Some(match text {
+            "^" => BinaryOp::Pow,
+            "*" => BinaryOp::Mul,
+            "/" => BinaryOp::Div,
+            "%" => BinaryOp::Mod,
+            "+" => BinaryOp::Add,
+            "-" => BinaryOp::Sub,
+            "==" => BinaryOp::Eq,
+            "!=" => BinaryOp::Ne,
+            ">" => BinaryOp::Gt,
+            ">=" => BinaryOp::Ge,
+            "<" => BinaryOp::Lt,
+            "<=" => BinaryOp::Le,
+            _ => return None,
+        }),
+        Token::Word(word) => [
+            BinaryOp::And,
+            BinaryOp::Or,
+            BinaryOp::Unless,
+            BinaryOp::Atan2,
+        ]
+        .into_iter()
+        .find(|op| op.text().eq_ignore_ascii_case(word)),
+        _ => None,
+    }
 }
 
 /// The words that cannot name a metric outside of quotes, in lower case.

@@ -4,5 +4,6 @@
 
 mod conformance;
 mod limits;
+mod parts;
 mod properties;
 mod scripts;
