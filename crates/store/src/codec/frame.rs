@@ -1,8 +1,10 @@
 //! Patched frames of reference: up to 128 integers in a window of `2^width` from a base, outliers apart.
 //!
-//!     frame = head: u8 | base: signed varint, unless "same base" | outliers, if any | packed bits
-//!     head = bits 0-5: width (63 stands for 64) | bit 6: same base as the frame before | bit 7: outliers
-//!     outliers = count: u8, at least 1 | positions: u8 each, ascending | high parts: signed varint each
+//! ```text
+//! frame = head: u8 | base: signed varint, unless "same base" | outliers, if any | packed bits
+//! head = bits 0-5: width (63 stands for 64) | bit 6: same base as the frame before | bit 7: outliers
+//! outliers = count: u8, at least 1 | positions: u8 each, ascending | high parts: signed varint each
+//! ```
 //!
 //! A value is `base + low + (high << width)`, all modulo 2^64: `low` is its packed `width` bits, `high`
 //! its outlier part, or 0. So a frame can hold any integers; only the cost differs.
@@ -29,7 +31,15 @@ const BINS_LOG2: u32 = 6;
 pub struct Window {
     base: i64,
     width: u32,
+    /// Frames that took this window without a search. The reader leaves it 0.
+    reuses: u8,
 }
+
+/// Frames in a row that may take the window before them because it fits, though a narrower one
+/// with outliers might be cheaper.
+const REUSES_MAX: u8 = 7;
+/// Below this width a few outliers are nearly always worth a look.
+const REUSED_WIDTH_MIN: u32 = 3;
 
 #[derive(Debug, Clone, Copy)]
 struct Plan {
@@ -49,10 +59,15 @@ pub fn encode(block: &[i64], last: &mut Window, out: &mut Vec<u8>) {
     assert!(!block.is_empty() && block.len() <= BLOCK);
     let (min, max) = min_max(block);
     let full = bits(max.wrapping_sub(min) as u64);
-    let plan = if full > 0 && full == last.width && last.covers(min, max) {
-        // As the frame before: the search paid off there, so it is not repeated.
+    let reusable = full == last.width && last.covers(min, max);
+    let plan = if reusable && full >= REUSED_WIDTH_MIN && last.reuses < REUSES_MAX {
+        // As the frame before: the search is not repeated.
+        let window = Window {
+            reuses: last.reuses + 1,
+            ..*last
+        };
         Plan {
-            window: *last,
+            window,
             outliers: 0,
             cost: 0,
         }
@@ -64,6 +79,14 @@ pub fn encode(block: &[i64], last: &mut Window, out: &mut Vec<u8>) {
 }
 
 impl Window {
+    fn new(base: i64, width: u32) -> Window {
+        Window {
+            base,
+            width,
+            reuses: 0,
+        }
+    }
+
     fn covers(self, min: i64, max: i64) -> bool {
         self.holds(min)
             && self.holds(max)
@@ -107,10 +130,7 @@ fn plan(block: &[i64], min: i64, max: i64) -> Plan {
     let len = block.len();
     let full = writable(bits(max.wrapping_sub(min) as u64));
     let mut best = Plan {
-        window: Window {
-            base: min,
-            width: full,
-        },
+        window: Window::new(min, full),
         outliers: 0,
         cost: 1 + unsigned_len(zigzag(min)) + bitpack::packed_len(full, len),
     };
@@ -125,7 +145,7 @@ fn plan(block: &[i64], min: i64, max: i64) -> Plan {
                 continue;
             }
             let packed = bitpack::packed_len(width, len);
-            let high_bytes = 1 + (full.saturating_sub(width) as usize).div_ceil(7);
+            let high_bytes = (full.saturating_sub(width) as usize + 1).div_ceil(7);
             // Not even a window that caught all but the few affordable outliers would do?
             let affordable = best.cost.saturating_sub(3 + packed) / (1 + high_bytes);
             let caught = crowd(&ends, 1 << window_log2);
@@ -138,7 +158,7 @@ fn plan(block: &[i64], min: i64, max: i64) -> Plan {
             let cost = 2 + unsigned_len(zigzag(base)) + packed + outliers * (1 + high_bytes);
             if cost < best.cost {
                 best = Plan {
-                    window: Window { base, width },
+                    window: Window::new(base, width),
                     outliers,
                     cost,
                 };
@@ -214,16 +234,10 @@ fn settle(block: &[i64], min: i64, max: i64, mut plan: Plan, last: Window) -> Pl
         plan.window.base = last.base;
         return plan;
     }
-    let moved = Window {
-        base: last.base,
-        width,
-    };
+    let moved = Window::new(last.base, width);
     if plan.outliers == 0 {
         let slack = ((1_u64 << width) - 1).saturating_sub(max.wrapping_sub(min) as u64);
-        let middle = Window {
-            base: min.saturating_sub((slack / 2) as i64),
-            width,
-        };
+        let middle = Window::new(min.saturating_sub((slack / 2) as i64), width);
         if moved.covers(min, max) {
             plan.window = moved;
         } else if middle.covers(min, max) {
@@ -239,7 +253,7 @@ fn settle(block: &[i64], min: i64, max: i64, mut plan: Plan, last: Window) -> Pl
 }
 
 fn write(block: &[i64], plan: Plan, last: &mut Window, out: &mut Vec<u8>) {
-    let Window { base, width } = plan.window;
+    let Window { base, width, .. } = plan.window;
     let same = base == last.base;
     let mut shifted = [0_u64; BLOCK];
     for (to, value) in shifted.iter_mut().zip(block) {
@@ -294,7 +308,7 @@ pub fn decode(
     } else {
         last.base
     };
-    *last = Window { base, width };
+    *last = Window::new(base, width);
     let mut patches = [(0_u8, 0_i64); BLOCK];
     let patches = if head & OUTLIERS == 0 {
         &patches[..0]

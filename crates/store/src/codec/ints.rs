@@ -1,12 +1,14 @@
 //! Sequences of integers: common factor out, differences of the cheapest order, frames of 128.
 //!
-//!     sequence = head: u8 | first: signed varint | factor: varint, if bit 3 | tail
-//!     head = bits 0-1: order | bit 2: line | bit 3: factor | bits 4-7: 0
-//!     tail of a line = step: signed varint            the values are first + i * step
-//!     tail of order 0 = frames                         residual i = (x[i] - first) / factor
-//!     tail of order 1 = frames                         residual i = (x[i] - x[i-1]) / factor
-//!     tail of order 2 = slope: signed varint | frames  differences of those; slope = residual 1 of order 1
-//!     tail of order 3 = step: signed varint | frames   order 0's residuals, less (i * step) >> 16
+//! ```text
+//! sequence = head: u8 | first: signed varint | factor: varint, if bit 3 | tail
+//! head = bits 0-1: order | bit 2: line | bit 3: factor | bits 4-7: 0
+//! tail of a line = step: signed varint            the values are first + i * step
+//! tail of order 0 = frames                         residual i = (x[i] - first) / factor
+//! tail of order 1 = frames                         residual i = (x[i] - x[i-1]) / factor
+//! tail of order 2 = slope: signed varint | frames  differences of those; slope = residual 1 of order 1
+//! tail of order 3 = step: signed varint | frames   order 0's residuals, less (i * step) >> 16
+//! ```
 //!
 //! There is one frame per 128 residuals, and as many residuals as values: those that `first` and
 //! `slope` make redundant repeat their successor and are not read. All arithmetic is modulo 2^64, so any

@@ -9,7 +9,7 @@
 //! Floats that a mapping cannot hold ("misfits") stand for their predecessor here, and are kept beside
 //! by `values.rs`. NaNs, infinities and -0.0 always are ([`is_special`]): no mapping does them better.
 //!
-//! Loops are written for vector units: `d` is rounded by adding and subtracting [`MAGIC`], which needs
+//! Loops are written for vector units: `d` is rounded by adding and subtracting `MAGIC`, which needs
 //! no conversion instruction, and blocks are checked by OR-ing what must be zero.
 
 /// 1.5 * 2^52: adding it to `|x| < 2^51` leaves `x`, rounded to an integer, in the low mantissa bits.

@@ -1,6 +1,8 @@
 //! Timestamp columns: integers, mostly on a grid.
 //!
-//!     column = one integer sequence (`ints.rs`)
+//! ```text
+//! column = one integer sequence (`ints.rs`)
+//! ```
 //!
 //! A constant step takes about ten bytes however long the column; a jittering scraper is coded on a
 //! fitted grid, anything else by differences. The codec takes any integers: that a column ascends

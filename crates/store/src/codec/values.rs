@@ -1,13 +1,15 @@
 //! Value chunks: any `f64`s, bit for bit, small when they are what people measure.
 //!
-//!     chunk = head: u8 | body
-//!     head = bits 0-4: mapping | bit 5: exceptions | bit 6: resets | bit 7: 0
-//!     mapping = 0..=15: decimals | 16: ordered bits | 17..=28: reserved | 29: one value | 30: raw | 31: reserved
-//!     body of "one value" = the value's bits: u64 LE, for as many samples as there are
-//!     body of "raw" = bits: u64 LE each
-//!     body otherwise = exceptions, if bit 5 | resets, if bit 6 | one integer sequence (`ints.rs`)
-//!     exceptions = count: varint, then for each: varint of (gap << 1 | same) | bits: u64 LE, unless same
-//!     resets = count: varint, then for each: gap: varint
+//! ```text
+//! chunk = head: u8 | body
+//! head = bits 0-4: mapping | bit 5: exceptions | bit 6: resets | bit 7: 0
+//! mapping = 0..=15: decimals | 16: ordered bits | 17..=28: reserved | 29: one value | 30: raw | 31: reserved
+//! body of "one value" = the value's bits: u64 LE, for as many samples as there are
+//! body of "raw" = bits: u64 LE each
+//! body otherwise = exceptions, if bit 5 | resets, if bit 6 | one integer sequence (`ints.rs`)
+//! exceptions = count: varint, then for each: varint of (gap << 1 | same) | bits: u64 LE, unless same
+//! resets = count: varint, then for each: gap: varint
+//! ```
 //!
 //! An exception replaces the value at its index; "same" repeats the bits of the exception before, the
 //! first one's being the staleness marker. Gaps count the values skipped since the one before.

@@ -1,0 +1,234 @@
+//! Reading samples: chunk bytes by positional reads, verified, decoded, cut to a range.
+
+use super::SegmentError;
+use super::chunks::ChunkMeta;
+use super::layout::Kind;
+use super::reader::Segment;
+use crate::codec::{timestamps, values};
+use bellwether_model::TimeRange;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Most bytes read at once for one series.
+const READ_BYTES_MAX: u64 = 1 << 20;
+/// Bytes between two wanted chunks that are read along rather than skipped.
+const GAP_BYTES_MAX: u64 = 4096;
+/// Least bytes read at once by a buffer that reads ahead.
+const AHEAD_BYTES: u64 = 64 << 10;
+
+/// Bytes of one segment's chunks, kept between reads: neighbouring series lie next to each other, and
+/// short chunks are many to one read. For one segment only; empty it by making a new one.
+#[derive(Debug, Default)]
+pub struct ReadBuf {
+    bytes: Vec<u8>,
+    start: u64,
+    ahead: bool,
+}
+
+impl ReadBuf {
+    /// A buffer that reads at least 64 KiB at once, for reading series after series in ascending order.
+    pub fn ahead() -> ReadBuf {
+        ReadBuf {
+            ahead: true,
+            ..ReadBuf::default()
+        }
+    }
+
+    fn get(&self, offset: u64, len: u32) -> Option<&[u8]> {
+        let start = usize::try_from(offset.checked_sub(self.start)?).ok()?;
+        self.bytes.get(start..start.checked_add(len as usize)?)
+    }
+}
+
+/// Times of a chunk: computed, or unpacked once for all chunks that share them.
+enum Times {
+    Line { first: i64, step: u64 },
+    Column(Arc<Vec<i64>>),
+}
+
+impl Times {
+    fn append(&self, range: Range<usize>, out: &mut Vec<i64>) {
+        match self {
+            Times::Line { first, step } => {
+                out.extend(
+                    range.map(|i| first.wrapping_add((i as u64).wrapping_mul(*step) as i64)),
+                );
+            }
+            Times::Column(times) => out.extend_from_slice(times.get(range).unwrap_or_default()),
+        }
+    }
+}
+
+impl Segment {
+    /// Appends the samples of series `ix` within `range`, oldest first, to both vectors.
+    ///
+    /// When chunks are corrupt, all others are still read and appended; then the first damage is the error.
+    /// After any other error the vectors are as they were.
+    pub fn read(
+        &self,
+        ix: u32,
+        range: TimeRange,
+        ts: &mut Vec<i64>,
+        vals: &mut Vec<f64>,
+    ) -> Result<(), SegmentError> {
+        self.read_with(&mut ReadBuf::default(), ix, range, ts, vals)
+    }
+
+    /// As [`Segment::read`], with a buffer for the bytes.
+    pub fn read_with(
+        &self,
+        buf: &mut ReadBuf,
+        ix: u32,
+        range: TimeRange,
+        ts: &mut Vec<i64>,
+        vals: &mut Vec<f64>,
+    ) -> Result<(), SegmentError> {
+        let before = ts.len();
+        let id = self.series_id(ix)?;
+        let mut chunks = self.chunks(ix)?;
+        chunks.retain(|chunk| range.overlaps(chunk.t_first, chunk.t_last));
+        let mut damage = None;
+        for i in 0..chunks.len() {
+            match self.read_first(buf, id, &chunks[i..], range, ts, vals) {
+                Ok(()) => {}
+                Err(error @ SegmentError::Corrupt { .. }) => damage = damage.or(Some(error)),
+                Err(error) => {
+                    ts.truncate(before);
+                    vals.truncate(before);
+                    return Err(error);
+                }
+            }
+        }
+        damage.map_or(Ok(()), Err)
+    }
+
+    /// The newest sample of series `ix`: its time and its value's bits.
+    pub fn last(&self, ix: u32) -> Result<Option<(i64, u64)>, SegmentError> {
+        let Some(chunk) = self.chunks(ix)?.pop() else {
+            return Ok(None);
+        };
+        if let Some(zone) = self.zone(&chunk)? {
+            return Ok(Some((chunk.t_last, zone.last.to_bits())));
+        }
+        let (mut ts, mut vals) = (Vec::new(), Vec::new());
+        self.read(
+            ix,
+            TimeRange::new(chunk.t_last, chunk.t_last),
+            &mut ts,
+            &mut vals,
+        )?;
+        Ok(ts.pop().zip(vals.pop().map(f64::to_bits)))
+    }
+
+    /// Reads the first of `chunks`; the others are those that will be wanted after it.
+    fn read_first(
+        &self,
+        buf: &mut ReadBuf,
+        id: u64,
+        chunks: &[ChunkMeta],
+        range: TimeRange,
+        ts: &mut Vec<i64>,
+        vals: &mut Vec<f64>,
+    ) -> Result<(), SegmentError> {
+        let Some(chunk) = chunks.first() else {
+            return Ok(());
+        };
+        let (times, wanted) = self.times(id, chunk, range)?;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        if buf.get(chunk.offset, chunk.len).is_none() {
+            self.fill(buf, chunks)?;
+        }
+        let corrupt = || self.corrupt_at(chunk.offset, "chunk", id);
+        let payload = buf.get(chunk.offset, chunk.len).ok_or_else(corrupt)?;
+        if self.check_payloads && crc32c::crc32c(payload) != chunk.crc {
+            return Err(corrupt());
+        }
+        values::decode_range(payload, chunk.n as usize, wanted.clone(), vals)
+            .map_err(|_| corrupt())?;
+        times.append(wanted, ts);
+        Ok(())
+    }
+
+    fn corrupt_at(&self, offset: u64, what: &'static str, id: u64) -> SegmentError {
+        SegmentError::Corrupt {
+            path: self.path.clone(),
+            offset,
+            what,
+            series: Some(id),
+        }
+    }
+
+    /// Reads the first of `chunks` and as many neighbours as one read is worth.
+    fn fill(&self, buf: &mut ReadBuf, chunks: &[ChunkMeta]) -> Result<(), SegmentError> {
+        let Some(first) = chunks.first() else {
+            return Ok(());
+        };
+        let end_of = |chunk: &ChunkMeta| chunk.offset + u64::from(chunk.len);
+        let mut end = end_of(first);
+        for chunk in &chunks[1..] {
+            let near = chunk.offset >= end && chunk.offset - end <= GAP_BYTES_MAX;
+            if !near || end_of(chunk) - first.offset > READ_BYTES_MAX {
+                break;
+            }
+            end = end_of(chunk);
+        }
+        if buf.ahead {
+            end = end.max(self.data.end.min(first.offset + AHEAD_BYTES));
+        }
+        // `chunk` checked that each lies within the data, so this is at most the file.
+        buf.bytes.clear();
+        buf.bytes.resize((end - first.offset) as usize, 0);
+        buf.start = first.offset;
+        let read = self.file.read_exact_at(&mut buf.bytes, first.offset);
+        if read.is_err() {
+            buf.bytes.clear();
+        }
+        read.map_err(SegmentError::io("read", &self.path))
+    }
+
+    /// The times of a chunk, and the indices of those in `range`.
+    fn times(
+        &self,
+        id: u64,
+        chunk: &ChunkMeta,
+        range: TimeRange,
+    ) -> Result<(Times, Range<usize>), SegmentError> {
+        let row = self
+            .columns
+            .row(chunk.column)
+            .map_err(|_| self.corrupt(Kind::Columns, Some(id)))?;
+        if let Some(step) = row.step() {
+            let wanted = row.line_range(step, range.from.0, range.to.0);
+            return Ok((
+                Times::Line {
+                    first: row.first,
+                    step,
+                },
+                wanted,
+            ));
+        }
+        let times = self.columns.unpacked.get(chunk.column as usize, || {
+            let corrupt = || self.corrupt_at(row.offset, "timestamp column", id);
+            let mut payload = vec![0; row.len as usize];
+            let read = self.file.read_exact_at(&mut payload, row.offset);
+            read.map_err(SegmentError::io("read", &self.path))?;
+            if self.check_payloads && crc32c::crc32c(&payload) != row.crc {
+                return Err(corrupt());
+            }
+            let mut times = Vec::new();
+            timestamps::decode(&payload, row.n as usize, &mut times).map_err(|_| corrupt())?;
+            let ends = (times.first().copied(), times.last().copied());
+            let sound = times.windows(2).all(|pair| pair[0] < pair[1]);
+            if sound && ends == (Some(row.first), Some(row.last)) {
+                Ok(times)
+            } else {
+                Err(corrupt())
+            }
+        })?;
+        let start = times.partition_point(|&t| t < range.from.0);
+        let end = times.partition_point(|&t| t <= range.to.0).max(start);
+        Ok((Times::Column(times), start..end))
+    }
+}
