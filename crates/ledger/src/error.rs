@@ -106,6 +106,10 @@ impl Failure {
                     path,
                     what: format!("table {table} has other types"),
                 },
+                redb::Error::TableDoesNotExist(table) => LedgerError::Damaged {
+                    path,
+                    what: format!("table {table} is missing"),
+                },
                 // redb's way of saying that the file is no database.
                 redb::Error::Io(e) if e.kind() == io::ErrorKind::InvalidData => {
                     LedgerError::Damaged {
