@@ -25,6 +25,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) step: &'a Step,
     pub(crate) alert: &'a Alert,
     pub(crate) now: TimestampMs,
+    /// The time of the samples written.
+    pub(crate) data_time: TimestampMs,
 }
 
 impl Turn<'_> {
@@ -142,7 +144,7 @@ impl Turn<'_> {
             sets_severity(self.alert),
             before,
             Shown::of(instance),
-            self.step.data_time(self.now),
+            self.data_time,
             out,
         );
     }
@@ -155,7 +157,7 @@ impl Turn<'_> {
         reason: Option<&str>,
         out: &mut Tick,
     ) {
-        let (kind, from, ended) = match change {
+        let (kind, from, mut ended) = match change {
             Change::None => return,
             Change::Fired => (NoticeKind::Fire, None, None),
             Change::Rose { from } => (NoticeKind::Rise, Some(from), None),
@@ -175,10 +177,10 @@ impl Turn<'_> {
             _ => None,
         });
         let (identity, value) = (instance.identity.clone(), instance.value);
-        let mut ended = ended;
-        let episode = match (&mut ended, &mut instance.phase) {
-            (Some(episode), _) | (None, Phase::Firing(episode)) => episode,
-            (None, _) => return, // Only what fires has changes that are told.
+        let ((Some(episode), _) | (None, Phase::Firing(episode))) =
+            (&mut ended, &mut instance.phase)
+        else {
+            return; // Only what fires has changes that are told.
         };
         let threshold = policy.threshold(episode.level);
         let labels = shown_labels(&identity, episode.level, sets_severity(self.alert));

@@ -55,7 +55,7 @@ impl Ask<'_> {
         match answer.value {
             Value::Vector(results) => Ok(results.into_iter().map(|(l, s)| (l, s.v)).collect()),
             Value::Scalar(sample) => Ok(BTreeMap::from([(Labels::empty(), sample.v)])),
-            Value::String(_) => Err(AskError::Type("a string")),
+            Value::String(..) => Err(AskError::Type("a string")),
             Value::Matrix(_) => Err(AskError::Type("a matrix")),
         }
     }

@@ -118,6 +118,16 @@ pub struct Engine {
     /// By the rule's key. May hold rules that the plan does not know, until the next load.
     pub(crate) states: BTreeMap<String, RuleState>,
     pub(crate) own: Own,
+    /// The last start, while rules may still come that it concerns.
+    started: Option<Start>,
+}
+
+/// A start of the program.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    at: TimestampMs,
+    /// Time since the last committed tick; `None` when there is none.
+    hole: Option<DurationMs>,
 }
 
 impl Engine {
@@ -129,6 +139,7 @@ impl Engine {
             plan,
             states: BTreeMap::new(),
             own: Own::default(),
+            started: None,
         })
     }
 
@@ -216,14 +227,14 @@ impl Engine {
     ) -> TimestampMs {
         let plan = Arc::clone(&self.plan);
         let just_before = now.minus(DurationMs(1));
-        for step in &plan.steps {
-            let rule = self.states.entry(step.key.clone()).or_default();
-            let hole = last_tick.map(|last| now.since(last));
-            if hole.is_none_or(|hole| hole > double(step.every)) {
-                rule.evaluation.deaf_until = Some(now.plus(double(step.every)));
-                save_evaluation(&step.key, &rule.evaluation, out);
-            }
-            rule.set_clock_back(&step.key, now, out);
+        let start = Start {
+            at: now,
+            hole: last_tick.map(|last| now.since(last)),
+        };
+        self.started = Some(start);
+        self.deafen(start, out);
+        for (key, rule) in &mut self.states {
+            rule.set_clock_back(key, now, out);
         }
         let Some(last) = last_tick.filter(|last| *last <= now) else {
             return just_before;
@@ -236,6 +247,25 @@ impl Engine {
         let (kind, rules) = (OwnKind::EvaluationGap, &plan.rules);
         self.own.raise(kind, "", summary, now, rules, out);
         oldest
+    }
+
+    /// For rules not evaluated since the start: up to two intervals after it, when it ended a hole of more than
+    /// two intervals, absence is evidence of nothing.
+    fn deafen(&mut self, start: Start, out: &mut Tick) {
+        let plan = Arc::clone(&self.plan);
+        for step in &plan.steps {
+            let rule = self.states.entry(step.key.clone()).or_default();
+            let is_older = rule.evaluation.attempted.is_none_or(|t| t <= start.at);
+            let grace = double(step.every);
+            let until = start.at.plus(grace);
+            if is_older
+                && start.hole.is_none_or(|hole| hole > grace)
+                && rule.evaluation.deaf_until < Some(until)
+            {
+                rule.evaluation.deaf_until = Some(until);
+                save_evaluation(&step.key, &rule.evaluation, out);
+            }
+        }
     }
 
     /// The first slot later than `after` at which something is due. Slots exist without rules, too: the
@@ -274,7 +304,8 @@ impl Engine {
         let (own, rules) = (&mut self.own, &self.plan.rules);
         match event {
             Event::RulesBroken { errors, first } => {
-                let summary = format!("{errors} mistakes in the rules, older ones go on: {first}");
+                let summary =
+                    format!("older rules go on, mistakes in the new ones: {errors}; {first}");
                 own.raise(RulesNotLoaded, "", summary, now, rules, out);
             }
             Event::Delivered { channel } => {
@@ -329,6 +360,7 @@ impl Engine {
                     step,
                     alert: &plan.rules.alerts[i],
                     now,
+                    data_time: step.data_time(now),
                 };
                 if deaf && step.about_absence {
                     // Its answer would be about the program, not about what it watches.
@@ -381,7 +413,8 @@ impl Engine {
                 };
                 own.settle(RuleFailing, name, None, now, rules, out);
                 if withheld > 0 {
-                    let summary = format!("{withheld} more alerts of {name} than its max allows");
+                    let summary =
+                        format!("{name} has more alerts than its max, left out: {withheld}");
                     own.raise(AlertsWithheld, name, summary, now, rules, out);
                 } else {
                     own.settle(AlertsWithheld, name, None, now, rules, out);

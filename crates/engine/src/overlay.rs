@@ -145,3 +145,96 @@ impl SeriesReader for Reader<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bellwether_model::Matcher;
+    use bellwether_query::source::memory::MemorySource;
+
+    use super::*;
+
+    const NOW: TimestampMs = TimestampMs(60_000);
+
+    fn series(pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied())
+    }
+
+    /// Every series that the matchers select up to `NOW`, with its samples.
+    fn read(overlay: &Overlay<'_>, matchers: &[Matcher]) -> Vec<String> {
+        let range = TimeRange::new(0, NOW.0);
+        let set = overlay.select(&Select {
+            matchers,
+            range,
+            series_max: 10,
+        });
+        let set = set.unwrap();
+        let mut columns = Columns::default();
+        let mut text = Vec::new();
+        for (i, labels) in set.labels.iter().enumerate() {
+            set.reader.read(i, range, &mut columns).unwrap();
+            text.push(format!("{labels} {:?} {:?}", columns.times, columns.values));
+        }
+        text
+    }
+
+    #[test]
+    fn a_repeated_tick_sees_what_the_first_one_saw() {
+        let written = Written {
+            metrics: BTreeMap::from([("r:x".to_owned(), DurationMs(30_000))]),
+            alerts: BTreeMap::from([("A".to_owned(), DurationMs::ZERO)]),
+        };
+        let mut base = MemorySource::new();
+        let recorded = series(&[("__name__", "r:x"), ("i", "1")]);
+        let alert = series(&[("__name__", "ALERTS"), ("alertname", "A"), ("i", "1")]);
+        let plain = series(&[("__name__", "x"), ("i", "1")]);
+        for labels in [&recorded, &alert, &plain] {
+            base.push(labels, 0, 1.0);
+        }
+        let any = [Matcher::equal("i", "1")];
+        let first = read(&Overlay::new(&base, NOW, &written), &any);
+        // The samples of the tick that was not committed.
+        base.push(&recorded, 30_000, 2.0);
+        base.push(&alert, 60_000, 1.0);
+        assert_eq!(read(&Overlay::new(&base, NOW, &written), &any), first);
+        // What others send is always seen.
+        base.push(&plain, 60_000, 3.0);
+        let seen = read(&Overlay::new(&base, NOW, &written), &any);
+        assert_eq!(seen[2], r#"x{i="1"} [0, 60000] [1.0, 3.0]"#);
+    }
+
+    #[test]
+    fn what_the_tick_has_recorded_lies_on_top() {
+        let written = Written {
+            metrics: BTreeMap::from([("r:x".to_owned(), DurationMs::ZERO)]),
+            alerts: BTreeMap::new(),
+        };
+        let mut base = MemorySource::new();
+        let (old, new) = (
+            series(&[("__name__", "r:x"), ("i", "1")]),
+            series(&[("__name__", "r:x"), ("i", "2")]),
+        );
+        base.push(&old, 0, 1.0);
+        base.push(&old, 60_000, 9.0);
+        let mut overlay = Overlay::new(&base, NOW, &written);
+        overlay.add("r:x", &[(old, NOW, 2.0), (new, NOW, 3.0)]);
+        let by_name = |name| [Matcher::equal(METRIC_NAME, name)];
+        assert_eq!(
+            read(&overlay, &by_name("r:x")),
+            [
+                r#"r:x{i="1"} [0, 60000] [1.0, 2.0]"#,
+                r#"r:x{i="2"} [60000] [3.0]"#,
+            ]
+        );
+        assert_eq!(read(&overlay, &[Matcher::equal("i", "2")]).len(), 1);
+        assert!(read(&overlay, &by_name("x")).is_empty());
+        let refused = overlay.select(&Select {
+            matchers: &by_name("r:x"),
+            range: TimeRange::new(0, NOW.0),
+            series_max: 1,
+        });
+        assert!(matches!(
+            refused,
+            Err(SourceError::TooManySeries { max: 1 })
+        ));
+    }
+}

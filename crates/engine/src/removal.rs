@@ -27,9 +27,9 @@ pub(crate) fn remove(
 ) {
     // Markers must lie behind the last sample, also when the reload falls on a tick.
     let last = state.evaluation.attempted;
-    let now = last.map_or(now, |last| now.max(last.plus(DurationMs(1))));
+    let behind = last.map_or(now, |last| now.max(last.plus(DurationMs(1))));
     let step = old.steps.iter().find(|step| step.key == key);
-    let delay = step.map_or(DurationMs::ZERO, |step| step.delay);
+    let data_time = step.map_or(behind, |step| step.data_time(behind));
     match step.map(|step| (step, step.node)) {
         Some((step, Node::Alert(i))) => {
             let turn = Turn {
@@ -37,15 +37,15 @@ pub(crate) fn remove(
                 step,
                 alert: &old.rules.alerts[i],
                 now,
+                data_time,
             };
             turn.remove(&mut state.instances, out);
         }
         // The rule went away while the program was down: what it said is no longer known.
-        _ => remove_unknown(rules, key, &mut state, now, out),
+        _ => remove_unknown(rules, key, &mut state, now, data_time, out),
     }
     for labels in &state.recorded {
-        out.samples
-            .push((labels.clone(), now.minus(delay), STALE_NAN));
+        out.samples.push((labels.clone(), data_time, STALE_NAN));
     }
     let rule = key.to_owned();
     if !state.recorded.is_empty() {
@@ -60,6 +60,7 @@ fn remove_unknown(
     key: &str,
     state: &mut RuleState,
     now: TimestampMs,
+    data_time: TimestampMs,
     out: &mut Tick,
 ) {
     let name = alert_of_key(key).unwrap_or_default();
@@ -85,7 +86,8 @@ fn remove_unknown(
             tell(rules, &telling, &mut episode, out);
         }
         let identity = &instance.identity;
-        series::write(identity, severity_is_set, before, Shown::Inactive, now, out);
+        let after = Shown::Inactive;
+        series::write(identity, severity_is_set, before, after, data_time, out);
         let row = RowKey::Instance {
             rule: key.to_owned(),
             result,

@@ -402,7 +402,9 @@ mod tests {
     }
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|b| format!("{b:02x}")).collect()
+        let digit = |nibble| char::from_digit(u32::from(nibble), 16).unwrap();
+        let digits = bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]);
+        digits.collect()
     }
 
     fn keys() -> Vec<RowKey> {

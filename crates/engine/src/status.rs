@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bellwether_lang::rules::{Alert, Level, LevelRule, TextContext};
+use bellwether_lang::rules::{Alert, Level, LevelRule, Text, TextContext};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 
 use crate::alerts::render_all;
@@ -218,7 +218,7 @@ impl Engine {
         };
         let mut labels: Vec<(String, String)> = labels
             .iter()
-            .map(|(name, text)| (name.clone(), text.to_string()))
+            .map(|(name, text)| (name.clone(), as_written(text)))
             .collect();
         labels.sort();
         RuleStatus {
@@ -287,15 +287,15 @@ fn alerting(alert: &Alert, state: &RuleState, now: TimestampMs) -> RuleKind {
         LevelRule::When { keep, .. } => Some(*keep),
         LevelRule::Never => None,
     });
-    let as_written = |name: &str, text: Option<String>| Some((name.to_owned(), text?));
-    let annotations = as_written("summary", alert.summary.as_ref().map(ToString::to_string))
+    let named = |name: &str, text: Option<String>| Some((name.to_owned(), text?));
+    let annotations = named("summary", alert.summary.as_ref().map(as_written))
         .into_iter()
-        .chain(as_written(
+        .chain(named(
             "description",
-            alert.description.as_ref().map(ToString::to_string),
+            alert.description.as_ref().map(as_written),
         ))
-        .chain(as_written("runbook_url", alert.runbook.clone()))
-        .chain(alert.notes.iter().map(|(n, t)| (n.clone(), t.to_string())));
+        .chain(named("runbook_url", alert.runbook.clone()))
+        .chain(alert.notes.iter().map(|(n, t)| (n.clone(), as_written(t))));
     let mut alerts: Vec<AlertStatus> = state
         .instances
         .iter()
@@ -313,6 +313,13 @@ fn alerting(alert: &Alert, state: &RuleState, now: TimestampMs) -> RuleKind {
             .unwrap_or(AlertState::Inactive),
         alerts,
     }
+}
+
+/// A text as the rule file has it between the quotes.
+fn as_written(text: &Text) -> String {
+    let quoted = text.to_string();
+    let inner = quoted.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+    inner.unwrap_or(&quoted).to_owned()
 }
 
 fn alert_status(

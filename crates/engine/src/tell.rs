@@ -158,3 +158,105 @@ pub(crate) fn shown_labels(identity: &Labels, level: Level, severity_is_set: boo
     labels.set("severity", &level.to_string());
     labels.build()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::rules;
+
+    fn telling<'a>(identity: &'a Labels, kind: NoticeKind, broken: Option<&'a str>) -> Telling<'a> {
+        Telling {
+            rule: "A",
+            identity,
+            labels: shown_labels(identity, Level::Warning, false),
+            kind,
+            from: None,
+            at: TimestampMs(1000),
+            value: 1.0,
+            threshold: None,
+            annotations: Vec::new(),
+            reason: None,
+            query_path: String::new(),
+            broken,
+        }
+    }
+
+    fn episode(told: &[&str], sequence: u32) -> Episode {
+        Episode {
+            active_at: TimestampMs(0),
+            fired_at: TimestampMs(1000),
+            level: Level::Warning,
+            level_since: TimestampMs(0),
+            told: told.iter().map(|&c| c.to_owned()).collect(),
+            sequence,
+        }
+    }
+
+    /// Receivers know notices by these keys: the same change must never get another one.
+    #[test]
+    fn keys_are_the_same_for_ever_and_differ_in_every_part() {
+        let (a, b) = (
+            Labels::from_pairs([("alertname", "A")]),
+            Labels::from_pairs([("alertname", "B")]),
+        );
+        let fire = telling(&a, NoticeKind::Fire, None);
+        let first = key(&fire, &episode(&[], 0), "log");
+        assert_eq!(
+            first,
+            "FT4DEXQDVM2OMUIJ7ORCIZTEYYW7Z3OEAQ7HGOFB4KIX5TFFREQA"
+        );
+        let later = Episode {
+            fired_at: TimestampMs(2000),
+            ..episode(&[], 0)
+        };
+        let other_rule = Telling {
+            rule: "A2",
+            ..telling(&a, NoticeKind::Fire, None)
+        };
+        let others = [
+            key(&fire, &episode(&[], 1), "log"),
+            key(&fire, &episode(&[], 0), "log2"),
+            key(&fire, &later, "log"),
+            key(&other_rule, &episode(&[], 0), "log"),
+            key(
+                &telling(&b, NoticeKind::Fire, None),
+                &episode(&[], 0),
+                "log",
+            ),
+            key(
+                &telling(&a, NoticeKind::Rise, None),
+                &episode(&[], 0),
+                "log",
+            ),
+        ];
+        let all: BTreeSet<&String> = others.iter().chain([&first]).collect();
+        assert_eq!(all.len(), others.len() + 1);
+        // What is merely shown does not matter.
+        let reworded = Telling {
+            at: TimestampMs(5000),
+            value: 7.0,
+            annotations: vec![("summary".into(), "new".into())],
+            ..telling(&a, NoticeKind::Fire, None)
+        };
+        assert_eq!(key(&reworded, &episode(&["x"], 0), "log"), first);
+    }
+
+    #[test]
+    fn what_is_about_a_channel_goes_to_its_fallback() {
+        let rules = rules(
+            "channel main\n  webhook https://example.com/a\n  fallback spare\n\
+             channel spare\n  webhook https://example.com/b\n\
+             channel lone\n  webhook https://example.com/c\n\
+             route all\n  to main, lone\n",
+        );
+        let identity = Labels::from_pairs([("alertname", "NotifyDeadLetter")]);
+        let audience = |broken| {
+            let telling = telling(&identity, NoticeKind::Fire, Some(broken));
+            let channels = audience(&rules, &telling, &episode(&[], 0));
+            channels.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(audience("main"), "lone spare");
+        assert_eq!(audience("lone"), "log main");
+        assert_eq!(audience("spare"), "lone main");
+    }
+}

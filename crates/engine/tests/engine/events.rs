@@ -1,0 +1,180 @@
+//! Events, loads that fail, clocks that are set back, and what is shown.
+
+use bellwether_engine::{Engine, Event, Health, NoticeKind, Options, RuleKind, Spread, Tick};
+use bellwether_model::{DurationMs, Labels, TimestampMs};
+
+use crate::world::{World, rules};
+
+fn minutes(n: i64) -> TimestampMs {
+    TimestampMs(n * 60_000)
+}
+
+fn told(world: &World) -> Vec<(NoticeKind, String, String)> {
+    let notices = world.notices.iter();
+    notices
+        .map(|n| (n.kind, n.rule.clone(), n.channel.clone()))
+        .collect()
+}
+
+fn world(text: &str) -> World {
+    let mut world = World::new();
+    world.load(rules(text));
+    world.run_until(minutes(0));
+    world
+}
+
+const CHANNELS: &str = "channel hook\n  webhook https://example.com/a\n  fallback spare\n\
+    channel spare\n  webhook https://example.com/b\nroute all\n  to hook\n";
+
+#[test]
+fn a_dead_letter_is_told_through_the_fallback_until_a_notice_arrives() {
+    let mut world = world(CHANNELS);
+    for error in ["refused", "refused again"] {
+        world.event(Event::DeadLetter {
+            channel: "hook",
+            error,
+        });
+    }
+    world.event(Event::Delivered { channel: "spare" });
+    let fire = (
+        NoticeKind::Fire,
+        "NotifyDeadLetter".to_owned(),
+        "spare".to_owned(),
+    );
+    assert_eq!(told(&world), std::slice::from_ref(&fire));
+    world.event(Event::Delivered { channel: "hook" });
+    world.event(Event::Delivered { channel: "hook" });
+    let end = (NoticeKind::Resolve, fire.1.clone(), fire.2.clone());
+    assert_eq!(told(&world), [fire, end]);
+}
+
+#[test]
+fn a_channel_is_failing_after_five_attempts() {
+    let mut world = world(CHANNELS);
+    for attempts in 1..=7 {
+        world.event(Event::AttemptFailed {
+            channel: "hook",
+            attempts,
+            error: "503",
+        });
+        assert_eq!(
+            world.notices.len(),
+            usize::from(attempts >= 5),
+            "{attempts}"
+        );
+    }
+    assert_eq!(
+        world.notices[0].annotations[0].1,
+        "channel hook does not take notices: 503"
+    );
+    // The channel is taken out of the rules: so is what is said about it.
+    world.load(rules(""));
+    assert_eq!(world.transitions[1].kind, NoticeKind::Resolve);
+}
+
+#[test]
+fn rules_in_a_circle_change_nothing() {
+    let options = Options {
+        spread: Spread::None,
+        ..Options::default()
+    };
+    let good = rules("record a:x\n  expr up\n");
+    let circle = rules("record a:x\n  expr b:x\nrecord b:x\n  expr a:x\n");
+    let mut engine = Engine::new(good, options).unwrap();
+    let mut tick = Tick::default();
+    let error = engine.load(circle, minutes(1), &mut tick).unwrap_err();
+    assert_eq!(error.members, ["a:x", "b:x", "a:x"]);
+    assert!(tick.is_empty());
+    assert_eq!(engine.status(minutes(1)).groups[0].rules.len(), 1);
+}
+
+#[test]
+fn a_clock_set_back_while_down_neither_blocks_nor_fires() {
+    let text = "alert A\n  expr x\n  every 1m\n  warning > 5 for 3m\n";
+    let mut world = World::new();
+    let x = Labels::from_pairs([("__name__", "x")]);
+    for minute in 0..2000 {
+        world.store.push(&x, minutes(minute).0, 9.0);
+    }
+    world.load(rules(text));
+    world.now = minutes(1439);
+    world.run_until(minutes(1441));
+    assert_eq!(world.transitions, []);
+    // A day back. One of the three minutes has passed, two are still to come.
+    world.restart(minutes(1));
+    world.run_until(minutes(2));
+    assert_eq!(world.transitions, []);
+    world.run_until(minutes(3));
+    let fired: Vec<TimestampMs> = world.transitions.iter().map(|t| t.at).collect();
+    assert_eq!(fired, [minutes(3)]);
+}
+
+#[test]
+fn status_shows_groups_rules_and_their_health() {
+    let text = "record z:x\n  expr x\n  every 1m\n  label site = \"s\"\n\
+        alert A\n  expr x\n  every 2m\n  warning > 5 for 5m\n  critical > 8 for 1m keep 3m\n  summary \"x is {value}\"\n";
+    let mut world = world(text);
+    let x = Labels::from_pairs([("__name__", "x"), ("i", "1")]);
+    world.store.push(&x, 0, 9.0);
+    let before = Engine::new(rules(text), Options::default()).unwrap();
+    assert_eq!(
+        before.status(minutes(0)).groups[0].rules[0].health,
+        Health::Unknown
+    );
+    world.run_until(minutes(2));
+    world.failing = Some("no".to_owned());
+    world.run_until(minutes(3));
+    let status = world.engine.status(minutes(3));
+    let group = &status.groups[0];
+    assert_eq!(
+        (group.name.as_str(), group.file.as_str()),
+        ("test", "rules/test.rules")
+    );
+    assert_eq!(group.interval, DurationMs::from_mins(1));
+    assert_eq!(group.last_evaluation, Some(minutes(3)));
+    let [record, alert] = &group.rules[..] else {
+        panic!("two rules");
+    };
+    assert_eq!((record.name.as_str(), record.health), ("z:x", Health::Err));
+    assert_eq!(record.last_error.as_deref(), Some("no"));
+    assert_eq!(record.labels, [("site".to_owned(), "s".to_owned())]);
+    assert_eq!(
+        (record.last_evaluation, record.last_success),
+        (Some(minutes(3)), Some(minutes(2)))
+    );
+    assert_eq!((alert.query.as_str(), alert.health), ("x", Health::Ok));
+    let RuleKind::Alerting {
+        hold_for,
+        keep,
+        annotations,
+        alerts,
+        ..
+    } = &alert.kind
+    else {
+        panic!("an alert");
+    };
+    assert_eq!((hold_for.0, keep.0), (60_000, 180_000));
+    assert_eq!(
+        annotations,
+        &[("summary".to_owned(), "x is {value}".to_owned())]
+    );
+    assert_eq!(alerts[0].annotations[0].1, "x is 9");
+    assert_eq!(status.groups[1].name, bellwether_engine::OWN_GROUP);
+}
+
+#[test]
+fn slots_that_passed_are_counted() {
+    let mut world = world("record z:x\n  expr x\n  every 1m\n");
+    world.now = TimestampMs(minutes(5).0 - 1);
+    world.run_until(minutes(5));
+    let status = world.engine.status(minutes(5));
+    assert_eq!(status.groups[0].rules[0].skipped, 4);
+}
+
+#[test]
+fn damaged_rows_are_reported_and_the_rest_is_taken() {
+    let mut engine = Engine::new(rules(""), Options::default()).unwrap();
+    let rows = [(vec![9], vec![1]), (Vec::new(), Vec::new())];
+    let restored = engine.restore(rows);
+    assert_eq!((restored.rows, restored.damaged.len()), (0, 2));
+}

@@ -1,0 +1,7 @@
+//! The engine through its public face: scripts, crashes, events, what is shown.
+#![forbid(unsafe_code)]
+
+mod crash;
+mod events;
+mod scripts;
+mod world;

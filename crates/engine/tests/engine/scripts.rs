@@ -1,0 +1,239 @@
+//! Runs the scripts of `tests/scripts`: rules, samples, and what must follow, without Rust.
+//!
+//! A command starts a line, its block is indented. Times are durations since zero; slots are not spread.
+//!
+//! ```text
+//! rules                 load these rules (again: reload); what that tells stands in the next `until`
+//! load STEP             series in the notation of PromQL's tests, from time zero on
+//! until T               evaluate up to T; the block holds all that was told: TIME KIND LEVEL ALERT{labels} = VALUE -> channels
+//! at                    the block holds all that is pending or firing now
+//! eval EXPR             the block holds the result now: {labels} VALUE
+//! skip T                nothing is evaluated up to T, though the program runs
+//! restart T             the program dies now and is started at T; the block as with `until`
+//! failing TEXT          from now on every question fails; `working` ends it
+//! broken TEXT           the rule folder has a mistake; the block as with `until`
+//! ```
+//!
+//! An empty block says that there is nothing.
+
+use bellwether_engine::{AlertStatus, Event, Transition};
+use bellwether_lang::promql::{parse, parse_series_line};
+use bellwether_model::value::format_value;
+use bellwether_model::{DurationMs, Labels, TimestampMs};
+use bellwether_query::{Control, Value};
+
+use crate::world::{World, rules};
+
+macro_rules! scripts {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            run(
+                concat!("tests/scripts/", stringify!($name), ".test"),
+                include_str!(concat!("../scripts/", stringify!($name), ".test")),
+            );
+        }
+    )*};
+}
+
+scripts! {
+    clock_of_for
+    failing
+    gaps
+    identity
+    late_data
+    levels
+    max
+    missing
+    nan
+    overrides
+    own_alerts
+    recording
+    reload
+    restart
+    routes
+    series
+}
+
+struct Command<'a> {
+    line: usize,
+    words: &'a str,
+    block: Vec<&'a str>,
+}
+
+fn commands(text: &str) -> Vec<Command<'_>> {
+    let mut commands: Vec<Command<'_>> = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match (line.strip_prefix("  "), commands.last_mut()) {
+            (Some(inner), Some(command)) => command.block.push(inner),
+            (Some(_), None) => panic!("line {}: a block without a command", i + 1),
+            (None, _) => commands.push(Command {
+                line: i + 1,
+                words: line,
+                block: Vec::new(),
+            }),
+        }
+    }
+    commands
+}
+
+fn time(text: &str) -> TimestampMs {
+    let duration = DurationMs::parse(text).unwrap_or_else(|| panic!("not a duration: {text}"));
+    TimestampMs(duration.0)
+}
+
+fn run(path: &str, text: &str) {
+    let mut world = World::new();
+    let mut told = 0;
+    for command in commands(text) {
+        let (word, rest) = command.words.split_once(' ').unwrap_or((command.words, ""));
+        let tells = matches!(word, "until" | "restart" | "broken");
+        let got: Option<Vec<String>> = match word {
+            "rules" => {
+                world.load(rules(&(command.block.join("\n") + "\n")));
+                None
+            }
+            "load" => {
+                load(&mut world, rest, &command.block);
+                None
+            }
+            "until" => {
+                world.run_until(time(rest));
+                None
+            }
+            "skip" => {
+                world.now = time(rest);
+                None
+            }
+            "restart" => {
+                world.restart(time(rest));
+                world.run_until(time(rest));
+                None
+            }
+            "failing" => {
+                world.failing = Some(rest.to_owned());
+                None
+            }
+            "working" => {
+                world.failing = None;
+                None
+            }
+            "broken" => {
+                world.event(Event::RulesBroken {
+                    errors: 1,
+                    first: rest,
+                });
+                None
+            }
+            "at" => {
+                let status = world.engine.status(world.now);
+                let mut alerts: Vec<String> = status.alerts().map(alert_text).collect();
+                alerts.sort();
+                Some(alerts)
+            }
+            "eval" => Some(eval(&world, rest)),
+            other => panic!("{path}:{}: unknown command {other}", command.line),
+        };
+        let got: Vec<String> = match got {
+            Some(got) => got,
+            None if tells => {
+                let new = &world.transitions[told..];
+                told = world.transitions.len();
+                new.iter().map(transition_text).collect()
+            }
+            None => continue,
+        };
+        let want = command.block;
+        assert!(
+            got == want,
+            "{path}:{}: {}\nwant:\n  {}\ngot:\n  {}\n",
+            command.line,
+            command.words,
+            want.join("\n  "),
+            got.join("\n  ")
+        );
+    }
+    assert_eq!(
+        told,
+        world.transitions.len(),
+        "{path}: told behind the last `until`"
+    );
+}
+
+fn load(world: &mut World, step: &str, block: &[&str]) {
+    let step = time(step).0;
+    for line in block {
+        let series = parse_series_line(line).unwrap_or_else(|e| panic!("{line}: {e:?}"));
+        for (i, value) in series.values.iter().enumerate() {
+            if let Some(value) = value {
+                world.store.push(&series.labels, i as i64 * step, *value);
+            }
+        }
+    }
+}
+
+fn eval(world: &World, expr: &str) -> Vec<String> {
+    let expr = parse(expr).unwrap_or_else(|e| panic!("{expr}: {e:?}"));
+    let options = bellwether_query::Options::default();
+    let answer =
+        bellwether_query::instant(&expr, &world.store, world.now, &options, &Control::new());
+    let Value::Vector(mut vector) = answer.expect("an answer").value else {
+        panic!("not a vector");
+    };
+    vector.sort_by(|a, b| a.0.cmp(&b.0));
+    vector
+        .iter()
+        .map(|(labels, sample)| format!("{labels} {}", format_value(sample.v)))
+        .collect()
+}
+
+fn since_zero(t: TimestampMs) -> String {
+    DurationMs(t.0).to_string()
+}
+
+fn name(identity: &Labels) -> String {
+    let alert = identity.get("alertname").unwrap_or("");
+    format!("{alert}{}", identity.without(&["alertname"]))
+}
+
+fn transition_text(t: &Transition) -> String {
+    let level = t.to.or(t.from).map_or("", |level| level.word());
+    let reason = match &t.reason {
+        Some(reason) => format!(" because {reason}"),
+        None => String::new(),
+    };
+    format!(
+        "{} {} {level} {} = {} -> {}{reason}",
+        since_zero(t.at),
+        t.kind,
+        name(&t.identity),
+        format_value(t.value),
+        t.channels.join(", "),
+    )
+}
+
+fn alert_text(alert: &AlertStatus) -> String {
+    let labels = alert.labels.without(&["severity"]);
+    let mut parts = vec![format!(
+        "{} {} {} since {}",
+        alert.state.text(),
+        alert.level,
+        name(&labels),
+        since_zero(alert.active_at)
+    )];
+    for (word, since) in [
+        ("clearing", alert.clearing_since),
+        ("missing", alert.missing_since),
+        ("stale", alert.stale_since),
+    ] {
+        parts.extend(since.map(|since| format!("{word} since {}", since_zero(since))));
+    }
+    let text = parts.join(", ");
+    match alert.annotations.iter().find(|(n, _)| n == "summary") {
+        Some((_, summary)) => format!("{text}: {summary}"),
+        None => text,
+    }
+}
