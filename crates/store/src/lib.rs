@@ -36,6 +36,7 @@ mod selection;
 mod shared;
 mod stats;
 mod store;
+mod upkeep;
 mod view;
 mod visible;
 mod wal;

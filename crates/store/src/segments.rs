@@ -1,64 +1,341 @@
-//! The set of segments that a view reads.
+//! The segments that a store consists of, open, in the order in which they were written.
+//!
+//! A set is immutable and shared by views; a flush or a retention pass publishes another one. A dropped segment's
+//! file loses its name at once and its bytes with the last view.
+//!
+//! Damage met while reading is remembered for as long as the store is open: the read that finds it fails, so that
+//! it cannot be overlooked, and later selections leave the damaged part out and say so.
 
 use crate::error::StoreError;
+use crate::flush;
 use crate::meta_codec::SegmentRow;
-use crate::recovery::RecoveryReport;
+use crate::recovery::quarantine::{self, Finding};
+use crate::recovery::{QuarantinedSegment, RecoveryReport};
+use crate::segment::{Segment, SegmentError};
 use crate::selection::Merge;
 use bellwether_disk::Disk;
 use bellwether_model::TimeRange;
+use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-pub(crate) struct Segment {}
+/// One open segment.
+pub(crate) struct Live {
+    pub(crate) id: u64,
+    pub(crate) segment: Segment,
+    /// The series it holds.
+    ids: RoaringBitmap,
+}
 
-/// All live segments, oldest first.
-#[derive(Default)]
-pub(crate) struct Segments {}
-
-impl Segments {
+impl Live {
+    /// Opens the segment `id`, checking that it is the one that its name and the manifest say.
     pub(crate) fn open(
-        _disk: &Arc<dyn Disk>,
-        _folder: &Path,
-        _store_id: u128,
-        _rows: &mut BTreeMap<u64, SegmentRow>,
-        _report: &mut RecoveryReport,
-    ) -> Result<Segments, StoreError> {
-        Ok(Segments {})
+        disk: &dyn Disk,
+        path: &Path,
+        id: u64,
+        store_id: Option<u128>,
+    ) -> Result<Live, SegmentError> {
+        let segment = Segment::open(disk, path)?;
+        let meta = segment.meta();
+        let foreign = |what| SegmentError::Corrupt {
+            path: path.to_owned(),
+            offset: 0,
+            what,
+            series: None,
+        };
+        if meta.seg_id != id || store_id.is_some_and(|store| store != meta.store_id) {
+            return Err(foreign("header: another segment's"));
+        }
+        let mut ids = RoaringBitmap::new();
+        for ix in 0..segment.series_count() {
+            let series = segment.series_id(ix)?;
+            ids.insert(u32::try_from(series).map_err(|_| foreign("series id"))?);
+        }
+        Ok(Live { id, segment, ids })
     }
 
-    pub(crate) fn with(&self, _segment: Option<Arc<Segment>>) -> Segments {
-        Segments {}
+    /// What the manifest says about it.
+    pub(crate) fn row(&self) -> SegmentRow {
+        SegmentRow {
+            first: self.segment.min_ts(),
+            last: self.segment.max_ts(),
+            samples: self.segment.sample_count(),
+            series: u64::from(self.segment.series_count()),
+            bytes: self.segment.file_bytes(),
+            quarantined: None,
+        }
+    }
+
+    fn overlaps(&self, range: TimeRange) -> bool {
+        range.overlaps(self.segment.min_ts(), self.segment.max_ts())
+    }
+}
+
+/// Damage met while reading: by segment and series, what was wrong.
+type Damage = BTreeMap<(u64, u32), String>;
+
+/// A set of segments.
+#[derive(Default)]
+pub(crate) struct Segments {
+    /// Ids ascending: of two samples at one time, that of the later segment was written later.
+    live: Vec<Arc<Live>>,
+    /// What is missing: the times of a segment in quarantine, and its file.
+    missing: Vec<(TimeRange, String)>,
+    damage: Arc<Mutex<Damage>>,
+}
+
+impl Segments {
+    /// Opens what the manifest names. What cannot be opened is set aside and marked in `rows`.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        store_id: u128,
+        rows: &mut BTreeMap<u64, SegmentRow>,
+        report: &mut RecoveryReport,
+    ) -> Result<Segments, StoreError> {
+        let mut segments = Segments::default();
+        for (&id, row) in rows.iter_mut() {
+            let path = flush::segment_path(folder, id);
+            if row.quarantined.is_none() {
+                match Live::open(&**disk, &path, id, Some(store_id)) {
+                    Ok(live) => segments.live.push(Arc::new(live)),
+                    Err(SegmentError::Version { path, found, known }) => {
+                        let (found, known) = (u32::from(found), u32::from(known));
+                        return Err(StoreError::Version { path, found, known });
+                    }
+                    Err(error) if is_transient(&error) => return Err(error.into()),
+                    Err(error) => {
+                        set_aside(&**disk, folder, &path, row, error.to_string(), report)?
+                    }
+                }
+            }
+            if row.quarantined.is_some() {
+                segments.note_missing(row, &path);
+            }
+        }
+        Ok(segments)
+    }
+
+    fn note_missing(&mut self, row: &SegmentRow, path: &Path) {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        self.missing
+            .push((TimeRange::new(row.first, row.last), name));
+    }
+
+    /// This set and `segment`, which is newer than all.
+    pub(crate) fn with(&self, segment: Option<Arc<Live>>) -> Segments {
+        let live = self.live.iter().cloned().chain(segment).collect();
+        Segments {
+            live,
+            missing: self.missing.clone(),
+            damage: Arc::clone(&self.damage),
+        }
+    }
+
+    /// This set without the segments of which `gone` says so by their id, and what is missing by its times.
+    pub(crate) fn without(&self, gone: &[u64], cutoff: i64) -> Segments {
+        let live = self
+            .live
+            .iter()
+            .filter(|s| !gone.contains(&s.id))
+            .cloned()
+            .collect();
+        let missing = self
+            .missing
+            .iter()
+            .filter(|(times, _)| times.to.0 >= cutoff)
+            .cloned()
+            .collect();
+        Segments {
+            live,
+            missing,
+            damage: Arc::clone(&self.damage),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Live>> {
+        self.live.iter()
+    }
+
+    /// Number of segments in quarantine.
+    pub(crate) fn missing(&self) -> usize {
+        self.missing.len()
+    }
+
+    /// First and last time of all samples.
+    pub(crate) fn bounds(&self) -> Option<TimeRange> {
+        let first = self.live.iter().map(|s| s.segment.min_ts()).min()?;
+        let last = self.live.iter().map(|s| s.segment.max_ts()).max()?;
+        (first <= last).then_some(TimeRange::new(first, last))
+    }
+
+    /// Which of `matching` have samples in segments that touch `range`.
+    pub(crate) fn present(&self, matching: &RoaringBitmap, range: TimeRange) -> RoaringBitmap {
+        let mut present = RoaringBitmap::new();
+        for live in self.live.iter().filter(|s| s.overlaps(range)) {
+            present |= matching & &live.ids;
+            if present.len() == matching.len() {
+                break;
+            }
+        }
+        present
+    }
+
+    /// What a selection over `range` lacks.
+    pub(crate) fn warnings(&self, range: TimeRange) -> Vec<String> {
+        let missing = self
+            .missing
+            .iter()
+            .filter(|(times, _)| range.overlaps(times.from.0, times.to.0));
+        let mut warnings: Vec<String> = missing
+            .map(|(times, name)| {
+                format!(
+                    "samples between {} and {} may be missing: {name} is in quarantine",
+                    times.from, times.to
+                )
+            })
+            .collect();
+        let damage = self.damage.lock();
+        for live in self.live.iter().filter(|s| s.overlaps(range)) {
+            let found = damage.range((live.id, 0)..=(live.id, u32::MAX));
+            warnings.extend(found.map(|(_, what)| format!("samples are left out: {what}")));
+        }
+        warnings
+    }
+
+    /// Adds the samples of series `id` inside `range`, segment after segment.
+    pub(crate) fn read(
+        &self,
+        id: u32,
+        range: TimeRange,
+        merge: &mut Merge<'_>,
+    ) -> Result<(), StoreError> {
+        for live in self
+            .live
+            .iter()
+            .filter(|s| s.overlaps(range) && s.ids.contains(id))
+        {
+            let Some(ix) = live.segment.find_series(u64::from(id))? else {
+                continue;
+            };
+            // A corrupt chunk leaves the others appended, so what is there is settled in either case.
+            let mut read = Ok(());
+            merge.add(|times, values| {
+                read = live.segment.read(ix, range, times, values);
+                Ok::<(), StoreError>(())
+            })?;
+            match read {
+                Err(error @ SegmentError::Corrupt { .. }) => {
+                    let known = self
+                        .damage
+                        .lock()
+                        .insert((live.id, id), error.to_string())
+                        .is_some();
+                    if !known {
+                        return Err(error.into());
+                    }
+                }
+                other => other?,
+            }
+        }
+        Ok(())
     }
 
     /// The newest sample of a series, when it may be at or after `t`.
-    pub(crate) fn newest(&self, _id: u32, _t: i64) -> Option<(i64, u64)> {
+    pub(crate) fn newest(&self, id: u32, t: i64) -> Option<(i64, u64)> {
+        let may_hold = self
+            .live
+            .iter()
+            .filter(|s| s.segment.max_ts() >= t && s.ids.contains(id));
+        let last = may_hold.filter_map(|s| {
+            // Unreadable means unknown; the sample is then judged as if there were none.
+            let ix = s.segment.find_series(u64::from(id)).ok()??;
+            s.segment.last(ix).ok()?
+        });
+        // Of one time, the one written later is the one that counts.
+        last.reduce(|a, b| if b.0 >= a.0 { b } else { a })
+    }
+}
+
+/// True when the file may be perfectly fine, and only could not be read now.
+fn is_transient(error: &SegmentError) -> bool {
+    use std::io::ErrorKind::{NotFound, UnexpectedEof};
+    matches!(error, SegmentError::Io { source, .. } if !matches!(source.kind(), NotFound | UnexpectedEof))
+}
+
+fn set_aside(
+    disk: &dyn Disk,
+    folder: &Path,
+    path: &Path,
+    row: &mut SegmentRow,
+    reason: String,
+    report: &mut RecoveryReport,
+) -> Result<(), StoreError> {
+    let exists = disk
+        .exists(path)
+        .map_err(StoreError::io("look for", path))?;
+    let finding = Finding {
+        file: path,
+        what: &reason,
+        ranges: &[],
+        times: Some((row.first, row.last)),
+    };
+    let moved = if exists {
+        Some(quarantine::take(disk, folder, &finding)?)
+    } else {
         None
+    };
+    if moved.is_none() {
+        quarantine::report_missing(disk, folder, &finding)?;
     }
+    report.quarantined_segments.push(QuarantinedSegment {
+        path: path.to_owned(),
+        moved,
+        reason: reason.clone(),
+    });
+    row.quarantined = Some(reason);
+    Ok(())
+}
 
-    pub(crate) fn warnings(&self, _range: TimeRange) -> Vec<String> {
-        Vec::new()
-    }
-
-    pub(crate) fn bounds(&self) -> Option<TimeRange> {
-        None
-    }
-
-    pub(crate) fn present(
-        &self,
-        _matching: &RoaringBitmap,
-        _range: TimeRange,
-    ) -> Result<RoaringBitmap, StoreError> {
-        Ok(RoaringBitmap::new())
-    }
-
-    pub(crate) fn read(
-        &self,
-        _id: u32,
-        _range: TimeRange,
-        _merge: &mut Merge<'_>,
-    ) -> Result<(), StoreError> {
-        Ok(())
+impl From<SegmentError> for StoreError {
+    fn from(error: SegmentError) -> StoreError {
+        match error {
+            SegmentError::Io {
+                action,
+                path,
+                source,
+            } => StoreError::Io {
+                action,
+                path,
+                source,
+            },
+            SegmentError::NotASegment { path } => StoreError::corrupt(&path, 0, "not a segment"),
+            SegmentError::Version { path, found, known } => StoreError::Version {
+                path,
+                found: u32::from(found),
+                known: u32::from(known),
+            },
+            SegmentError::Corrupt {
+                path,
+                offset,
+                what,
+                series,
+            } => {
+                let series = series
+                    .map(|id| format!(" of series {id}"))
+                    .unwrap_or_default();
+                StoreError::corrupt(&path, offset, format!("{what}{series}"))
+            }
+            other => StoreError::Catalog {
+                action: "writing a segment",
+                message: other.to_string(),
+            },
+        }
     }
 }

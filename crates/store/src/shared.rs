@@ -23,8 +23,12 @@ pub(crate) struct Shared {
     pub(crate) store_id: u128,
     pub(crate) index: Arc<Index>,
     pub(crate) visible: Arc<Visible>,
-    /// The log file after the current one, when it is ready.
+    /// The log file after the current one, when it is ready. Held while one is being prepared.
     pub(crate) spare: Mutex<Option<LogFile>>,
+    /// The highest number that was given to a log file.
+    pub(crate) log_number: AtomicU64,
+    /// How far the current log file is filled, bytes.
+    pub(crate) log_at: AtomicU64,
     /// Series below this id are in the catalogue.
     pub(crate) catalogued: AtomicU32,
     pub(crate) totals: Totals,
@@ -65,6 +69,7 @@ impl Shared {
         index: Arc<Index>,
         visible: Arc<Visible>,
         catalogued: u32,
+        log_number: u64,
         wal_bytes: u64,
         newest: i64,
     ) -> Shared {
@@ -85,6 +90,8 @@ impl Shared {
             index,
             visible,
             spare: Mutex::new(None),
+            log_number: AtomicU64::new(log_number),
+            log_at: AtomicU64::new(0),
             catalogued: AtomicU32::new(catalogued),
             totals,
             health: Mutex::new(Condition::default()),

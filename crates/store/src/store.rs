@@ -4,12 +4,12 @@
 //! [`Store::maintain`]; one at a time.
 
 use crate::appender::Appender;
-use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::error::{Health, ReadOnly, StoreError};
-use crate::recovery::{self, Manifest, RecoveryReport};
+use crate::recovery::{self, RecoveryReport};
 use crate::shared::Shared;
-use crate::stats::{FlushReport, Maintenance, Stats};
+use crate::stats::{FlushReport, Maintenance, Stats, VerifyReport};
+use crate::upkeep::Upkeep;
 use crate::view::View;
 use crate::wal::log::Message;
 use bellwether_disk::{Disk, Lock};
@@ -43,12 +43,6 @@ pub(crate) struct Inner {
     _lock: Box<dyn Lock>,
 }
 
-/// What only one thread at a time works on.
-pub(crate) struct Upkeep {
-    pub(crate) catalog: Catalog,
-    pub(crate) manifest: Manifest,
-}
-
 impl Store {
     /// Opens the store in `dir`, making the folder when there is none, and recovers whatever a crash left.
     ///
@@ -68,10 +62,7 @@ impl Store {
         let thread = thread.map_err(StoreError::io("start the log thread of", dir))?;
         let inner = Inner {
             shared: opened.shared,
-            upkeep: Mutex::new(Upkeep {
-                catalog: opened.catalog,
-                manifest: opened.manifest,
-            }),
+            upkeep: Mutex::new(Upkeep::new(opened.catalog, opened.manifest)),
             sender: Some(sender),
             thread: Some(thread),
             _lock: opened.lock,
@@ -101,6 +92,7 @@ impl Store {
         let totals = &shared.totals;
         let published = shared.visible.published();
         let generations = || published.frozen.iter().chain([&published.active]);
+        let segments = || published.segments.iter();
         let newest = totals.newest.load(Ordering::Relaxed);
         Stats {
             series: shared.index.len() as u64,
@@ -108,10 +100,10 @@ impl Store {
             head_samples: generations().map(|g| g.samples()).sum(),
             head_bytes: generations().map(|g| g.bytes()).sum(),
             wal_bytes: totals.wal_bytes.load(Ordering::Relaxed),
-            segments: 0,
-            segment_bytes: 0,
-            segment_samples: 0,
-            quarantined: 0,
+            segments: segments().count() as u64,
+            segment_bytes: segments().map(|s| s.segment.file_bytes()).sum(),
+            segment_samples: segments().map(|s| s.segment.sample_count()).sum(),
+            quarantined: published.segments.missing() as u64,
             accepted: totals.accepted.load(Ordering::Relaxed),
             duplicates: totals.duplicates.load(Ordering::Relaxed),
             rejected: totals.rejected.load(Ordering::Relaxed),
@@ -132,23 +124,24 @@ impl Store {
 
     /// Writes the head to a segment and lets go of the log behind it. Commits go on meanwhile.
     pub fn flush(&self, now: TimestampMs) -> Result<FlushReport, StoreError> {
-        let _ = (now, &self.inner.upkeep.lock().catalog);
-        Ok(FlushReport::default())
+        self.inner.upkeep.lock().flush(&self.inner, now)
     }
 
     /// What has to be done now and then: call it about once a second. Flushes when that is due, drops what
     /// is too old, looks at the disk's free space, prepares the next log file.
     pub fn maintain(&self, now: TimestampMs) -> Result<Maintenance, StoreError> {
-        let _ = now;
-        Ok(Maintenance::default())
+        self.inner.upkeep.lock().maintain(&self.inner, now)
+    }
+
+    /// Reads everything on disk and compares every checksum. Takes as long as reading takes; commits go on.
+    pub fn verify(&self) -> VerifyReport {
+        self.inner.upkeep.lock().verify(&self.inner.shared)
     }
 
     /// Flushes, makes the folder as small as it can be, and refuses further samples. Other clones and views may
-    /// go on reading.
+    /// go on reading; the folder's lock is let go with the last clone and appender.
     pub fn close(self, now: TimestampMs) -> Result<(), StoreError> {
-        self.flush(now)?;
-        self.inner.shared.set_closed();
-        Ok(())
+        self.inner.upkeep.lock().close(&self.inner, now)
     }
 }
 

@@ -37,8 +37,8 @@ impl View {
         }
     }
 
-    /// The series that satisfy every matcher and have samples inside `range` (or may have: segments are judged by
-    /// the span of a series' chunks), sorted by labels.
+    /// The series that satisfy every matcher and have samples inside `range`, sorted by labels. Or may
+    /// have: of a segment that touches the range, all series count.
     ///
     /// More than `series_max` of them is [`StoreError::TooManySeries`].
     pub fn select(
@@ -47,7 +47,7 @@ impl View {
         range: TimeRange,
         series_max: usize,
     ) -> Result<Selection, StoreError> {
-        let ids = self.present(matchers, range)?;
+        let ids = self.present(matchers, range);
         if ids.len() > series_max as u64 {
             return Err(StoreError::TooManySeries { max: series_max });
         }
@@ -62,7 +62,7 @@ impl View {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<Labels>, StoreError> {
-        let ids = self.present(matchers, range)?;
+        let ids = self.present(matchers, range);
         Ok(self
             .index
             .sorted(&ids)
@@ -77,7 +77,7 @@ impl View {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<String>, StoreError> {
-        Ok(self.index.names(&self.present(matchers, range)?))
+        Ok(self.index.names(&self.present(matchers, range)))
     }
 
     /// The values that the label `name` has among these series, sorted.
@@ -87,7 +87,7 @@ impl View {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<String>, StoreError> {
-        Ok(self.index.values(name, &self.present(matchers, range)?))
+        Ok(self.index.values(name, &self.present(matchers, range)))
     }
 
     /// First and last time of all samples; the first may be one that a newer view no longer has. `None` for
@@ -110,10 +110,10 @@ impl View {
     }
 
     /// The ids that match and have samples inside the range, as far as can be told without decoding.
-    fn present(&self, matchers: &[Matcher], range: TimeRange) -> Result<RoaringBitmap, StoreError> {
+    fn present(&self, matchers: &[Matcher], range: TimeRange) -> RoaringBitmap {
         let matching = self.index.matching(matchers, self.end);
         let published = &self.pin.published;
-        let mut present = published.segments.present(&matching, range)?;
+        let mut present = published.segments.present(&matching, range);
         for generation in published.frozen.iter().chain([&published.active]) {
             // Those found already need not be looked for again.
             let rest = &matching - &present;
@@ -121,6 +121,6 @@ impl View {
                 present.insert(id);
             });
         }
-        Ok(present)
+        present
     }
 }

@@ -2,7 +2,7 @@
 
 use bellwether_disk::RealDisk;
 use bellwether_model::{Labels, MatchOp, Matcher, STALE_NAN, TimeRange, TimestampMs};
-use bellwether_store::{Commit, Config, RejectReason, Rejected, Store, StoreError};
+use bellwether_store::{Commit, Config, ReadOnly, RejectReason, Rejected, Store, StoreError};
 use std::path::Path;
 
 const HOUR: i64 = 3_600_000;
@@ -178,4 +178,102 @@ fn a_second_store_in_the_same_folder_is_refused() {
     assert!(matches!(second, Err(StoreError::Locked { .. })));
     drop(store);
     open(folder.path());
+}
+
+#[test]
+fn flushing_changes_nothing_that_is_read() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    let samples: Vec<(i64, f64)> = (0..1000)
+        .map(|i| (i * 100 - HOUR, (i % 7) as f64))
+        .collect();
+    append(&store, &samples);
+    append(&store, &[(-HOUR + 50, 1e300), (-HOUR, 8.0)]);
+    let before = dump(&store, &[]);
+    assert_eq!(before.len(), 1001);
+    let view = store.view();
+    assert_eq!(store.flush(NOW).expect("flushes").samples, 1001);
+    assert_eq!(dump(&store, &[]), before);
+    let selection = view.select(&[], TimeRange::ALL, 10).expect("selects");
+    let (mut times, mut values) = (Vec::new(), Vec::new());
+    selection
+        .read(0, TimeRange::ALL, &mut times, &mut values)
+        .expect("reads");
+    assert_eq!(times.len(), 1001);
+    // What comes after the flush is merged with what went before it.
+    append(&store, &[(-HOUR, 9.0), (40_000, 10.0)]);
+    let after = dump(&store, &[]);
+    assert_eq!(
+        (after.len(), after[0].as_str()),
+        (1002, r#"cpu{host="a"} -3600000 9"#)
+    );
+    store.flush(NOW).expect("flushes again");
+    assert_eq!(dump(&store, &[]), after);
+    assert_eq!(store.stats().segments, 2);
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(dump(&store, &[]), after);
+    assert!(store.verify().problems.is_empty());
+}
+
+#[test]
+fn a_closed_store_opens_clean_and_is_small() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    append(&store, &[(0, 1.0)]);
+    let mut late = store.appender();
+    store.close(NOW).expect("closes");
+    let series = late.series(&cpu("a")).expect("known");
+    late.push(series, NOW, 2.0);
+    assert!(matches!(
+        late.commit(NOW),
+        Err(StoreError::ReadOnly {
+            reason: ReadOnly::Closed
+        })
+    ));
+    drop(late);
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("wal"))
+            .expect("is there")
+            .count(),
+        0
+    );
+    let (store, report) =
+        Store::open(RealDisk::shared(), folder.path(), config(), NOW).expect("opens");
+    assert!(report.clean);
+    assert_eq!(dump(&store, &[]).len(), 1);
+    // The newest sample is known from the segment: judged and settled as before.
+    let commit = append(&store, &[(0, 1.0), (-3 * HOUR, 0.0), (0, 5.0)]);
+    assert_eq!(
+        (commit.accepted, commit.duplicates, commit.rejected.len()),
+        (1, 1, 1)
+    );
+    assert_eq!(dump(&store, &[]), [r#"cpu{host="a"} +0 5"#]);
+}
+
+#[test]
+fn retention_drops_whole_segments_and_does_not_believe_a_clock_that_ran_ahead() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    append(&store, &[(-80 * 24 * HOUR, 1.0)]);
+    store.flush(NOW).expect("flushes");
+    append(&store, &[(0, 2.0)]);
+    store.flush(NOW).expect("flushes");
+    // A year ahead: the newest sample says otherwise.
+    let year = TimestampMs(NOW.0 + 365 * 24 * HOUR);
+    assert_eq!(store.maintain(year).expect("maintains").segments_dropped, 0);
+    // Eleven days later, and samples to prove it.
+    let later = TimestampMs(NOW.0 + 11 * 24 * HOUR);
+    let mut appender = store.appender();
+    let series = appender.series(&cpu("a")).expect("known");
+    appender.push(series, later, 3.0);
+    appender.commit(later).expect("commits");
+    assert_eq!(
+        store.maintain(later).expect("maintains").segments_dropped,
+        1
+    );
+    assert_eq!(dump(&store, &[]).len(), 2);
+    assert_eq!(store.stats().segments, 1);
+    drop((store, appender));
+    assert_eq!(dump(&open(folder.path()), &[]).len(), 2);
 }

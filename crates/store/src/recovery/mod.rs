@@ -28,11 +28,11 @@ use crate::meta_codec::{ProgressRow, StoreRow};
 use crate::segments::Segments;
 use crate::shared::Shared;
 use crate::visible::{Published, Visible};
-use crate::wal::file::{self, Fill};
-use crate::wal::frame::FileHeader;
+use crate::wal::file::{self, Fill, LogFile};
+use crate::wal::frame::{FILE_HEADER_BYTES, FileHeader};
 use crate::wal::log::Log;
 use bellwether_disk::{Disk, Lock};
-use bellwether_model::{TimeRange, TimestampMs};
+use bellwether_model::TimestampMs;
 use replay::Replay;
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
@@ -84,6 +84,8 @@ pub(crate) fn open(
         now,
     };
     let recovered = state.replay(&catalog, &mut manifest, segments, parts, &mut report)?;
+    // Again: a flush in the middle of replay made some log superfluous.
+    remove_orphans(&*disk, folder, &manifest, &mut report)?;
     report.clean = manifest.progress.clean && report.samples == 0 && !report.has_damage();
     let published = Published {
         active: Arc::clone(&recovered.generation),
@@ -106,15 +108,15 @@ pub(crate) fn open(
         index,
         visible,
         series_end,
-        recovered.wal_bytes,
+        recovered.next_file,
+        recovered.wal_bytes + FILE_HEADER_BYTES as u64,
         newest,
     ));
     let header = FileHeader {
         store: store_id,
         number: recovered.next_file,
     };
-    let bytes = shared.config.wal_file_bytes;
-    let file = file::prepare(&*shared.disk, &wal_folder, header, bytes, Fill::Reserve)?;
+    let file = first_file(&shared, header)?;
     let log = Log::new(Arc::clone(&shared), file, recovered.seq, recovered.newest);
     Ok(Opened {
         shared,
@@ -123,6 +125,26 @@ pub(crate) fn open(
         manifest,
         report,
         lock,
+    })
+}
+
+/// The log file to begin with. On a full disk, one without room for samples: reading must go on.
+fn first_file(shared: &Shared, header: FileHeader) -> Result<LogFile, StoreError> {
+    let prepare = |bytes| {
+        file::prepare(
+            &*shared.disk,
+            &shared.wal_folder,
+            header,
+            bytes,
+            Fill::Reserve,
+        )
+    };
+    prepare(shared.config.wal_file_bytes).or_else(|error| {
+        if !error.is_disk_full() {
+            return Err(error);
+        }
+        shared.set_disk_full(true);
+        prepare(FILE_HEADER_BYTES as u64)
     })
 }
 
@@ -230,7 +252,7 @@ fn rebuild_catalog(
     quarantine::take(disk, folder, &finding)?;
     report.catalog_rebuilt = Some(why);
     let index = Index::new();
-    let found = flush::scan_segments(disk, folder, &index)?;
+    let found = flush::scan_segments(disk, folder, &index, report)?;
     let id = found.store_id.or_else(|| replay::store_id(disk, parts));
     let id = id.unwrap_or_else(|| new_store_id(folder, now));
     let rebuild = |e: OpenError| match e {
@@ -432,13 +454,5 @@ impl State<'_> {
             next_file,
             seq,
         })
-    }
-}
-
-/// The range that holds both.
-pub(crate) fn union(a: TimeRange, b: TimeRange) -> TimeRange {
-    TimeRange {
-        from: a.from.min(b.from),
-        to: a.to.max(b.to),
     }
 }

@@ -23,6 +23,16 @@ pub(crate) struct Finding<'a> {
     pub(crate) times: Option<(i64, i64)>,
 }
 
+/// Reports a file that is gone.
+pub(crate) fn report_missing(
+    disk: &dyn Disk,
+    store: &Path,
+    finding: &Finding<'_>,
+) -> Result<(), StoreError> {
+    let target = target(disk, store, finding.file)?;
+    write_report(disk, &target, finding)
+}
+
 /// Moves a file to quarantine, with a report. Returns its new path.
 pub(crate) fn take(
     disk: &dyn Disk,

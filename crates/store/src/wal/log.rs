@@ -43,6 +43,8 @@ pub(crate) enum Message {
     Freeze {
         reply: Sender<Result<Option<Arc<Generation>>, StoreError>>,
     },
+    /// Take no more batches. Answered with `false`, and not done, when there are samples to be flushed first.
+    Close { reply: Sender<bool> },
 }
 
 /// The answer to [`Message::Commit`]; the batch comes back for its memory.
@@ -68,7 +70,8 @@ pub(crate) struct Log {
     copies: Vec<u32>,
     copies_at: u64,
     group: Vec<Pending>,
-    failed: bool,
+    /// Set when nothing is written any more.
+    refused: Option<ReadOnly>,
     ints: Vec<i64>,
     row: (Vec<u32>, Vec<f64>),
     fresh: Vec<u32>,
@@ -101,7 +104,7 @@ impl Log {
             copies: Vec::new(),
             copies_at: 0,
             group: Vec::new(),
-            failed: false,
+            refused: None,
             ints: Vec::new(),
             row: (Vec::new(), Vec::new()),
             fresh: Vec::new(),
@@ -134,6 +137,12 @@ impl Log {
             Message::Freeze { reply } => {
                 self.finish_group();
                 let _ = reply.send(self.freeze());
+            }
+            Message::Close { reply } => {
+                self.finish_group();
+                let empty = self.active.samples() == 0;
+                self.refused = empty.then_some(ReadOnly::Closed).or(self.refused);
+                let _ = reply.send(empty);
             }
         }
         0
@@ -188,12 +197,8 @@ impl Log {
     }
 
     fn refuse_after_failure(&self) -> Result<(), StoreError> {
-        if self.failed {
-            return Err(StoreError::ReadOnly {
-                reason: ReadOnly::LogFailed,
-            });
-        }
-        Ok(())
+        self.refused
+            .map_or(Ok(()), |reason| Err(StoreError::ReadOnly { reason }))
     }
 
     /// Where the log will end once the group is written.
@@ -398,7 +403,7 @@ impl Log {
     }
 
     fn fail(&mut self, error: &StoreError) {
-        self.failed = true;
+        self.refused = Some(ReadOnly::LogFailed);
         self.shared.log_failed(error);
     }
 
@@ -439,14 +444,18 @@ impl Log {
         Ok(())
     }
 
+    /// The prepared file, or else one made now: never waits for one that is being prepared.
     fn next_file(&mut self) -> Result<LogFile, StoreError> {
-        if let Some(ready) = self.shared.spare.lock().take() {
+        let shared = &self.shared;
+        let ready = shared.spare.try_lock().and_then(|mut spare| spare.take());
+        // One that was overtaken stays empty until a flush removes it.
+        if let Some(ready) = ready.filter(|file| file.header.number > self.file.header.number) {
             return Ok(ready);
         }
-        let shared = &self.shared;
+        let number = shared.log_number.fetch_add(1, Ordering::Relaxed) + 1;
         let header = FileHeader {
             store: shared.store_id,
-            number: self.file.header.number + 1,
+            number,
         };
         let bytes = shared.config.wal_file_bytes;
         file::prepare(
