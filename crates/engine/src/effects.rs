@@ -56,6 +56,8 @@ pub struct Transition {
     pub to: Option<Level>,
     /// The value that led here; the last one seen when the series vanished.
     pub value: f64,
+    /// The number the value was compared with, when the level's line has one.
+    pub threshold: Option<f64>,
     /// When the episode began to fire: names the episode, together with rule and identity.
     pub episode: TimestampMs,
     /// The place of this change in its episode, from zero.

@@ -56,6 +56,7 @@ pub(crate) fn tell(rules: &RuleSet, telling: &Telling<'_>, episode: &mut Episode
         from: telling.from,
         to: (!telling.kind.ends()).then_some(episode.level),
         value: telling.value,
+        threshold: telling.threshold,
         episode: episode.fired_at,
         sequence: episode.sequence,
         channels: channels.iter().cloned().collect(),

@@ -11,6 +11,8 @@
 //! Not here: who is told (`engine`), what was told (`ledger`), sockets (`server`).
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod line;
 pub mod outcome;
 pub mod redact;
