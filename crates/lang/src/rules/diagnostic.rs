@@ -109,3 +109,29 @@ impl From<ParseError> for Mistake {
         }
     }
 }
+
+/// Why something could not be read: the mistakes, or none when one told elsewhere is the reason, such as a `let`
+/// that is used here and broken there.
+#[derive(Debug)]
+pub(super) struct Spoiled(pub(super) Vec<Mistake>);
+
+/// What reading a part of a file gives.
+pub(super) type Parsed<T> = Result<T, Spoiled>;
+
+impl From<Mistake> for Spoiled {
+    fn from(mistake: Mistake) -> Spoiled {
+        Spoiled(vec![mistake])
+    }
+}
+
+impl From<Vec<Mistake>> for Spoiled {
+    fn from(mistakes: Vec<Mistake>) -> Spoiled {
+        Spoiled(mistakes)
+    }
+}
+
+impl From<ParseError> for Spoiled {
+    fn from(error: ParseError) -> Spoiled {
+        Spoiled::from(Mistake::from(error))
+    }
+}

@@ -6,28 +6,45 @@
 //!
 //! The way of a text through these files:
 //!
+//! - `folder`: the plan, and what only the folder as a whole can tell.
 //! - `source`: the text, its lines, places in it.
 //! - `lex`: physical lines to items and clauses; comments.
 //! - `table`: every item and clause the language has, also those of later versions.
+//! - `build`: heads and clauses of an item, read by the table.
 //! - `scan`: the words of a clause: names, numbers with units, durations, texts.
-//! - `clauses`: one parser for each clause.
+//! - `clauses`: one parser for each clause; `template`: the inside of a text.
 //! - `lets`: `$name`, resolved over the folder.
-//! - `build`: clauses to items, with the `defaults` of their file.
-//! - `labels`: which labels an expression can produce.
-//! - `levels`, `alerts`, `folder`: the checks, within one alert and across the folder.
-//! - [`types`](RuleSet): the result; `print`: the result as text again.
-//! - [`message`](render): mistakes for people and for machines.
+//! - `alerts`, `levels`: the checks within one rule; `labels`: which labels an expression can produce.
+//! - `types`: the result; `text` and `format`: rendering of texts; `print`: the result as text again.
+//! - `diagnostic`, `message`, `near`: mistakes for people and for machines.
 //!
 //! Not here: what a rule does in time (`engine`), reading files (`disk`), whether a metric exists (`store`).
 
+mod alerts;
+mod build;
+mod clauses;
 mod diagnostic;
+mod folder;
 mod format;
+mod labels;
+mod lets;
+mod levels;
+mod lex;
+mod message;
+mod near;
+mod print;
+mod scan;
 mod source;
+mod table;
+mod template;
 mod text;
 mod types;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use folder::{Checked, check};
+pub use message::{render, to_github, to_json};
 pub use source::SourceFile;
+pub use table::overview;
 pub use text::{Text, TextContext};
 pub use types::{
     Alert, Channel, ChannelKind, Condition, Level, LevelLine, LevelRule, Missing, Place, Record,

@@ -109,6 +109,15 @@ impl<'a> Lines<'a> {
         line.trim_end_matches('\r').trim_start_matches('\u{feff}')
     }
 
+    /// How many characters of a span stand on its first line.
+    pub(super) fn chars_on_line(&self, span: Span) -> usize {
+        let end = self.text.floor_char_boundary(span.end);
+        let start = self.text.floor_char_boundary(span.start).min(end);
+        let text = &self.text[start..end];
+        let line = text.split('\n').next().unwrap_or(text);
+        line.trim_end_matches('\r').chars().count()
+    }
+
     pub(super) fn diagnostic(&self, path: &str, mistake: Mistake) -> Diagnostic {
         let start = self.text.floor_char_boundary(mistake.span.start);
         let end = self.text.floor_char_boundary(mistake.span.end.max(start));

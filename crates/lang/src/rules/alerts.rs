@@ -1,0 +1,571 @@
+//! One alert or record: is it complete, and does it mean what was meant?
+//!
+//! A draft with its defaults becomes an [`Alert`] or a [`Record`], or mistakes. Not here: the level lines against
+//! each other (`levels.rs`), names across the folder (`folder.rs`).
+
+use std::collections::BTreeSet;
+
+use bellwether_model::{DurationMs, Matcher, limits};
+
+use super::build::{Draft, Entry};
+use super::clauses::{Clause, LevelClause};
+use super::diagnostic::{Mistake, Severity};
+use super::labels::{self, Produced, Recorded};
+use super::levels;
+use super::near::nearest;
+use super::scan::Placed;
+use super::template::ParsedText;
+use super::text::{Part, Text};
+use super::types::{Alert, LevelRule, Missing, Place, Record};
+use crate::promql::ast::{Binary, BinaryOp, Expr, ExprKind, Span, ValueType};
+
+/// A draft and what its file's `defaults` say.
+pub(super) struct Subject<'a> {
+    draft: &'a Draft,
+    defaults: &'a [Entry],
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(draft: &'a Draft, defaults: &'a [Entry]) -> Subject<'a> {
+        Subject { draft, defaults }
+    }
+
+    /// The first thing `pick` finds: in the item, else in the defaults.
+    fn first<T>(&self, pick: impl Fn(&'a Clause) -> Option<T>) -> Option<T> {
+        let clauses = self.draft.clauses.iter().chain(self.defaults);
+        clauses.map(|entry| &entry.clause).find_map(pick)
+    }
+
+    pub(super) fn expr(&self) -> Option<&'a Expr> {
+        self.first(|clause| match clause {
+            Clause::Expr(expr) => Some(expr),
+            _ => None,
+        })
+    }
+
+    fn levels(&self) -> Vec<&'a LevelClause> {
+        let lines = self
+            .draft
+            .clauses
+            .iter()
+            .filter_map(|entry| match &entry.clause {
+                Clause::Level(line) => Some(line),
+                _ => None,
+            });
+        lines.collect()
+    }
+
+    fn every(&self) -> DurationMs {
+        self.first(|clause| match clause {
+            Clause::Every(every) => Some(*every),
+            _ => None,
+        })
+        .unwrap_or(DurationMs(limits::RULES_EVERY.millis()))
+    }
+
+    fn delay(&self) -> DurationMs {
+        self.first(|clause| match clause {
+            Clause::Delay(delay) => Some(*delay),
+            _ => None,
+        })
+        .unwrap_or(DurationMs::ZERO)
+    }
+
+    fn max(&self) -> usize {
+        self.first(|clause| match clause {
+            Clause::Max(max) => Some(*max),
+            _ => None,
+        })
+        .unwrap_or(limits::RULES_INSTANCES_MAX.usize())
+    }
+
+    /// `label` or `note` lines: those of the defaults first, each replaced by the item's own of the same name.
+    fn pairs(&self, pick: Pick) -> Vec<(String, Text)> {
+        let mut pairs: Vec<(String, Text)> = Vec::new();
+        for (name, parsed) in self
+            .defaults
+            .iter()
+            .chain(&self.draft.clauses)
+            .filter_map(|e| pick(&e.clause))
+        {
+            let text = parsed.text.clone();
+            match pairs.iter_mut().find(|(known, _)| *known == name.value) {
+                Some(pair) => pair.1 = text,
+                None => pairs.push((name.value.clone(), text)),
+            }
+        }
+        pairs
+    }
+
+    pub(super) fn labels(&self) -> Vec<(String, Text)> {
+        self.pairs(as_label)
+    }
+
+    /// Labels the item's results can have, its own `label` lines included.
+    pub(super) fn produced(&self, recorded: Recorded<'_>) -> Option<Produced> {
+        let found = labels::produced(self.expr()?, recorded);
+        Some(
+            self.labels()
+                .iter()
+                .fold(found, |found, (name, _)| found.with(name)),
+        )
+    }
+}
+
+/// Picks the lines of one word out of the clauses.
+type Pick = fn(&Clause) -> Option<(&Placed<String>, &ParsedText)>;
+
+fn as_label(clause: &Clause) -> Option<(&Placed<String>, &ParsedText)> {
+    match clause {
+        Clause::Label(name, text) => Some((name, text)),
+        _ => None,
+    }
+}
+
+fn as_note(clause: &Clause) -> Option<(&Placed<String>, &ParsedText)> {
+    match clause {
+        Clause::Note(name, text) => Some((name, text)),
+        _ => None,
+    }
+}
+
+/// Names of `label` and of `note` lines, each once.
+pub(super) fn repeated_pairs(entries: &[Entry]) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for (word, pick) in [("label", as_label as Pick), ("note", as_note)] {
+        let mut seen = BTreeSet::new();
+        for (name, _) in entries.iter().filter_map(|entry| pick(&entry.clause)) {
+            if !seen.insert(name.value.as_str()) {
+                let message = format!("a second `{word} {}`", name.value);
+                mistakes.push(Mistake::error(name.span, message).label("one is allowed"));
+            }
+        }
+    }
+    mistakes
+}
+
+/// The record, unless there is an error. `recorded` knows what the folder's records produce.
+pub(super) fn record(
+    subject: &Subject<'_>,
+    place: Place,
+    recorded: Recorded<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Record> {
+    let Some(expr) = subject.expr() else {
+        if !subject.draft.spoiled {
+            mistakes.push(incomplete(
+                subject.draft,
+                "expr",
+                "expr sum by (job) (rate(x[5m]))",
+            ));
+        }
+        return None;
+    };
+    mistakes.extend(wrong_type(subject.draft, expr, "record"));
+    let found = labels::produced(expr, recorded);
+    let texts = Texts::new(expr, found, BTreeSet::new());
+    for (_, text) in subject
+        .draft
+        .clauses
+        .iter()
+        .filter_map(|e| as_label(&e.clause))
+    {
+        mistakes.extend(texts.impossible(text, "record"));
+    }
+    Some(Record {
+        metric: subject.draft.name.value.clone(),
+        expr: expr.clone(),
+        every: subject.every(),
+        delay: subject.delay(),
+        max: subject.max(),
+        labels: subject.labels(),
+        place,
+    })
+}
+
+/// The alert, unless there is an error.
+pub(super) fn alert(
+    subject: &Subject<'_>,
+    place: Place,
+    recorded: Recorded<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Alert> {
+    let lines = subject.levels();
+    mistakes.extend(levels::check(&lines));
+    let draft = subject.draft;
+    if !draft.spoiled && lines.is_empty() {
+        mistakes.push(incomplete(draft, "level", "critical > 5 for 10m"));
+    }
+    let Some(expr) = subject.expr() else {
+        if !draft.spoiled {
+            mistakes.push(incomplete(draft, "expr", "expr up"));
+        }
+        return None;
+    };
+    mistakes.extend(wrong_type(draft, expr, "alert"));
+    mistakes.extend(value_and_levels(expr, &lines, draft));
+    mistakes.extend(too_short(&lines, subject.every()));
+    check_texts(subject, expr, recorded, &lines, mistakes);
+    Some(Alert {
+        name: draft.name.value.clone(),
+        expr: expr.clone(),
+        levels: lines.iter().map(|line| line.line.clone()).collect(),
+        missing: missing(subject, &lines),
+        every: subject.every(),
+        delay: subject.delay(),
+        max: subject.max(),
+        summary: subject.first(|clause| match clause {
+            Clause::Summary(text) => Some(text.text.clone()),
+            _ => None,
+        }),
+        description: subject.first(|clause| match clause {
+            Clause::Description(text) => Some(text.text.clone()),
+            _ => None,
+        }),
+        runbook: subject.first(|clause| match clause {
+            Clause::Runbook(url) => Some(url.clone()),
+            _ => None,
+        }),
+        labels: subject.labels(),
+        notes: subject.pairs(as_note),
+        place,
+    })
+}
+
+/// What was written, or what follows from the levels: a value that is compared is expected to be there, while
+/// leaving the result is how a condition inside the expression turns false.
+fn missing(subject: &Subject<'_>, lines: &[&LevelClause]) -> Missing {
+    let written = subject.first(|clause| match clause {
+        Clause::Missing(missing) => Some(*missing),
+        _ => None,
+    });
+    let compares = lines.iter().any(|line| has_condition(line));
+    written.unwrap_or(match compares {
+        true => Missing::Keep(DurationMs(limits::RULES_MISSING_KEEP.millis())),
+        false => Missing::Clear,
+    })
+}
+
+fn has_condition(line: &LevelClause) -> bool {
+    matches!(
+        line.line.rule,
+        LevelRule::When {
+            condition: Some(_),
+            ..
+        }
+    )
+}
+
+fn is_bare(line: &LevelClause) -> bool {
+    matches!(
+        line.line.rule,
+        LevelRule::When {
+            condition: None,
+            ..
+        }
+    )
+}
+
+fn incomplete(draft: &Draft, what: &str, example: &str) -> Mistake {
+    let name = &draft.name.value;
+    Mistake::error(draft.name.span, format!("`{name}` has no {what}"))
+        .label(format!("it needs a line such as `{example}`"))
+}
+
+fn wrong_type(draft: &Draft, expr: &Expr, kind: &str) -> Option<Mistake> {
+    let (what, help) = match expr.value_type() {
+        ValueType::Vector | ValueType::Scalar => return None,
+        ValueType::Matrix => (
+            "a window of samples",
+            "a function makes one value of it: `rate(x[5m])`, `max_over_time(x[5m])`",
+        ),
+        ValueType::String => (
+            "a text",
+            "expected an expression with a number for each series",
+        ),
+    };
+    let word = draft
+        .clauses
+        .iter()
+        .find(|e| matches!(e.clause, Clause::Expr(_)))?
+        .word;
+    // An expanded `$name` has the places of another file, so only what stands here is pointed at.
+    Some(
+        Mistake::error(word, format!("the value of this {kind} is {what}"))
+            .label("expected one number for each series")
+            .help(help),
+    )
+}
+
+/// Conditions in the expression and on the level lines: neither twice nor nowhere.
+fn value_and_levels(expr: &Expr, lines: &[&LevelClause], draft: &Draft) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    let Some(expr_word) = draft
+        .clauses
+        .iter()
+        .find(|e| matches!(e.clause, Clause::Expr(_)))
+        .map(|e| e.word)
+    else {
+        return mistakes;
+    };
+    let filters = compares_value(expr);
+    for line in lines {
+        let span = line.condition.unwrap_or(line.word);
+        if has_condition(line) && filters {
+            mistakes.push(
+                Mistake::warning(span, "a comparison in `expr` and on the level")
+                    .label("sees only the values that `expr` lets through")
+                    .help("keep the one here and take the other out of `expr`, so that the value stays visible when all is well"),
+            );
+            break;
+        }
+        if is_bare(line) && !can_be_empty(expr) {
+            mistakes.push(
+                Mistake::warning(span, format!("`{}` fires always", line.line.level))
+                    .label("no condition here, and no comparison in `expr`")
+                    .help(format!("write when it is bad: `{} > 5`", line.line.level)),
+            );
+            break;
+        }
+    }
+    let fires_at_once = lines.iter().find(|line| {
+        is_bare(line)
+            && matches!(
+                line.line.rule,
+                LevelRule::When {
+                    hold_for: DurationMs::ZERO,
+                    ..
+                }
+            )
+    });
+    if let Some(line) = fires_at_once
+        && is_absent(expr)
+    {
+        mistakes.push(
+            Mistake::warning(line.word, "`absent()` without `for`")
+                .label("fires at the first evaluation after a restart or a short gap")
+                .help(format!("give it time: `{} for 5m`", line.line.level)),
+        );
+    }
+    if lines.iter().any(|line| has_condition(line))
+        && let Some(metric) = bare_counter(expr)
+    {
+        mistakes.push(
+            Mistake::warning(expr_word, format!("`{metric}` is a counter: it only grows"))
+                .label("compared as it is, it fires once and for ever")
+                .help(format!(
+                    "compare its speed: `rate({metric}[5m])`, or `increase({metric}[1h])`"
+                )),
+        );
+    }
+    mistakes
+}
+
+/// True when a comparison decides which values come out.
+fn compares_value(expr: &Expr) -> bool {
+    match &expr.unparenthesized().kind {
+        ExprKind::Binary(binary) if binary.op.is_comparison() => !binary.return_bool,
+        ExprKind::Binary(Binary {
+            op: BinaryOp::And | BinaryOp::Unless,
+            lhs,
+            ..
+        }) => compares_value(lhs),
+        ExprKind::Binary(Binary {
+            op: BinaryOp::Or,
+            lhs,
+            rhs,
+            ..
+        }) => compares_value(lhs) || compares_value(rhs),
+        _ => false,
+    }
+}
+
+/// True when the result can be empty although there are series: somewhere a comparison, a set operation or an
+/// `absent` filters, or the series themselves come and go (`ALERTS`).
+fn can_be_empty(expr: &Expr) -> bool {
+    let here = match &expr.kind {
+        ExprKind::Binary(binary) => {
+            binary.op.is_comparison() && !binary.return_bool
+                || matches!(binary.op, BinaryOp::And | BinaryOp::Unless)
+        }
+        ExprKind::Call(call) => matches!(call.function.name, "absent" | "absent_over_time"),
+        ExprKind::Selector(selector) => selector
+            .name
+            .as_deref()
+            .is_some_and(|name| name.starts_with("ALERTS")),
+        _ => false,
+    };
+    here || expr.children().into_iter().any(can_be_empty)
+}
+
+fn is_absent(expr: &Expr) -> bool {
+    match &expr.unparenthesized().kind {
+        ExprKind::Call(call) => call.function.name == "absent",
+        _ => false,
+    }
+}
+
+/// The counter whose value comes out as it is, summed at most.
+fn bare_counter(expr: &Expr) -> Option<&str> {
+    match &expr.unparenthesized().kind {
+        ExprKind::Selector(selector) => selector
+            .name
+            .as_deref()
+            .filter(|name| name.ends_with("_total")),
+        ExprKind::Aggregate(aggregate) => bare_counter(&aggregate.expr),
+        ExprKind::Binary(Binary {
+            op: BinaryOp::And | BinaryOp::Unless,
+            lhs,
+            ..
+        }) => bare_counter(lhs),
+        _ => None,
+    }
+}
+
+/// A `for` that ends before the next evaluation.
+fn too_short(lines: &[&LevelClause], every: DurationMs) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for line in lines {
+        if let (LevelRule::When { hold_for, .. }, Some(span)) = (line.line.rule, line.hold_for)
+            && DurationMs::ZERO < hold_for
+            && hold_for < every
+        {
+            mistakes.push(
+                Mistake::warning(
+                    span,
+                    format!("`for {hold_for}` is shorter than `every {every}`"),
+                )
+                .label(format!("the second look comes after {every}"))
+                .help(format!("write `for {every}` or a smaller `every`")),
+            );
+        }
+    }
+    mistakes
+}
+
+/// Every label that texts and `where` name has to be possible.
+fn check_texts(
+    subject: &Subject<'_>,
+    expr: &Expr,
+    recorded: Recorded<'_>,
+    lines: &[&LevelClause],
+    mistakes: &mut Vec<Mistake>,
+) {
+    let result = labels::produced(expr, recorded);
+    let own: BTreeSet<String> = subject.labels().into_iter().map(|(name, _)| name).collect();
+    let of_result = Texts::new(expr, result.clone(), BTreeSet::new());
+    let mut of_instance = Texts::new(expr, result, own);
+    of_instance
+        .extra
+        .extend(["alertname".to_owned(), "severity".to_owned()]);
+    let has_threshold = lines.iter().any(|line| has_condition(line));
+    for entry in &subject.draft.clauses {
+        match &entry.clause {
+            Clause::Label(_, text) => mistakes.extend(of_result.impossible(text, "alert")),
+            Clause::Summary(text) | Clause::Description(text) | Clause::Note(_, text) => {
+                mistakes.extend(of_instance.impossible(text, "alert"));
+                if !has_threshold && !subject.draft.spoiled {
+                    mistakes.extend(no_threshold(text));
+                }
+            }
+            Clause::Level(line) => {
+                mistakes.extend(of_result.impossible_matchers(&line.line.only, line.only))
+            }
+            _ => {}
+        }
+    }
+}
+
+fn no_threshold(text: &ParsedText) -> Option<Mistake> {
+    let place = text
+        .places
+        .iter()
+        .find(|p| matches!(p.value, Part::Threshold(_)))?;
+    Some(
+        Mistake::error(place.span, "`{threshold}` is always empty")
+            .label("no level of this alert has a number"),
+    )
+}
+
+/// What texts may name.
+struct Texts {
+    produced: Produced,
+    /// Labels beside those of the result.
+    extra: BTreeSet<String>,
+    /// Labels for proposals.
+    known: BTreeSet<String>,
+}
+
+impl Texts {
+    fn new(expr: &Expr, produced: Produced, extra: BTreeSet<String>) -> Texts {
+        let mut known = BTreeSet::new();
+        match &produced {
+            Produced::Only(names) => known.extend(names.iter().cloned()),
+            Produced::AllBut(_) => {
+                labels::mentioned(expr, &mut known);
+                known.retain(|name| produced.can(name));
+                known.extend(
+                    ["instance", "job"]
+                        .into_iter()
+                        .filter(|n| produced.can(n))
+                        .map(str::to_owned),
+                );
+            }
+        }
+        known.extend(extra.iter().cloned());
+        Texts {
+            produced,
+            extra,
+            known,
+        }
+    }
+
+    fn impossible(&self, text: &ParsedText, kind: &str) -> Vec<Mistake> {
+        let labels = text.places.iter().filter_map(|place| match &place.value {
+            Part::Label(name) => self.check(name, place.span, &format!("`{{{name}}}`"), kind),
+            _ => None,
+        });
+        labels.collect()
+    }
+
+    fn impossible_matchers(&self, matchers: &[Matcher], span: Option<Span>) -> Vec<Mistake> {
+        let names = matchers
+            .iter()
+            .map(Matcher::name)
+            .filter(|name| *name != "__name__");
+        let Some(span) = span else { return Vec::new() };
+        names
+            .filter_map(|name| self.check(name, span, &format!("`{name}`"), "alert"))
+            .filter(|mistake| mistake.severity == Severity::Error)
+            .collect()
+    }
+
+    fn check(&self, name: &str, span: Span, shown: &str, kind: &str) -> Option<Mistake> {
+        if self.extra.contains(name) {
+            return None;
+        }
+        let near = nearest(name, self.known.iter().map(String::as_str));
+        if self.produced.can(name) {
+            // Any label is possible here; still, a slip of a long name that the expression has is worth a word.
+            let near = near.filter(|near| {
+                name.len() >= 6
+                    && near.chars().next() == name.chars().next()
+                    && !self.known.contains(name)
+            })?;
+            return Some(
+                Mistake::warning(span, format!("{shown} may be a slip"))
+                    .label(format!("did you mean `{near}`?")),
+            );
+        }
+        let names: Vec<&str> = self.known.iter().map(String::as_str).collect();
+        let mut label = match (&self.produced, names.is_empty()) {
+            (Produced::Only(_), true) => format!("the result of this {kind} has no labels"),
+            (Produced::Only(_), false) => format!("labels here: {}", names.join(", ")),
+            (Produced::AllBut(_), _) => "the expression takes this label away".to_owned(),
+        };
+        if let Some(near) = near {
+            label.push_str(&format!("   (did you mean `{near}`?)"));
+        }
+        Some(Mistake::error(span, format!("{shown} is not a label of this {kind}")).label(label))
+    }
+}

@@ -1,0 +1,349 @@
+//! Items before they are checked: heads and clauses, read by the table.
+//!
+//! A draft holds every clause that could be read, also when others could not, so that one mistake hides no
+//! other. Not here: what makes an item complete (`alerts.rs`, `folder.rs`).
+
+use super::clauses::{self, Clause};
+use super::diagnostic::{Mistake, Spoiled};
+use super::lets::{Definition, Lets};
+use super::lex::RawItem;
+use super::near::nearest;
+use super::scan::{Placed, Scan, shown};
+use super::table::{self, ClauseEntry, ClauseState, Item, ItemState, Kind};
+use crate::promql::ast::Span;
+
+/// The first line of an item, read.
+#[derive(Debug)]
+pub(super) struct Head<'a> {
+    pub(super) kind: Kind,
+    /// Empty for `defaults`.
+    pub(super) name: Placed<&'a str>,
+    /// What stands behind `=`; empty but for `let`.
+    pub(super) value: Placed<&'a str>,
+}
+
+/// An item with its clauses.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// Which file it is in.
+    pub(super) file: usize,
+    pub(super) kind: Kind,
+    pub(super) name: Placed<String>,
+    pub(super) clauses: Vec<Entry>,
+    /// It has a mistake, is not used, and no longer checked for what may follow from that mistake.
+    pub(super) spoiled: bool,
+}
+
+/// A clause that was read.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// The clause's word.
+    pub(super) word: Span,
+    pub(super) clause: Clause,
+}
+
+/// Reads the first line of an item; items of later versions and unknown ones are mistakes.
+pub(super) fn head<'a>(masked: &'a str, raw: &RawItem) -> Result<Head<'a>, Mistake> {
+    let mut scan = Scan::new(masked, raw.head);
+    let word = scan.head();
+    let Some(item) = table::item(word.value) else {
+        return Err(unknown_item(&scan, &word));
+    };
+    let kind = match item.state {
+        ItemState::Here(kind) => kind,
+        ItemState::Later(version) => return Err(later(&word, version)),
+    };
+    scan.any_word();
+    if scan.rest().starts_with(':') {
+        return Err(no_colon(&scan, word.value));
+    }
+    let nothing = Placed {
+        value: "",
+        span: word.span,
+    };
+    let mut head = Head {
+        kind,
+        name: nothing.clone(),
+        value: nothing,
+    };
+    match kind {
+        Kind::Defaults => {}
+        Kind::Let => {
+            (head.name, head.value) = let_head(&mut scan)?;
+            return Ok(head);
+        }
+        Kind::Record => head.name = clauses::metric(&mut scan)?,
+        Kind::Alert => head.name = scan.name("the alert")?,
+        Kind::Channel => head.name = scan.name("the channel")?,
+        Kind::Route => {
+            head.name = scan.name("the route")?;
+            if let Some(span) = scan.word("in") {
+                let mistake = later(&Placed { value: "in", span }, table::ROUTE_IN);
+                return Err(mistake
+                    .help("here routes are one flat list: the first whose `match` fits is taken"));
+            }
+        }
+    }
+    scan.finish(&format!("`{}`", item.shape))
+        .map_err(|mistake| mistake.help("clauses stand on lines of their own, indented"))?;
+    Ok(head)
+}
+
+fn let_head<'a>(scan: &mut Scan<'a>) -> Result<(Placed<&'a str>, Placed<&'a str>), Mistake> {
+    if scan.rest().is_empty() {
+        return Err(scan.expected("the `let` has no name", "a name such as disk_free"));
+    }
+    if let Some(span) = scan.symbol("$") {
+        return Err(
+            Mistake::error(span, "the `$` belongs where the name is used")
+                .label("write the name alone"),
+        );
+    }
+    let name = scan
+        .label_name()
+        .map_err(|mistake| mistake.help("`let NAME = PROMQL`"))?;
+    if scan.symbol("=").is_none() {
+        let message = format!("`=` is missing after `let {}`", name.value);
+        return Err(scan.expected(message, "`=`"));
+    }
+    if scan.rest().is_empty() {
+        return Err(scan.expected("the expression is missing", "a number or PromQL"));
+    }
+    let (text, start) = scan.take_rest();
+    let value = Placed {
+        value: text,
+        span: Span {
+            start,
+            end: start + text.len(),
+        },
+    };
+    Ok((name, value))
+}
+
+impl<'a> Head<'a> {
+    /// The definition, for a `let`.
+    pub(super) fn definition(&self, file: usize) -> Definition<'a> {
+        Definition {
+            name: self.name.clone(),
+            text: self.value.clone(),
+            file,
+        }
+    }
+}
+
+/// Reads the clauses of an item; every mistake in them is told.
+pub(super) fn draft(
+    masked: &str,
+    raw: &RawItem,
+    head: &Head<'_>,
+    file: usize,
+    lets: &Lets,
+    mistakes: &mut Vec<(usize, Mistake)>,
+) -> Draft {
+    let mut draft = Draft {
+        file,
+        kind: head.kind,
+        name: Placed {
+            value: head.name.value.to_owned(),
+            span: head.name.span,
+        },
+        clauses: Vec::new(),
+        spoiled: raw.spoiled,
+    };
+    let Some(item) = table::ITEMS
+        .iter()
+        .find(|i| i.state == ItemState::Here(head.kind))
+    else {
+        return draft;
+    };
+    let mut seen: Vec<(&str, Span)> = Vec::new();
+    for span in &raw.clauses {
+        match clause(masked, *span, item, lets, &mut seen) {
+            Ok(entry) => draft.clauses.push(entry),
+            Err(Spoiled(found)) => {
+                draft.spoiled = true;
+                mistakes.extend(found.into_iter().map(|m| (file, m)));
+            }
+        }
+    }
+    draft
+}
+
+fn clause<'t>(
+    masked: &str,
+    span: Span,
+    item: &'static Item,
+    lets: &Lets,
+    seen: &mut Vec<(&'t str, Span)>,
+) -> Result<Entry, Spoiled> {
+    let mut scan = Scan::new(masked, span);
+    let word = scan.head();
+    let Some(entry) = item.clause(word.value) else {
+        return Err(unknown_clause(&scan, &word, item).into());
+    };
+    let parse = match entry.state {
+        ClauseState::Later(version) => return Err(later(&word, version).into()),
+        ClauseState::Many(parse) => parse,
+        ClauseState::Once(parse) => {
+            once(&word, entry, seen)?;
+            parse
+        }
+    };
+    scan.any_word();
+    if scan.rest().starts_with(':') {
+        return Err(no_colon(&scan, word.value).into());
+    }
+    let clause = parse(&mut scan, lets)?;
+    Ok(Entry {
+        word: word.span,
+        clause,
+    })
+}
+
+fn once(
+    word: &Placed<&str>,
+    entry: &ClauseEntry,
+    seen: &mut Vec<(&str, Span)>,
+) -> Result<(), Mistake> {
+    if seen.iter().any(|(seen, _)| *seen == entry.word) {
+        return Err(
+            Mistake::error(word.span, format!("a second `{}`", entry.word)).label("one is allowed"),
+        );
+    }
+    seen.push((entry.word, word.span));
+    Ok(())
+}
+
+fn later(word: &Placed<&str>, version: &str) -> Mistake {
+    Mistake::error(
+        word.span,
+        format!("`{}` comes with version {version}", word.value),
+    )
+    .label(format!("this is version {}", table::CURRENT))
+}
+
+fn no_colon(scan: &Scan<'_>, word: &str) -> Mistake {
+    let start = scan.offset();
+    let span = Span {
+        start,
+        end: start + 1,
+    };
+    Mistake::error(span, format!("no `:` after `{word}`"))
+        .label("a blank is enough")
+        .help("rule files are no YAML: an item in column 1, its clauses indented below")
+}
+
+fn unknown_item(scan: &Scan<'_>, word: &Placed<&str>) -> Mistake {
+    let next = scan.next();
+    let here = || {
+        let words: Vec<&str> = table::ITEMS
+            .iter()
+            .filter(|item| matches!(item.state, ItemState::Here(_)))
+            .map(|item| item.word)
+            .collect();
+        format!("items: {}", words.join(", "))
+    };
+    if word.value.is_empty() || matches!(next.value.trim_end_matches(':'), "groups" | "---") {
+        let mistake = Mistake::error(next.span, format!("{} starts no item", shown(next.value)));
+        return match next.value.starts_with('-') || next.value.starts_with("groups") {
+            true => mistake
+                .label("looks like YAML")
+                .help("rule files are no YAML: an item such as `alert NAME` in column 1, its clauses indented below"),
+            false => mistake.label(here()),
+        };
+    }
+    let mistake = Mistake::error(
+        word.span,
+        format!("no item is called {}", shown(word.value)),
+    );
+    if let Some(near) = nearest(word.value, table::ITEMS.iter().map(|item| item.word)) {
+        return mistake.label(format!("did you mean `{near}`?"));
+    }
+    match owner(word.value) {
+        Some(item) => mistake.label(format!("a clause of `{}`; clauses are indented", item.word)),
+        None => mistake.label(here()),
+    }
+}
+
+/// The first item that has this clause.
+fn owner(word: &str) -> Option<&'static Item> {
+    table::ITEMS
+        .iter()
+        .find(|item| item.clause(word).is_some() && item.word != "defaults")
+}
+
+fn unknown_clause(scan: &Scan<'_>, word: &Placed<&str>, item: &Item) -> Mistake {
+    let next = scan.next();
+    if word.value.is_empty() {
+        let mistake = Mistake::error(next.span, format!("{} starts no clause", shown(next.value)));
+        return mistake
+            .label(format!("clauses of `{}`: {}", item.word, words(item)))
+            .help("a line that goes on with the clause above is indented deeper than the item's first clause");
+    }
+    let mistake = Mistake::error(
+        word.span,
+        format!("`{}` has no clause {}", item.word, shown(word.value)),
+    );
+    if let Some(advice) = advice(item.word, word.value) {
+        return mistake.label(advice);
+    }
+    if let Some(near) = nearest(word.value, item.clauses.iter().map(|clause| clause.word)) {
+        return mistake.label(format!("did you mean `{near}`?"));
+    }
+    let mistake = match owner(word.value) {
+        Some(other) => mistake.label(format!("it is a clause of `{}`", other.word)),
+        None => mistake.label(format!("clauses here: {}", words(item))),
+    };
+    match table::item(word.value) {
+        Some(_) => mistake.help(format!(
+            "an item such as `{}` starts in column 1",
+            word.value
+        )),
+        None => mistake,
+    }
+}
+
+fn words(item: &Item) -> String {
+    let words: Vec<&str> = item.clauses.iter().map(|clause| clause.word).collect();
+    words.join(", ")
+}
+
+/// What other systems call it.
+fn advice(item: &str, word: &str) -> Option<&'static str> {
+    let advice = match (item, word) {
+        ("alert", "for" | "clear" | "keep" | "where") => {
+            "it stands on a level line: `warning > 5 for 10m`"
+        }
+        ("alert", "severity" | "level" | "threshold") => {
+            "levels are lines: `warning > 5` and `critical > 10`"
+        }
+        ("alert", "if" | "when" | "condition") => {
+            "the value is `expr`, the condition stands on a level line: `warning > 5`"
+        }
+        (_, "query" | "promql" | "expression") => "did you mean `expr`?",
+        (_, "interval" | "evaluation_interval") => "did you mean `every`?",
+        (_, "query_offset" | "offset") => "did you mean `delay`?",
+        (_, "limit") if item != "route" => "did you mean `max`?",
+        (_, "labels") => "one line each: `label NAME = \"...\"`",
+        ("alert", "annotations" | "annotation") => {
+            "one line each: `summary \"...\"`, `description \"...\"`, `note NAME = \"...\"`"
+        }
+        ("alert", "keep_firing_for") => "it stands on a level line: `warning > 5 keep 10m`",
+        ("alert", "runbook_url") => "did you mean `runbook`?",
+        ("alert", "message") => "did you mean `summary`?",
+        ("alert", "channel" | "to" | "notify" | "receiver") => {
+            "who is told is decided by a `route` with `match {...}` and `to`"
+        }
+        ("alert", "info_level" | "warn") => "did you mean `warning`?",
+        ("alert", "page" | "crit" | "fatal" | "high") => "did you mean `critical`?",
+        ("route", "receiver" | "channel") => "did you mean `to`?",
+        ("route", "matchers" | "where") => "did you mean `match`?",
+        ("route", "group_by") => "did you mean `group by (...)`?",
+        ("channel", "url" | "http" | "https") => "write `webhook URL`",
+        ("channel", "token" | "bearer" | "secret") => {
+            "it stands behind the address: `webhook URL bearer secret(NAME)`"
+        }
+        _ => return None,
+    };
+    Some(advice)
+}

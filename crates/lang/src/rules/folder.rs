@@ -1,0 +1,498 @@
+//! A folder of rule files, checked as one: the plan of [`check`], and what only the folder as a whole can tell.
+//!
+//! Names are unique and targets exist across files; files are taken in the order of their paths, so the answer
+//! depends on nothing else.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bellwether_model::limits;
+
+use super::alerts::{self, Subject};
+use super::build::{self, Draft, Entry, Head};
+use super::clauses::Clause;
+use super::diagnostic::{Diagnostic, Mistake, Severity};
+use super::labels::Produced;
+use super::lets::{Definition, Lets};
+use super::lex::{self, Lexed, RawItem};
+use super::near::nearest;
+use super::scan::Placed;
+use super::source::{Lines, SourceFile};
+use super::table::{self, Kind};
+use super::types::{Channel, ChannelKind, Place, Route, RuleSet};
+
+/// The channel that is there without being written.
+const BUILT_IN_CHANNEL: &str = "log";
+
+/// Most diagnostics of one file; behind them stands how many more there are.
+const DIAGNOSTICS_MAX: usize = 1000;
+
+/// What a folder says, and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// The rules without errors. With [`Checked::has_errors`] it is a part of what was meant, and not to be run.
+    pub rules: RuleSet,
+    /// Every mistake, sorted by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Checked {
+    /// True when the folder is not to be used.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|d| d.severity == Severity::Error)
+    }
+}
+
+/// Reads and checks the files of a folder, in any order.
+pub fn check(files: &[SourceFile]) -> Checked {
+    let mut sorted: Vec<&SourceFile> = files.iter().collect();
+    sorted.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut folder = Folder {
+        lines: sorted.iter().map(|file| Lines::new(&file.text)).collect(),
+        files: sorted,
+        mistakes: Vec::new(),
+    };
+    let lexed = folder.lex();
+    let heads = folder.heads(&lexed);
+    let lets = folder.lets(&heads);
+    let mut drafts = folder.drafts(&lexed, &heads, &lets);
+    folder.unique(&mut drafts);
+    let rules = folder.rules(&drafts);
+    Checked {
+        rules,
+        diagnostics: folder.diagnostics(),
+    }
+}
+
+struct Folder<'a> {
+    files: Vec<&'a SourceFile>,
+    lines: Vec<Lines<'a>>,
+    /// With the number of their file.
+    mistakes: Vec<(usize, Mistake)>,
+}
+
+/// A head, the number of its file, and its item.
+struct HeadOf<'l> {
+    file: usize,
+    raw: &'l RawItem,
+    head: Head<'l>,
+}
+
+impl Folder<'_> {
+    fn lex(&mut self) -> Vec<Lexed> {
+        let mut all = Vec::with_capacity(self.files.len());
+        for (file, source) in self.files.iter().enumerate() {
+            let mut lexed = Lexed::default();
+            match source.refusal() {
+                Some(mistake) => self.mistakes.push((file, mistake)),
+                None => lexed = lex::lex(&source.text, table::is_whole),
+            }
+            let found = std::mem::take(&mut lexed.mistakes);
+            self.mistakes.extend(found.into_iter().map(|m| (file, m)));
+            all.push(lexed);
+        }
+        all
+    }
+
+    fn heads<'l>(&mut self, lexed: &'l [Lexed]) -> Vec<HeadOf<'l>> {
+        let mut heads = Vec::new();
+        for (file, lexed) in lexed.iter().enumerate() {
+            for raw in &lexed.items {
+                match build::head(&lexed.masked, raw) {
+                    Ok(head) => heads.push(HeadOf { file, raw, head }),
+                    Err(mistake) => self.mistakes.push((file, mistake)),
+                }
+            }
+        }
+        heads
+    }
+
+    fn lets(&mut self, heads: &[HeadOf<'_>]) -> Lets {
+        let mut definitions: Vec<Definition<'_>> = Vec::new();
+        let mut first: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for HeadOf { file, head, .. } in heads.iter().filter(|h| h.head.kind == Kind::Let) {
+            match first.get(head.name.value) {
+                Some((in_file, at)) => {
+                    let mistake =
+                        self.repeated("let", head.name.value, head.name.span, *in_file, *at);
+                    self.mistakes.push((*file, mistake));
+                }
+                None => {
+                    first.insert(head.name.value, (*file, head.name.span.start));
+                    definitions.push(head.definition(*file));
+                }
+            }
+        }
+        Lets::resolve(&definitions, &mut self.mistakes)
+    }
+
+    fn drafts(&mut self, lexed: &[Lexed], heads: &[HeadOf<'_>], lets: &Lets) -> Vec<Draft> {
+        let items = heads.iter().filter(|h| h.head.kind != Kind::Let);
+        items
+            .map(|HeadOf { file, raw, head }| {
+                let masked = &lexed[*file].masked;
+                let mut draft = build::draft(masked, raw, head, *file, lets, &mut self.mistakes);
+                let repeated = alerts::repeated_pairs(&draft.clauses);
+                draft.spoiled |= !repeated.is_empty();
+                self.mistakes
+                    .extend(repeated.into_iter().map(|m| (*file, m)));
+                draft
+            })
+            .collect()
+    }
+
+    /// Spoils every item whose name another one has before it.
+    fn unique(&mut self, drafts: &mut [Draft]) {
+        let mut first: BTreeMap<(Kind, String, String), (usize, usize)> = BTreeMap::new();
+        for draft in drafts {
+            let (name, beside, word) = match draft.kind {
+                Kind::Defaults => (String::new(), draft.file.to_string(), "defaults"),
+                // One metric may be recorded several times, told apart by labels.
+                Kind::Record => (draft.name.value.clone(), labels_text(draft), "record"),
+                Kind::Alert => (draft.name.value.clone(), String::new(), "alert"),
+                Kind::Channel => (draft.name.value.clone(), String::new(), "channel"),
+                Kind::Route => (draft.name.value.clone(), String::new(), "route"),
+                Kind::Let => continue,
+            };
+            let key = (draft.kind, name, beside);
+            match first.get(&key) {
+                Some((file, at)) => {
+                    let mistake =
+                        self.repeated(word, &draft.name.value, draft.name.span, *file, *at);
+                    self.mistakes.push((draft.file, mistake));
+                    draft.spoiled = true;
+                }
+                None => {
+                    first.insert(key, (draft.file, draft.name.span.start));
+                }
+            }
+        }
+    }
+
+    fn repeated(
+        &self,
+        word: &str,
+        name: &str,
+        span: crate::promql::ast::Span,
+        file: usize,
+        at: usize,
+    ) -> Mistake {
+        let (line, _) = self.lines[file].place(at);
+        let place = format!("{}:{line}", self.files[file].path);
+        if word == "defaults" {
+            return Mistake::error(span, "a second `defaults` in this file")
+                .label(format!("the first is {place}"));
+        }
+        let mistake = Mistake::error(span, format!("a second {word} is named `{name}`"))
+            .label(format!("the first is {place}"));
+        match word {
+            "record" => {
+                mistake.help("one metric may be recorded twice with different `label` lines")
+            }
+            _ => mistake.help("names are unique in a folder, so that links and silences survive"),
+        }
+    }
+
+    fn rules(&mut self, drafts: &[Draft]) -> RuleSet {
+        let mut rules = RuleSet::default();
+        let mut defaults: BTreeMap<usize, &[Entry]> = BTreeMap::new();
+        for draft in drafts.iter().filter(|d| d.kind == Kind::Defaults) {
+            // A second one is a mistake; the first counts.
+            defaults.entry(draft.file).or_insert(&draft.clauses);
+        }
+        let defaults_of = |draft: &Draft| defaults.get(&draft.file).copied().unwrap_or_default();
+        let records = Records::new(drafts, &defaults_of);
+        let recorded = |metric: &str| records.produced(metric);
+        for draft in drafts {
+            let place = self.lines[draft.file]
+                .place_in(&self.files[draft.file].path, draft.name.span.start);
+            let subject = Subject::new(draft, defaults_of(draft));
+            let mut found = Vec::new();
+            let record = match draft.kind {
+                Kind::Record => alerts::record(&subject, place.clone(), &recorded, &mut found),
+                _ => None,
+            };
+            let alert = match draft.kind {
+                Kind::Alert => alerts::alert(&subject, place, &recorded, &mut found),
+                _ => None,
+            };
+            let usable = !draft.spoiled && found.iter().all(|m| m.severity == Severity::Warning);
+            self.mistakes
+                .extend(found.into_iter().map(|m| (draft.file, m)));
+            if usable {
+                rules.records.extend(record);
+                rules.alerts.extend(alert);
+            }
+        }
+        self.channels(drafts, &mut rules);
+        self.routes(drafts, &mut rules);
+        self.too_many(drafts);
+        rules
+    }
+
+    fn too_many(&mut self, drafts: &[Draft]) {
+        let limit = limits::RULES_MAX;
+        let counted = drafts
+            .iter()
+            .filter(|d| matches!(d.kind, Kind::Alert | Kind::Record));
+        if let Some(draft) = counted.clone().nth(limit.usize()) {
+            let message = format!(
+                "the folder has {} rules, {} allows {}",
+                counted.count(),
+                limit.name,
+                limit.value
+            );
+            let mistake =
+                Mistake::error(draft.name.span, message).label("the first that is too much");
+            self.mistakes.push((draft.file, mistake));
+        }
+    }
+
+    fn channels(&mut self, drafts: &[Draft], rules: &mut RuleSet) {
+        let names = Names::new(drafts, Kind::Channel);
+        let mut fallbacks: BTreeMap<&str, &str> = BTreeMap::new();
+        for draft in drafts.iter().filter(|d| d.kind == Kind::Channel) {
+            let mut kinds: Vec<(crate::promql::ast::Span, ChannelKind)> = Vec::new();
+            let mut retry = None;
+            let mut fallback: Option<&Placed<String>> = None;
+            for entry in &draft.clauses {
+                match &entry.clause {
+                    Clause::Log => kinds.push((entry.word, ChannelKind::Log)),
+                    Clause::Webhook { url, bearer } => kinds.push((
+                        entry.word,
+                        ChannelKind::Webhook {
+                            url: url.clone(),
+                            bearer: bearer.clone(),
+                        },
+                    )),
+                    Clause::Retry(time) => retry = Some(*time),
+                    Clause::Fallback(name) => fallback = Some(name),
+                    _ => {}
+                }
+            }
+            let mut found = Vec::new();
+            if let Some((second, _)) = kinds.get(1) {
+                found.push(
+                    Mistake::error(*second, format!("`{}` goes two ways", draft.name.value))
+                        .label("one kind a channel; a route can go to several channels"),
+                );
+            }
+            if kinds.is_empty() && !draft.spoiled {
+                found.push(
+                    Mistake::error(
+                        draft.name.span,
+                        format!("`{}` has no kind", draft.name.value),
+                    )
+                    .label("it needs a line such as `webhook https://...` or `log`"),
+                );
+            }
+            if let Some(name) = fallback {
+                found.extend(self.unknown_channel(name, &names));
+                if fallbacks_lead_back(&fallbacks, &draft.name.value, &name.value) {
+                    found.push(
+                        Mistake::error(name.span, "the fallbacks go round in a circle")
+                            .label(format!("leads back to `{}`", draft.name.value)),
+                    );
+                } else {
+                    fallbacks.insert(&draft.name.value, &name.value);
+                }
+            }
+            let kind = match (found.is_empty() && !draft.spoiled, kinds.into_iter().next()) {
+                (true, Some((_, kind))) => Some(kind),
+                _ => None,
+            };
+            self.mistakes
+                .extend(found.into_iter().map(|m| (draft.file, m)));
+            let place = self.place(draft);
+            rules.channels.extend(kind.map(|kind| Channel {
+                name: draft.name.value.clone(),
+                kind,
+                retry,
+                fallback: fallback.map(|name| name.value.clone()),
+                place,
+            }));
+        }
+    }
+
+    fn routes(&mut self, drafts: &[Draft], rules: &mut RuleSet) {
+        let names = Names::new(drafts, Kind::Channel);
+        for draft in drafts.iter().filter(|d| d.kind == Kind::Route) {
+            let mut matchers = Vec::new();
+            let mut to: &[Placed<String>] = &[];
+            for entry in &draft.clauses {
+                match &entry.clause {
+                    Clause::Match(found) => matchers.clone_from(found),
+                    Clause::To(found) => to = found,
+                    _ => {}
+                }
+            }
+            let mut found: Vec<Mistake> = to
+                .iter()
+                .filter_map(|name| self.unknown_channel(name, &names))
+                .collect();
+            if to.is_empty() && !draft.spoiled {
+                found.push(
+                    Mistake::error(
+                        draft.name.span,
+                        format!("`{}` goes nowhere", draft.name.value),
+                    )
+                    .label("it needs a line `to CHANNEL, ...`"),
+                );
+            }
+            if found.is_empty() && !draft.spoiled {
+                rules.routes.push(Route {
+                    name: draft.name.value.clone(),
+                    matchers,
+                    to: to.iter().map(|name| name.value.clone()).collect(),
+                    place: self.place(draft),
+                });
+            }
+            self.mistakes
+                .extend(found.into_iter().map(|m| (draft.file, m)));
+        }
+    }
+
+    fn place(&self, draft: &Draft) -> Place {
+        self.lines[draft.file].place_in(&self.files[draft.file].path, draft.name.span.start)
+    }
+
+    fn unknown_channel(&self, name: &Placed<String>, names: &Names<'_>) -> Option<Mistake> {
+        if name.value == BUILT_IN_CHANNEL || names.by_name.contains_key(name.value.as_str()) {
+            return None;
+        }
+        let mistake = Mistake::error(name.span, format!("no channel is named `{}`", name.value));
+        Some(match nearest(&name.value, names.by_name.keys().copied()) {
+            Some(near) => {
+                let draft = names.by_name[near];
+                let (line, _) = self.lines[draft.file].place(draft.name.span.start);
+                mistake.label(format!("did you mean `{near}` ({}:{line})?", self.files[draft.file].path))
+            }
+            None if names.by_name.is_empty() => mistake
+                .label("the folder has no channel")
+                .help("`log` is always there; others are items: `channel NAME` with a line such as `webhook https://...`"),
+            None => {
+                let known: Vec<&str> = names.by_name.keys().copied().take(8).collect();
+                mistake.label(format!("channels: {}", known.join(", ")))
+            }
+        })
+    }
+
+    /// Mistakes as diagnostics, sorted, each once, not too many.
+    fn diagnostics(mut self) -> Vec<Diagnostic> {
+        self.mistakes.sort_by(|(file_a, a), (file_b, b)| {
+            let key = |file: usize, m: &Mistake| (file, m.span.start, m.span.end, m.severity);
+            key(*file_a, a)
+                .cmp(&key(*file_b, b))
+                .then_with(|| a.message.cmp(&b.message))
+        });
+        let mut diagnostics = Vec::new();
+        for of_file in self.mistakes.chunk_by(|(a, _), (b, _)| a == b) {
+            let file = of_file[0].0;
+            let path = &self.files[file].path;
+            let mut shown = 0;
+            for (_, mistake) in of_file.iter().take(DIAGNOSTICS_MAX) {
+                diagnostics.push(self.lines[file].diagnostic(path, mistake.clone()));
+                shown += 1;
+            }
+            if let Some((_, next)) = of_file.get(shown) {
+                let message = format!("and {} more mistakes in this file", of_file.len() - shown);
+                diagnostics
+                    .push(self.lines[file].diagnostic(path, Mistake::error(next.span, message)));
+            }
+        }
+        diagnostics
+    }
+}
+
+/// Labels of a record as one text, to tell records of one metric apart.
+fn labels_text(draft: &Draft) -> String {
+    let labels = Subject::new(draft, &[]).labels();
+    let sorted: BTreeSet<String> = labels
+        .iter()
+        .map(|(name, text)| format!("{name}={text}"))
+        .collect();
+    sorted.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// True when `target` leads to `from` over the fallbacks known so far.
+fn fallbacks_lead_back(fallbacks: &BTreeMap<&str, &str>, from: &str, target: &str) -> bool {
+    let mut at = target;
+    // The known ones have no circle, so this ends.
+    loop {
+        if at == from {
+            return true;
+        }
+        match fallbacks.get(at) {
+            Some(next) => at = next,
+            None => return false,
+        }
+    }
+}
+
+/// The items of one kind by name, spoiled ones too.
+struct Names<'d> {
+    by_name: BTreeMap<&'d str, &'d Draft>,
+}
+
+impl<'d> Names<'d> {
+    fn new(drafts: &'d [Draft], kind: Kind) -> Names<'d> {
+        let mut by_name = BTreeMap::new();
+        for draft in drafts.iter().filter(|d| d.kind == kind) {
+            by_name.entry(draft.name.value.as_str()).or_insert(draft);
+        }
+        Names { by_name }
+    }
+}
+
+/// What the folder's records produce, worked out when asked.
+struct Records<'d, 'f> {
+    by_metric: BTreeMap<&'d str, Vec<&'d Draft>>,
+    defaults_of: &'f dyn Fn(&Draft) -> &'d [Entry],
+    /// `None`: being worked out.
+    known: RefCell<BTreeMap<String, Option<Produced>>>,
+}
+
+impl<'d, 'f> Records<'d, 'f> {
+    fn new(drafts: &'d [Draft], defaults_of: &'f dyn Fn(&Draft) -> &'d [Entry]) -> Records<'d, 'f> {
+        let mut by_metric: BTreeMap<&str, Vec<&Draft>> = BTreeMap::new();
+        for draft in drafts.iter().filter(|d| d.kind == Kind::Record) {
+            by_metric.entry(&draft.name.value).or_default().push(draft);
+        }
+        Records {
+            by_metric,
+            defaults_of,
+            known: RefCell::default(),
+        }
+    }
+
+    /// The labels of a recorded metric; `None` when nothing is known: it is not recorded here, one of its records
+    /// has a mistake, or records read each other in a circle or a long chain.
+    fn produced(&self, metric: &str) -> Option<Produced> {
+        let drafts = self.by_metric.get(metric)?;
+        if let Some(known) = self.known.borrow().get(metric) {
+            return known.clone();
+        }
+        // Each record on the way has an entry without an answer; a long way is not worth a deep stack.
+        let deep = self.known.borrow().values().filter(|k| k.is_none()).count()
+            > limits::QUERY_DEPTH_MAX.usize();
+        if deep {
+            return None;
+        }
+        self.known.borrow_mut().insert(metric.to_owned(), None);
+        let mut all: Option<Produced> = Some(Produced::none());
+        for draft in drafts {
+            let subject = Subject::new(draft, (self.defaults_of)(draft));
+            let found = match draft.spoiled {
+                true => None,
+                false => subject.produced(&|name| self.produced(name)),
+            };
+            all = all.zip(found).map(|(all, found)| all.union(found));
+        }
+        self.known
+            .borrow_mut()
+            .insert(metric.to_owned(), all.clone());
+        all
+    }
+}

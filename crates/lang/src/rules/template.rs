@@ -1,0 +1,364 @@
+//! The inside of a text: escapes, and the places in braces.
+//!
+//! Every character keeps the byte it came from, so a mistake in a place stands under its caret also behind
+//! escapes. Not here: rendering (`text.rs`), whether a label can be there (`alerts.rs`).
+
+use super::diagnostic::Mistake;
+use super::format::Format;
+use super::near::nearest;
+use super::scan::{Placed, shown};
+use super::text::{Part, Text};
+use crate::promql::ast::Span;
+
+/// A text and where its places stand.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ParsedText {
+    pub(super) text: Text,
+    /// What is in braces, in the order written.
+    pub(super) places: Vec<Placed<Part>>,
+}
+
+/// A character of the unescaped text and the bytes of the file it came from.
+#[derive(Clone, Copy)]
+struct From {
+    c: char,
+    span: Span,
+}
+
+/// Reads a quoted text as a template.
+pub(super) fn parse(quoted: &Placed<&str>) -> Result<ParsedText, Vec<Mistake>> {
+    let chars = unescape(quoted)?;
+    let mut parts: Vec<Part> = Vec::new();
+    let mut places = Vec::new();
+    let mut mistakes = Vec::new();
+    let mut literal = String::new();
+    let mut at = 0;
+    while let Some(from) = chars.get(at) {
+        if from.c != '{' {
+            literal.push(from.c);
+            at += 1;
+            continue;
+        }
+        if let Some(mistake) = foreign(&chars[at..]) {
+            mistakes.push(mistake);
+            break;
+        }
+        if chars.get(at + 1).is_some_and(|next| next.c == '{') {
+            literal.push('{');
+            at += 2;
+            continue;
+        }
+        let Some(len) = chars[at..].iter().position(|f| f.c == '}') else {
+            mistakes.push(
+                Mistake::error(from.span, "`{` is not closed")
+                    .label("a place such as {instance} ends with `}`")
+                    .help("`{{` writes a brace"),
+            );
+            break;
+        };
+        match place(&chars[at..=at + len]) {
+            Ok(placed) => {
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal)));
+                }
+                parts.push(placed.value.clone());
+                places.push(placed);
+            }
+            Err(mistake) => mistakes.push(mistake),
+        }
+        at += len + 1;
+    }
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal));
+    }
+    match mistakes.is_empty() {
+        true => Ok(ParsedText {
+            text: Text { parts },
+            places,
+        }),
+        false => Err(mistakes),
+    }
+}
+
+/// Reads a quoted text that has no places: braces are ordinary.
+pub(super) fn plain(quoted: &Placed<&str>) -> Result<String, Vec<Mistake>> {
+    Ok(unescape(quoted)?.iter().map(|from| from.c).collect())
+}
+
+/// Characters of a quoted text; escapes are those of PromQL and Go, none between backticks.
+fn unescape(quoted: &Placed<&str>) -> Result<Vec<From>, Vec<Mistake>> {
+    let raw = quoted.value;
+    let inner = &raw[1..raw.len() - 1];
+    let start = quoted.span.start + 1;
+    let is_raw = raw.starts_with('`');
+    let mut chars = Vec::with_capacity(inner.len());
+    let mut mistakes = Vec::new();
+    let mut at = 0;
+    while let Some(c) = inner[at..].chars().next() {
+        let (c, len) = match c {
+            '\\' if !is_raw => match escape(&inner[at..]) {
+                Some(found) => found,
+                None => {
+                    let next = inner[at + 1..].chars().next();
+                    let span = Span {
+                        start: start + at,
+                        end: start + at + 1 + next.map_or(0, char::len_utf8),
+                    };
+                    mistakes.push(
+                        Mistake::error(span, "not an escape")
+                            .label("a backslash is written `\\\\`")
+                            .help("escapes: \\\" \\\\ \\n \\t \\r \\xNN \\uNNNN; between backticks nothing is escaped"),
+                    );
+                    ('\\', 1 + next.map_or(0, char::len_utf8))
+                }
+            },
+            c => (c, c.len_utf8()),
+        };
+        let span = Span {
+            start: start + at,
+            end: start + at + len,
+        };
+        chars.push(From { c, span });
+        at += len;
+    }
+    match mistakes.is_empty() {
+        true => Ok(chars),
+        false => Err(mistakes),
+    }
+}
+
+/// The character of the escape at the start of `text`, and the escape's length.
+fn escape(text: &str) -> Option<(char, usize)> {
+    let hex = |from: usize, digits: usize| {
+        let digits_text = text.get(from..from + digits)?;
+        // The parser of integers would take a sign.
+        if !digits_text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let code = u32::from_str_radix(digits_text, 16).ok()?;
+        Some((char::from_u32(code)?, from + digits))
+    };
+    let kind = text[1..].chars().next()?;
+    let c = match kind {
+        'a' => '\x07',
+        'b' => '\x08',
+        'f' => '\x0c',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\x0b',
+        '\\' | '"' | '\'' => kind,
+        // Below 0x80 only: above, a byte alone is no character.
+        'x' => return hex(2, 2).filter(|(c, _)| c.is_ascii()),
+        'u' => return hex(2, 4),
+        'U' => return hex(2, 8),
+        _ => return None,
+    };
+    Some((c, 2))
+}
+
+/// Another system's template where a place begins.
+fn foreign(chars: &[From]) -> Option<Mistake> {
+    let text: String = chars.iter().take(200).map(|f| f.c).collect();
+    let inside = text.strip_prefix("{{")?;
+    let close = inside.find("}}")?;
+    let code = inside[..close].trim().trim_start_matches('-').trim();
+    let meant = match code {
+        c if c.starts_with("$labels.") => {
+            let name: String = c["$labels.".len()..]
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
+            format!("{{{name}}}")
+        }
+        c if c.contains("$value") && c.contains("humanizePercentage") => "{value|percent}".into(),
+        c if c.contains("$value") && c.contains("humanize1024") => "{value|bytes}".into(),
+        c if c.contains("$value") && c.contains("humanizeDuration") => "{value|duration}".into(),
+        c if c.contains("$value") => "{value}".into(),
+        c if c.starts_with("$labels") || c.contains("$labels.") || c.starts_with('.') => {
+            "{instance}, {value|percent}".into()
+        }
+        _ => return None,
+    };
+    let len = inside[..close].chars().count() + 4;
+    let span = Span {
+        start: chars[0].span.start,
+        end: chars[len - 1].span.end,
+    };
+    Some(
+        Mistake::error(span, "a Go template")
+            .label(format!("write {meant}"))
+            .help("texts have labels and the value in single braces, and no template language"),
+    )
+}
+
+/// A place, with its braces.
+fn place(chars: &[From]) -> Result<Placed<Part>, Mistake> {
+    let span = Span {
+        start: chars[0].span.start,
+        end: chars[chars.len() - 1].span.end,
+    };
+    let inside: String = chars[1..chars.len() - 1].iter().map(|f| f.c).collect();
+    let (name, format) = match inside.split_once('|') {
+        Some((name, format)) => (name.trim(), Some(format.trim())),
+        None => (inside.trim(), None),
+    };
+    let value = match (name, format) {
+        ("", _) => {
+            return Err(Mistake::error(span, "nothing between the braces")
+                .label("expected a label's name, or value, threshold, level, since")
+                .help("`{{` writes a brace"));
+        }
+        ("value", None) => Part::Value(None),
+        ("threshold", None) => Part::Threshold(None),
+        ("value", Some(text)) => Part::Value(Some(format_of(text, span)?)),
+        ("threshold", Some(text)) => Part::Threshold(Some(format_of(text, span)?)),
+        ("level", None) => Part::Level,
+        ("since", None | Some("duration")) => Part::Since,
+        ("level" | "since", Some(_)) => {
+            return Err(Mistake::error(span, format!("`{{{name}}}` has no formats"))
+                .label(format!("write {{{name}}}")));
+        }
+        (name, None) => Part::Label(label_name(name, span)?.to_owned()),
+        (name, Some(format)) => {
+            label_name(name, span)?;
+            return Err(
+                Mistake::error(span, "only the value and the threshold have formats").label(
+                    format!("a label is a text; write {{{name}}} or {{value|{format}}}"),
+                ),
+            );
+        }
+    };
+    Ok(Placed { value, span })
+}
+
+fn label_name(name: &str, span: Span) -> Result<&str, Mistake> {
+    if bellwether_model::labels::is_legacy_label_name(name) {
+        return Ok(name);
+    }
+    let mistake = Mistake::error(span, format!("{} is not a label's name", shown(name)));
+    let tail = name.rsplit(['.', '$']).next().unwrap_or(name).trim();
+    Err(match bellwether_model::labels::is_legacy_label_name(tail) {
+        true => mistake.label(format!("write {{{tail}}}")),
+        false => mistake
+            .label("a label's name has letters, digits and `_`")
+            .help("`{{` writes a brace"),
+    })
+}
+
+fn format_of(text: &str, span: Span) -> Result<Format, Mistake> {
+    if let Some(format) = Format::parse(text) {
+        return Ok(format);
+    }
+    let mistake = Mistake::error(span, format!("{} is not a format", shown(text)));
+    let by_meaning = match text {
+        "humanizePercentage" | "%" | "pct" => Some("percent"),
+        "humanize1024" | "humanize" | "byte" | "size" => Some("bytes"),
+        "humanizeDuration" | "time" | "dur" => Some("duration"),
+        "%d" | "%i" | "int" => Some("%.0f"),
+        "%s" | "%v" => Some("%g"),
+        text => nearest(text, Format::NAMES),
+    };
+    Err(match by_meaning {
+        Some(name) => mistake.label(format!("did you mean `{name}`?")),
+        None => mistake.label("formats: percent, bytes, duration, or as C writes it: %.2f %e %g"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<ParsedText, Vec<Mistake>> {
+        parse(&Placed {
+            value: text,
+            span: Span {
+                start: 100,
+                end: 100 + text.len(),
+            },
+        })
+    }
+
+    #[test]
+    fn printing_a_text_reads_back() {
+        for text in [
+            r#""""#,
+            r#""plain""#,
+            r#""{a} {value|percent} {threshold|%.2f} {level} {since} {{x}""#,
+            r#""tab\tquote\" €""#,
+            "`raw \\ {a}`",
+            r#""}} }""#,
+        ] {
+            let first = read(text).unwrap().text;
+            let printed = first.to_string();
+            assert_eq!(read(&printed).unwrap().text, first, "{printed}");
+        }
+    }
+
+    #[test]
+    fn places_stand_where_they_are_written() {
+        let parsed = read(r#""\"\u20ac{a}€{b}""#).unwrap();
+        let spans: Vec<_> = parsed
+            .places
+            .iter()
+            .map(|p| (p.span.start, p.span.end))
+            .collect();
+        assert_eq!(spans, [(109, 112), (115, 118)]);
+    }
+
+    #[test]
+    fn mistakes_name_what_is_meant() {
+        for (text, message, label) in [
+            (
+                "\"{a\"",
+                "`{` is not closed",
+                "a place such as {instance} ends with `}`",
+            ),
+            (
+                "\"{}\"",
+                "nothing between the braces",
+                "expected a label's name, or value, threshold, level, since",
+            ),
+            (
+                "\"{value|percnet}\"",
+                "`percnet` is not a format",
+                "did you mean `percent`?",
+            ),
+            (
+                "\"{$labels.job}\"",
+                "`$labels.job` is not a label's name",
+                "write {job}",
+            ),
+            ("\"{{ $labels.job }}\"", "a Go template", "write {job}"),
+            (
+                "\"{{ $value | humanizePercentage }}\"",
+                "a Go template",
+                "write {value|percent}",
+            ),
+            (
+                "\"{job|percent}\"",
+                "only the value and the threshold have formats",
+                "a label is a text; write {job} or {value|percent}",
+            ),
+            (
+                "\"{level|percent}\"",
+                "`{level}` has no formats",
+                "write {level}",
+            ),
+            (r#""\q""#, "not an escape", "a backslash is written `\\\\`"),
+        ] {
+            let mistakes = read(text).unwrap_err();
+            assert_eq!(mistakes.len(), 1, "{text}");
+            assert_eq!(
+                (mistakes[0].message.as_str(), mistakes[0].label.as_str()),
+                (message, label),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_mistake_of_a_text_is_told() {
+        assert_eq!(read(r#""{} {a b} {value|x}""#).unwrap_err().len(), 3);
+    }
+}
