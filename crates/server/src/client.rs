@@ -1,0 +1,53 @@
+//! A small blocking client for the command line: one request, one answer.
+//!
+//! Not here: delivery of notices, which has its own rules (`live/senders.rs`).
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::tls;
+
+/// The longest the command line waits for an answer: somewhat longer than a query may run.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The runtime for the request could not be made.
+    #[error("starting the client")]
+    Start(#[source] std::io::Error),
+    /// Nobody answered, or not in time.
+    #[error("asking the server")]
+    Request(#[source] reqwest::Error),
+}
+
+/// Sends `form` as `application/x-www-form-urlencoded` and returns the body of the answer, whatever its
+/// status. Blocks; not to be called from async code.
+pub fn post_form(url: &str, form: &[(&str, String)]) -> Result<Vec<u8>, ClientError> {
+    let mut body = String::new();
+    for (name, value) in form {
+        let joint = if body.is_empty() { "" } else { "&" };
+        let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
+        let _ = write!(body, "{joint}{name}={value}"); // A String takes all of it.
+    }
+    tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ClientError::Start)?;
+    let answer = async {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(ANSWER_TIMEOUT)
+            .build()?;
+        let request = client
+            .post(url)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(body);
+        request.send().await?.bytes().await
+    };
+    let bytes = runtime.block_on(answer).map_err(ClientError::Request)?;
+    Ok(bytes.to_vec())
+}

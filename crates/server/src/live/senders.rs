@@ -1,0 +1,321 @@
+//! Delivery: takes notices out of the outbox, tries, and records what came of it.
+//!
+//! The outbox in the ledger is the truth; the queue here is its copy in memory. An attempt is made only for a
+//! notice that is in the ledger, and its outcome is in the ledger before the next attempt for the same alert
+//! begins. A crash in between repeats the attempt with the same key.
+//!
+//! Every attempt is a task of its own with its own time limit: a receiver that hangs holds up its own channel's
+//! places, nothing else (`queue.rs`).
+//!
+//! Not here: what an answer means and when to try again (`notify`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_lang::rules::{Channel, ChannelKind};
+use bellwether_ledger::{Ledger, LedgerError, Outcome};
+use bellwether_model::notice::Notice;
+use bellwether_model::{DurationMs, TimestampMs, limits};
+use bellwether_notify::{
+    Answer, Next, Verdict, Webhook, judge, log_line, next, shown_url, webhook,
+};
+use reqwest::header::{HeaderName, HeaderValue};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use super::outbox;
+use super::publish::Published;
+use super::queue::{Queue, Waiting};
+use super::rules::{Order, Orders};
+use crate::clock::Clock;
+
+/// The channel that is always there.
+const LOG_CHANNEL: &str = "log";
+
+/// How long the senders wait before they ask a ledger that failed again.
+const LEDGER_RETRY: Duration = Duration::from_secs(5);
+
+/// What delivery works with. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Senders {
+    pub(crate) ledger: Ledger,
+    pub(crate) clock: Clock,
+    pub(crate) published: Arc<Published>,
+    pub(crate) orders: Orders,
+    pub(crate) client: reqwest::Client,
+    pub(crate) wake: Arc<Notify>,
+    /// Scheme and host of links, without a slash at the end.
+    pub(crate) external_url: Arc<str>,
+    /// Values of secrets by name.
+    pub(crate) secrets: Arc<Vec<(String, String)>>,
+}
+
+/// A client for webhooks: no redirects, no proxy of the environment, a limit on every attempt.
+pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
+    crate::tls::install_provider();
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_millis(limits::NOTIFY_TIMEOUT.value))
+        .build()
+}
+
+/// An attempt that ended: the notice's key, and the notice again if it is to be tried again.
+struct Ended {
+    key: String,
+    again: Option<Waiting>,
+}
+
+impl Senders {
+    /// Delivers until the task is dropped.
+    pub(crate) async fn run(self) {
+        let mut queue = Queue::default();
+        let (ended, mut endings) = mpsc::unbounded_channel::<Ended>();
+        let mut stale = true; // The queue knows less than the ledger.
+        loop {
+            if stale {
+                stale = !self.refill(&mut queue).await;
+            }
+            let now = self.clock.now();
+            for one in queue.start(now, limits::NOTIFY_CONCURRENCY.usize()) {
+                let (senders, ended) = (self.clone(), ended.clone());
+                tokio::spawn(async move {
+                    let key = one.notice.key.clone();
+                    let again = senders.attempt(one).await;
+                    let _ = ended.send(Ended { key, again }); // Nobody listens any more at the end.
+                });
+            }
+            let due = queue.next_due().map(|due| due.since(now).0.max(0) as u64);
+            let sleep = if stale {
+                LEDGER_RETRY
+            } else {
+                Duration::from_millis(due.unwrap_or(u64::from(u32::MAX)))
+            };
+            tokio::select! {
+                () = self.wake.notified() => stale = true,
+                Some(end) = endings.recv() => {
+                    queue.finished(&end.key);
+                    if let Some(again) = end.again {
+                        queue.add(again);
+                    }
+                }
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+
+    /// Takes over what the ledger has open. False when it could not be read.
+    async fn refill(&self, queue: &mut Queue) -> bool {
+        let ledger = self.ledger.clone();
+        let rows = match blocking(move || ledger.outbox_open()).await {
+            Ok(rows) => rows,
+            Err(e) => {
+                error!("the outbox could not be read, trying again: {e}");
+                return false;
+            }
+        };
+        let mut waiting = Vec::with_capacity(rows.len());
+        for row in rows {
+            match outbox::waiting(&row) {
+                Ok(one) => waiting.push(one),
+                Err(e) => {
+                    let error = format!("the notice cannot be read: {e}");
+                    self.record(
+                        &row.key,
+                        Outcome::DeadLetter {
+                            at: self.clock.now(),
+                            error,
+                        },
+                    )
+                    .await;
+                }
+            }
+        }
+        queue.refill(waiting);
+        true
+    }
+
+    /// One attempt with its outcome recorded. Returns the notice when it is to be tried again.
+    async fn attempt(&self, mut one: Waiting) -> Option<Waiting> {
+        let channel = self.channel(&one.notice.channel);
+        let (verdict, said) = self.send(&one.notice, channel.as_ref()).await;
+        let now = self.clock.now();
+        one.tries.attempts += 1;
+        one.tries.refused += u32::from(verdict == Verdict::Refused);
+        let max_age = channel
+            .as_ref()
+            .and_then(|c| c.retry)
+            .unwrap_or(DurationMs(limits::NOTIFY_MAX_AGE.millis()));
+        let name = one.notice.channel.clone();
+        match next(
+            verdict,
+            one.tries,
+            &one.notice.key,
+            one.created,
+            now,
+            max_age,
+        ) {
+            Next::Done => {
+                self.record(
+                    &one.notice.key,
+                    Outcome::Delivered {
+                        at: now,
+                        answer: Some(said),
+                    },
+                )
+                .await;
+                self.orders.send(Order::Delivered { channel: name });
+                None
+            }
+            Next::RetryAt(at) => {
+                warn!("channel {name}: {said}; next attempt at {at}");
+                self.record(
+                    &one.notice.key,
+                    Outcome::Retry {
+                        next_attempt: at,
+                        error: said.clone(),
+                    },
+                )
+                .await;
+                self.orders.send(Order::AttemptFailed {
+                    channel: name,
+                    attempts: one.tries.attempts,
+                    error: said,
+                });
+                one.due = at;
+                Some(one)
+            }
+            Next::GiveUp(why) => {
+                let error = format!("{}: {said}", why.text());
+                error!(
+                    "channel {name}: a notice about {} is given up: {error}",
+                    one.notice.identity
+                );
+                self.give_up(&one.notice, channel.as_ref(), error, now)
+                    .await;
+                None
+            }
+        }
+    }
+
+    /// First the stand-in's notice becomes durable, then this one ends: a crash in between repeats the last
+    /// attempt, and the stand-in's key keeps it from being told twice.
+    async fn give_up(
+        &self,
+        notice: &Notice,
+        channel: Option<&Channel>,
+        error: String,
+        now: TimestampMs,
+    ) {
+        let fallback = channel.and_then(|c| c.fallback.as_deref());
+        let (committed, done) = oneshot::channel();
+        self.orders.send(Order::GaveUp {
+            channel: notice.channel.clone(),
+            error: error.clone(),
+            instead: fallback.map(|name| Box::new(outbox::for_fallback(notice, name))),
+            committed,
+        });
+        if done.await.is_err() {
+            return; // The rules' thread has ended: the next start makes the attempt again.
+        }
+        self.record(&notice.key, Outcome::DeadLetter { at: now, error })
+            .await;
+    }
+
+    fn channel(&self, name: &str) -> Option<Channel> {
+        self.published
+            .rules()
+            .channels
+            .iter()
+            .find(|c| c.name == name)
+            .cloned()
+    }
+
+    /// Makes the attempt. The text says what happened, without secrets.
+    async fn send(&self, notice: &Notice, channel: Option<&Channel>) -> (Verdict, String) {
+        match channel.map(|c| &c.kind) {
+            None if notice.channel != LOG_CHANNEL => {
+                let said = format!(
+                    "no channel is named {}; the rules may have changed",
+                    notice.channel
+                );
+                (Verdict::Retry { wait: None }, said)
+            }
+            None | Some(ChannelKind::Log) => {
+                info!("{}", log_line(notice));
+                (Verdict::Delivered, "logged".into())
+            }
+            Some(ChannelKind::Webhook { url, bearer }) => {
+                let hook = Webhook {
+                    url,
+                    bearer: bearer.as_deref(),
+                    external_url: &self.external_url,
+                };
+                self.post(webhook::request(notice, hook)).await
+            }
+        }
+    }
+
+    async fn post(&self, request: webhook::Request) -> (Verdict, String) {
+        let shown = shown_url(&request.url);
+        let mut post = self.client.post(&request.url).body(request.body);
+        for (name, value) in request.headers {
+            let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
+            else {
+                return (
+                    Verdict::Refused,
+                    format!("{shown}: header {name} cannot be sent"),
+                );
+            };
+            post = post.header(name, value);
+        }
+        if let Some(secret) = &request.bearer {
+            let Some((_, value)) = self.secrets.iter().find(|(name, _)| name == secret) else {
+                return (
+                    Verdict::Retry { wait: None },
+                    format!("{shown}: no secret is named {secret}"),
+                );
+            };
+            post = post.bearer_auth(value);
+        }
+        let answer = match post.send().await {
+            Ok(answer) => answer,
+            // The error's own text holds the URL, which is a secret.
+            Err(e) => {
+                let said = format!("{shown}: {}", e.without_url());
+                return (judge(Answer::Unreachable, self.clock.now()), said);
+            }
+        };
+        let code = answer.status().as_u16();
+        let retry_after = answer
+            .headers()
+            .get("Retry-After")
+            .and_then(|v| v.to_str().ok());
+        (
+            judge(Answer::Status { code, retry_after }, self.clock.now()),
+            format!("{shown} answered {code}"),
+        )
+    }
+
+    /// Records an outcome, again and again until the ledger takes it: it has happened.
+    async fn record(&self, key: &str, outcome: Outcome) {
+        loop {
+            let (ledger, owned, outcome) = (self.ledger.clone(), key.to_owned(), outcome.clone());
+            match blocking(move || ledger.record_outcome(&owned, &outcome)).await {
+                Ok(()) | Err(LedgerError::NotOpen { .. }) => return,
+                Err(e) => error!("what came of a notice could not be recorded, trying again: {e}"),
+            }
+            tokio::time::sleep(LEDGER_RETRY).await;
+        }
+    }
+}
+
+/// Runs what waits for the disk off the runtime's threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, LedgerError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) => std::panic::resume_unwind(e.into_panic()),
+    }
+}
