@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bellwether_lang::promql::ast::Expr;
 use bellwether_lang::rules::{Alert, Record, Text, TextContext};
-use bellwether_model::{Labels, LabelsBuilder, METRIC_NAME, TimestampMs};
+use bellwether_model::{HashMap, Labels, LabelsBuilder, METRIC_NAME, TimestampMs};
 use bellwether_query::{Control, Options, Source, Value};
 
 /// The longest error text that is kept, in bytes.
@@ -63,7 +63,7 @@ impl Ask<'_> {
     /// The results of an alert: labels without the metric's name -> (identity, value).
     pub(crate) fn alert(&self, alert: &Alert) -> Result<BTreeMap<Labels, (Labels, f64)>, AskError> {
         let results = self.ask(&alert.expr)?;
-        let mut identities: BTreeMap<Labels, Labels> = BTreeMap::new();
+        let mut identities: HashMap<Labels, Labels> = HashMap::default();
         let mut found = BTreeMap::new();
         for (labels, value) in results {
             let result = labels.without_metric();
@@ -92,7 +92,7 @@ impl Ask<'_> {
                 max: record.max,
             });
         }
-        let mut sources: BTreeMap<Labels, Labels> = BTreeMap::new();
+        let mut sources: HashMap<Labels, Labels> = HashMap::default();
         let mut found = BTreeMap::new();
         for (labels, value) in results {
             let mut series = LabelsBuilder::from_labels(&labels);

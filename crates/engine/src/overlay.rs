@@ -69,24 +69,31 @@ impl<'a> Overlay<'a> {
 impl Source for Overlay<'_> {
     fn select(&self, select: &Select<'_>) -> Result<SeriesSet<'_>, SourceError> {
         let base = self.base.select(select)?;
-        let mut series: BTreeMap<Labels, Layers<'_>> = BTreeMap::new();
-        for (i, labels) in base.labels.into_iter().enumerate() {
-            let hidden_from = self.written.delay(&labels).map(|d| self.now.minus(d));
-            series.entry(labels).or_default().base = Some((i, hidden_from));
-        }
         let on_name = |metric: &str| {
             let mut names = select.matchers.iter().filter(|m| m.name() == METRIC_NAME);
             names.all(|m| m.matches(metric))
         };
         let shown = self.recorded.iter().filter(|(m, _)| on_name(m));
-        for recorded in shown.flat_map(|(_, recorded)| recorded) {
-            let (labels, t, _) = recorded;
-            if select.range.contains(t.0)
-                && select.matchers.iter().all(|m| m.matches_labels(labels))
-            {
-                let layers = series.entry(labels.clone()).or_default();
-                layers.recorded.push(recorded);
-            }
+        let shown = shown.flat_map(|(_, recorded)| recorded);
+        let shown: Vec<&Recorded> = shown
+            .filter(|(labels, t, _)| {
+                let mut matchers = select.matchers.iter();
+                select.range.contains(t.0) && matchers.all(|m| m.matches_labels(labels))
+            })
+            .collect();
+        let delays: Vec<Option<DurationMs>> =
+            base.labels.iter().map(|l| self.written.delay(l)).collect();
+        if shown.is_empty() && delays.iter().all(Option::is_none) {
+            return Ok(base); // Most rules: nothing of it is the engine's.
+        }
+        let mut series: BTreeMap<Labels, Layers<'_>> = BTreeMap::new();
+        for (i, (labels, delay)) in base.labels.into_iter().zip(delays).enumerate() {
+            let hidden_from = delay.map(|d| self.now.minus(d));
+            series.entry(labels).or_default().base = Some((i, hidden_from));
+        }
+        for recorded in shown {
+            let layers = series.entry(recorded.0.clone()).or_default();
+            layers.recorded.push(recorded);
         }
         if series.len() > select.series_max {
             return Err(SourceError::TooManySeries {

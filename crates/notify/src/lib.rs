@@ -3,7 +3,7 @@
 //! Pure: nothing here sends, waits, or knows a secret. The server sends what [`webhook::request`] makes, puts the
 //! secret in, and asks [`outcome`] what the answer means and when to try again.
 //!
-//! - [`line`]: the channel `log`, one line a notice.
+//! - [`mod@line`]: the channel `log`, one line a notice.
 //! - [`webhook`]: Alertmanager's JSON over HTTP.
 //! - [`outcome`]: delivered, again later, or given up.
 //! - [`redact`]: what may be shown of a URL.
