@@ -6,6 +6,7 @@ use crate::{
     Status, TickCommit,
 };
 use bellwether_disk::RealDisk;
+use bellwether_disk::sim::OpKind;
 use bellwether_model::{TimeRange, TimestampMs, limits};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -440,6 +441,59 @@ fn much_is_forgotten_in_several_bites() {
     assert_eq!((first.history, first.more), (10_000, true));
     let second = ledger.prune(t(i64::MAX)).unwrap();
     assert_eq!((second.history, second.more), (1, false));
+}
+
+/// Each sync is a wait for the disk; nothing but the commit itself may cost one.
+#[test]
+fn a_commit_costs_two_syncs_and_reading_none() {
+    let disk = disk();
+    let ledger = open(&disk).unwrap();
+    let syncs = || {
+        disk.trace()
+            .iter()
+            .filter(|op| op.kind == OpKind::Sync)
+            .count()
+    };
+    let cost = |call: &dyn Fn()| {
+        let before = syncs();
+        call();
+        syncs() - before
+    };
+    // The data, then the header that counts; one more when the file has to grow, which doubles it.
+    let costs: Vec<usize> = (0..20)
+        .map(|n| cost(&|| assert!(ledger.commit(&with_notices(n, &[&n.to_string()])).is_ok())))
+        .collect();
+    assert!(costs.iter().all(|cost| [2, 3].contains(cost)), "{costs:?}");
+    assert!(
+        costs.iter().filter(|cost| **cost == 3).count() <= 2,
+        "{costs:?}"
+    );
+    let reading = cost(&|| {
+        ledger.load().unwrap();
+        ledger.outbox_due(t(5), 10).unwrap();
+        ledger.prune(t(5)).unwrap();
+    });
+    assert_eq!(reading, 0);
+}
+
+#[test]
+fn threads_share_a_ledger() {
+    let ledger = ledger();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let ledger = ledger.clone();
+            scope.spawn(move || {
+                for n in 0..10 {
+                    let key = format!("{thread}-{n}");
+                    ledger.commit(&with_notices(n, &[&key])).unwrap();
+                    assert!(ledger.balance().unwrap().holds());
+                    ledger.record_outcome(&key, &delivered(n)).unwrap();
+                }
+            });
+        }
+    });
+    let balance = ledger.balance().unwrap();
+    assert_eq!((balance.intents, balance.delivered), (40, 40));
 }
 
 #[test]

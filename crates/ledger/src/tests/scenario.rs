@@ -152,7 +152,7 @@ pub(super) struct Contents {
     snapshot: Snapshot,
     closed: Vec<crate::OutboxRow>,
     history: String,
-    balance: Balance,
+    pub(super) balance: Balance,
 }
 
 pub(super) fn contents(ledger: &Ledger) -> Result<Contents, LedgerError> {
