@@ -47,6 +47,8 @@ pub struct Config {
     pub series_max: usize,
     /// Nominal size of a log file. A batch larger than a file gets a larger file. Below 2 GiB.
     pub wal_file_bytes: u64,
+    /// Bytes of a log frame's payload; a batch with more is split over frames. Damage costs whole frames.
+    pub wal_frame_bytes: usize,
     /// Log bytes at which commits are refused as busy, until a flush has made room.
     pub wal_total_max: u64,
     /// Head bytes at which a flush is due.
@@ -74,6 +76,7 @@ impl Default for Config {
             duplicates: DuplicatePolicy::LastWins,
             series_max: limits::SERIES_ACTIVE_MAX.usize(),
             wal_file_bytes: limits::WAL_FILE_BYTES.value,
+            wal_frame_bytes: limits::WAL_FRAME_MAX.usize(),
             wal_total_max: limits::WAL_TOTAL_MAX.value,
             flush_bytes: limits::HEAD_FLUSH_BYTES.value,
             flush_wal_bytes: limits::HEAD_FLUSH_WAL_BYTES.value,

@@ -12,7 +12,7 @@ pub struct Zone {
     pub min: f64,
     /// The largest value; -Inf when all are NaN.
     pub max: f64,
-    /// The sum, compensated (Neumaier, four partial sums), so that rounding does not grow with the chunk.
+    /// The sum, compensated (two-sum, four partial sums), so that rounding does not grow with the chunk.
     pub sum: f64,
     /// The first sample's value, whatever it is.
     pub first: f64,
@@ -36,25 +36,102 @@ struct Sum {
 }
 
 impl Sum {
+    /// Knuth's two-sum, which needs no comparison.
     #[inline(always)]
-    fn add(&mut self, x: f64) {
-        let total = self.sum + x;
-        let (large, small) = if self.sum.abs() >= x.abs() {
-            (self.sum, x)
-        } else {
-            (x, self.sum)
-        };
-        self.lost += (large - total) + small;
-        self.sum = total;
+    fn plus(self, x: f64) -> Sum {
+        let sum = self.sum + x;
+        let taken = sum - self.sum;
+        let lost = self.lost + ((self.sum - (sum - taken)) + (x - taken));
+        Sum { sum, lost }
     }
 
     fn total(self) -> f64 {
-        // An infinite sum has lost NaN, which says nothing.
+        // After an infinity or an overflow, `lost` is NaN and says nothing.
         if self.sum.is_finite() {
             self.sum + self.lost
         } else {
             self.sum
         }
+    }
+}
+
+/// Partial aggregates of the values whose index has the same remainder by four, so that one addition need
+/// not wait for the one before, and vector units take several at once.
+#[derive(Clone, Copy)]
+struct Lanes {
+    min: [f64; 4],
+    max: [f64; 4],
+    sum: [f64; 4],
+    lost: [f64; 4],
+    reset_sum: [f64; 4],
+    resets: [u64; 4],
+}
+
+impl Lanes {
+    /// Adds four values, each with the one before it. Comparisons, not `f64::min`: which zero that returns
+    /// is not specified.
+    #[inline(always)]
+    fn add(mut self, before: [f64; 4], values: [f64; 4]) -> Lanes {
+        for lane in 0..4 {
+            let (value, before) = (values[lane], before[lane]);
+            self.min[lane] = if value < self.min[lane] {
+                value
+            } else {
+                self.min[lane]
+            };
+            self.max[lane] = if value > self.max[lane] {
+                value
+            } else {
+                self.max[lane]
+            };
+            let fell = if value < before { u64::MAX } else { 0 };
+            self.resets[lane] = self.resets[lane].wrapping_sub(fell);
+            self.reset_sum[lane] += f64::from_bits(before.to_bits() & fell);
+            let sum = Sum {
+                sum: self.sum[lane],
+                lost: self.lost[lane],
+            }
+            .plus(value);
+            self.sum[lane] = sum.sum;
+            self.lost[lane] = sum.lost;
+        }
+        self
+    }
+
+    /// Over values without NaN.
+    fn of(values: &[f64]) -> Lanes {
+        let mut lanes = Lanes {
+            min: [f64::INFINITY; 4],
+            max: [f64::NEG_INFINITY; 4],
+            sum: [0.0; 4],
+            lost: [0.0; 4],
+            reset_sum: [0.0; 4],
+            resets: [0; 4],
+        };
+        let Some((&first, rest)) = values.split_first() else {
+            return lanes;
+        };
+        let (quads, tail) = rest.as_chunks::<4>();
+        for (quad, before) in quads.iter().zip(values.as_chunks::<4>().0) {
+            lanes = lanes.add(*before, *quad);
+        }
+        // The first value and the last few, in the first lane.
+        let befores = std::iter::once(&first).chain(&values[4 * quads.len()..]);
+        for (&before, &value) in befores.zip(std::iter::once(&first).chain(tail)) {
+            lanes = lanes.one(before, value);
+        }
+        lanes
+    }
+
+    fn one(mut self, before: f64, value: f64) -> Lanes {
+        let four = self.add([before; 4], [value; 4]);
+        self.min[0] = four.min[0];
+        self.max[0] = four.max[0];
+        self.sum[0] = four.sum[0];
+        self.lost[0] = four.lost[0];
+        self.reset_sum[0] = four.reset_sum[0];
+        self.resets[0] = four.resets[0];
+        self
     }
 }
 
@@ -65,46 +142,42 @@ impl Zone {
             return None;
         }
         let (first, last) = (*values.first()?, *values.last()?);
-        let mut zone = Zone {
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-            sum: 0.0,
+        let (mut has_nan, mut has_stale) = (false, false);
+        let lanes = if values.iter().fold(false, |any, value| any | value.is_nan()) {
+            has_stale = values.iter().any(|&value| is_stale(value));
+            has_nan = values
+                .iter()
+                .any(|&value| value.is_nan() && !is_stale(value));
+            let numbers: Vec<f64> = values
+                .iter()
+                .copied()
+                .filter(|value| !value.is_nan())
+                .collect();
+            Lanes::of(&numbers)
+        } else {
+            Lanes::of(values)
+        };
+        let mut sum = Sum::default();
+        for (part, lost) in lanes.sum.into_iter().zip(lanes.lost) {
+            sum = sum.plus(Sum { sum: part, lost }.total());
+        }
+        Some(Zone {
+            min: lanes
+                .min
+                .into_iter()
+                .fold(f64::INFINITY, |a, b| if b < a { b } else { a }),
+            max: lanes
+                .max
+                .into_iter()
+                .fold(f64::NEG_INFINITY, |a, b| if b > a { b } else { a }),
+            sum: sum.total(),
             first,
             last,
-            reset_sum: 0.0,
-            resets: 0,
-            has_nan: false,
-            has_stale: false,
-        };
-        // Four sums, since one addition waits for the one before.
-        let mut sums = [Sum::default(); 4];
-        let mut before = f64::NEG_INFINITY;
-        for (i, &value) in values.iter().enumerate() {
-            if value.is_nan() {
-                zone.has_stale |= is_stale(value);
-                zone.has_nan |= !is_stale(value);
-                continue;
-            }
-            sums[i % 4].add(value);
-            // Comparisons, not `f64::min`: which zero that returns of 0 and -0 is not specified.
-            if value < zone.min {
-                zone.min = value;
-            }
-            if value > zone.max {
-                zone.max = value;
-            }
-            if value < before {
-                zone.resets += 1;
-                zone.reset_sum += before;
-            }
-            before = value;
-        }
-        let mut sum = Sum::default();
-        for part in sums {
-            sum.add(part.total());
-        }
-        zone.sum = sum.total();
-        Some(zone)
+            reset_sum: lanes.reset_sum.iter().sum(),
+            resets: lanes.resets.iter().sum::<u64>() as u32,
+            has_nan,
+            has_stale,
+        })
     }
 
     /// How much a counter grew within the chunk, restarts allowed for. Meaningless with NaNs at the ends.

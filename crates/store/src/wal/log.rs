@@ -11,6 +11,7 @@
 use super::file::{self, Fill, LogFile};
 use super::frame::{
     COPY, FILE_HEADER_BYTES, FIRST, FRAME_HEADER_BYTES, FileHeader, Framer, Kind, LAST,
+    PAYLOAD_BYTES_MAX,
 };
 use super::record::{self, DefinitionWriter, RowWriter};
 use crate::batch::Batch;
@@ -18,7 +19,6 @@ use crate::config::Durability;
 use crate::error::{ReadOnly, StoreError};
 use crate::head::{Decided, Generation, Newest, Writer};
 use crate::shared::Shared;
-use bellwether_model::limits;
 use crossbeam::channel::{Receiver, Sender};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -201,6 +201,14 @@ impl Log {
             .map_or(Ok(()), |reason| Err(StoreError::ReadOnly { reason }))
     }
 
+    /// Beyond this, a frame takes no further row. One row or definition always fits in what is read back.
+    fn frame_bytes(&self) -> usize {
+        self.shared
+            .config
+            .wal_frame_bytes
+            .min(PAYLOAD_BYTES_MAX / 2)
+    }
+
     /// Where the log will end once the group is written.
     fn end(&self) -> u64 {
         self.at + self.framer.bytes.len() as u64
@@ -226,7 +234,9 @@ impl Log {
             .index
             .each_labels(fresh, |_, l| definitions += record::definition_bytes_max(l));
         let rows = batch.rows.len() * record::row_bytes_max(0) + record::row_bytes_max(batch.len());
-        let frames = 2 + (rows + definitions) / (limits::WAL_FRAME_MAX.usize() / 2);
+        // Each frame holds a row, a piece of one, or a definition.
+        let frames =
+            2 + batch.rows.len() + batch.len() / record::ROW_SAMPLES_MAX + self.fresh.len();
         (rows + definitions + frames * (FRAME_HEADER_BYTES + 8)) as u64
     }
 
@@ -251,6 +261,7 @@ impl Log {
     /// Several frames if need be: `FIRST` then goes to the first, `LAST` to the last of them.
     fn encode_definitions(&mut self, ids: &[u32], mut flags: u8) {
         let number = self.file.header.number as u32;
+        let frame_bytes = self.frame_bytes();
         let Log {
             framer,
             shared,
@@ -261,8 +272,7 @@ impl Log {
         let mut definitions = DefinitionWriter::default();
         shared.index.each_labels(ids.iter().copied(), |id, labels| {
             let len = framer.payload_len();
-            if len > 0 && len + record::definition_bytes_max(labels) > limits::WAL_FRAME_MAX.usize()
-            {
+            if len > 0 && len + record::definition_bytes_max(labels) > frame_bytes {
                 framer.end(Kind::Series, flags & !LAST);
                 flags &= !FIRST;
                 framer.begin();
@@ -292,6 +302,7 @@ impl Log {
     fn encode_rows(&mut self, batch: &Batch, mut flags: u8) {
         self.framer.begin();
         let mut rows = RowWriter::default();
+        let frame_bytes = self.frame_bytes();
         for (t, samples) in batch.rows() {
             let all = batch.placements[samples.clone()]
                 .iter()
@@ -314,7 +325,7 @@ impl Log {
                 .zip(values.chunks(record::ROW_SAMPLES_MAX));
             for (ids, values) in pieces {
                 let len = self.framer.payload_len();
-                if len + record::row_bytes_max(ids.len()) > limits::WAL_FRAME_MAX.usize() {
+                if len > 0 && len + record::row_bytes_max(ids.len()) > frame_bytes {
                     self.framer.end(Kind::Rows, flags);
                     flags = 0;
                     self.framer.begin();
