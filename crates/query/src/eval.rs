@@ -9,7 +9,7 @@ use crate::aggregate::accumulate::Accumulator;
 use crate::aggregate::{Groups, choose, spread};
 use crate::answer::Options;
 use crate::binary::{arith, matching, sets};
-use crate::budget::Budget;
+use crate::budget::{Budget, Charge};
 use crate::control::Control;
 use crate::error::QueryError;
 use crate::functions::map::Map;
@@ -84,10 +84,9 @@ impl<'a> Evaluator<'a> {
         }
         Ok(match &node.kind {
             Kind::Number(v) => Scalar::Const(*v),
-            Kind::Time if grid.count == 1 => Scalar::Const(grid.start as f64 / 1000.0),
             Kind::Time => {
                 let seconds = |step| grid.time(step) as f64 / 1000.0;
-                Scalar::Steps((0..grid.count).map(seconds).collect())
+                Scalar::of_steps(grid.count, &self.budget, seconds)?
             }
             Kind::ScalarOp { op, lhs, rhs } => {
                 let (lhs, rhs) = (self.scalar(lhs, grid)?, self.scalar(rhs, grid)?);
@@ -97,7 +96,7 @@ impl<'a> Evaluator<'a> {
                 let (lhs, rhs) = (self.scalar(lhs, grid)?, self.scalar(rhs, grid)?);
                 lhs.zip(rhs, pick)
             }
-            Kind::ToScalar(arg) => only_value(&self.vector(arg, grid)?),
+            Kind::ToScalar(arg) => only_value(&self.vector(arg, grid)?, &self.budget)?,
             _ => return Err(QueryError::eval(node.span, "expected a scalar")),
         })
     }
@@ -175,7 +174,7 @@ impl<'a> Evaluator<'a> {
     /// The pipe of a node whose rows come straight from series; `None` when they don't.
     fn pipe(&self, node: &Node, grid: Grid) -> Result<Option<Pipe<'_>>, QueryError> {
         match &node.kind {
-            Kind::Series(series) => Ok(Some(self.series_pipe(series, node.span, grid)?)),
+            Kind::Series(series) => Ok(Some(self.series_pipe(series, grid)?)),
             Kind::Map {
                 arg, drops_name, ..
             } if !(arg.invariant && grid.count > 1) => {
@@ -190,7 +189,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn series_pipe(&self, series: &Series, span: Span, grid: Grid) -> Result<Pipe<'_>, QueryError> {
+    fn series_pipe(&self, series: &Series, grid: Grid) -> Result<Pipe<'_>, QueryError> {
         let mut drop_name = false;
         let kernel = match &series.kernel {
             Kernel::Newest { lookback, wanted } => Ready::Newest {
@@ -233,7 +232,7 @@ impl<'a> Evaluator<'a> {
             control: self.control,
             budget: &self.budget,
             notes: &self.notes,
-            span,
+            span: series.span,
             threads: self.options.threads,
         })
     }
@@ -374,6 +373,10 @@ impl<'a> Evaluator<'a> {
         let (inner, inner_grid) = self.subquery(input, grid)?;
         let windows = Windows { grid, shift, range };
         let mut out = Vector::new(grid.count, &self.budget);
+        let mut charge = Charge::new(&self.budget);
+        // The row being written, and the samples of one inner row.
+        charge.grow(grid.count.saturating_mul(9))?;
+        charge.grow(inner_grid.count.saturating_mul(16))?;
         let (mut columns, mut fresh) = (Columns::default(), Columns::default());
         let (mut scratch, mut buffer) = (Scratch::default(), RowBuffer::new(grid.count));
         for row in 0..inner.len() {
@@ -413,10 +416,9 @@ impl<'a> Evaluator<'a> {
         let WindowSpec { shift, range } = input.window;
         let after = shift.apply(grid.start).saturating_sub(range);
         let steps = Grid::aligned(after, shift.apply(grid.last()), input.step);
-        if input.inner.kind.is_scalar() {
-            let scalar = self.scalar_as_vector(&input.inner, steps)?;
-            return Ok((scalar, steps));
-        }
+        // Whatever is evaluated at these steps needs a number for each: so many steps that there is no room for
+        // that are refused before anything is allocated for them.
+        Charge::new(&self.budget).grow(steps.count.saturating_mul(8))?;
         Ok((self.vector(&input.inner, steps)?, steps))
     }
 
@@ -508,7 +510,7 @@ impl<'a> Evaluator<'a> {
 }
 
 /// At each step the value of the only row that has one, else NaN.
-fn only_value(vector: &Vector) -> Scalar {
+fn only_value(vector: &Vector, budget: &Arc<Budget>) -> Result<Scalar, QueryError> {
     let at = |step| {
         let mut values = (0..vector.len()).filter_map(|row| vector.get(row, step));
         match (values.next(), values.next()) {
@@ -516,8 +518,5 @@ fn only_value(vector: &Vector) -> Scalar {
             _ => f64::NAN,
         }
     };
-    match vector.steps() {
-        1 => Scalar::Const(at(0)),
-        steps => Scalar::Steps((0..steps).map(at).collect()),
-    }
+    Scalar::of_steps(vector.steps(), budget, at)
 }

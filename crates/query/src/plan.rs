@@ -111,20 +111,6 @@ pub(crate) enum Kind {
     Call { func: Func, args: Vec<Node> },
 }
 
-impl Kind {
-    /// The node yields one number a step.
-    pub(crate) fn is_scalar(&self) -> bool {
-        matches!(
-            self,
-            Kind::Number(_)
-                | Kind::Time
-                | Kind::ScalarOp { .. }
-                | Kind::ScalarPick { .. }
-                | Kind::ToScalar(_)
-        )
-    }
-}
-
 /// Where a window lies relative to its step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WindowSpec {
@@ -136,6 +122,8 @@ pub(crate) struct WindowSpec {
 /// A selector and what becomes of its samples.
 #[derive(Debug)]
 pub(crate) struct Series {
+    /// The selector in the text, for notes.
+    pub(crate) span: Span,
     pub(crate) read: usize,
     pub(crate) shift: Shift,
     pub(crate) kernel: Kernel,
@@ -317,6 +305,7 @@ impl Planner<'_> {
         let read = self.read(&selector.matchers, from, to);
         Ok(Node {
             kind: Kind::Series(Series {
+                span,
                 read,
                 shift,
                 kernel,
@@ -601,6 +590,7 @@ impl Planner<'_> {
                 };
                 let shift = window.shift;
                 let series = Series {
+                    span: matrix.span,
                     read,
                     shift,
                     kernel,
@@ -702,6 +692,7 @@ impl Planner<'_> {
         };
         let info = Node {
             kind: Kind::Series(Series {
+                span,
                 read,
                 shift,
                 kernel,

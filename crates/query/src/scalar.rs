@@ -1,40 +1,69 @@
 //! A scalar over all steps: one number, or one a step.
 
+use std::sync::Arc;
+
+use crate::budget::{Budget, Charge};
+use crate::error::QueryError;
+
 /// One number at every step.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Scalar {
     /// The same at every step.
     Const(f64),
     /// One for each step.
-    Steps(Vec<f64>),
+    Steps(Column),
+}
+
+/// A number for each step, charged to the query.
+#[derive(Debug)]
+pub(crate) struct Column {
+    values: Vec<f64>,
+    _charge: Charge,
 }
 
 impl Scalar {
+    /// `value(step)` for each of `steps`; a single one is a constant.
+    pub(crate) fn of_steps(
+        steps: usize,
+        budget: &Arc<Budget>,
+        value: impl Fn(usize) -> f64,
+    ) -> Result<Scalar, QueryError> {
+        if steps == 1 {
+            return Ok(Scalar::Const(value(0)));
+        }
+        let mut charge = Charge::new(budget);
+        charge.grow(steps.saturating_mul(8))?;
+        Ok(Scalar::Steps(Column {
+            values: (0..steps).map(value).collect(),
+            _charge: charge,
+        }))
+    }
+
     #[inline]
     pub(crate) fn at(&self, step: usize) -> f64 {
         match self {
             Scalar::Const(v) => *v,
-            Scalar::Steps(values) => values[step],
+            Scalar::Steps(column) => column.values[step],
         }
     }
 
-    /// The distinct numbers in order of appearance: one for a constant.
+    /// The numbers in order of the steps: one for a constant.
     pub(crate) fn values(&self) -> &[f64] {
         match self {
             Scalar::Const(v) => std::slice::from_ref(v),
-            Scalar::Steps(values) => values,
+            Scalar::Steps(column) => &column.values,
         }
     }
 
     /// Applies `f` at every step.
-    pub(crate) fn map(self, f: impl Fn(f64) -> f64) -> Scalar {
+    fn map(self, f: impl Fn(f64) -> f64) -> Scalar {
         match self {
             Scalar::Const(v) => Scalar::Const(f(v)),
-            Scalar::Steps(mut values) => {
-                for v in &mut values {
+            Scalar::Steps(mut column) => {
+                for v in &mut column.values {
                     *v = f(*v);
                 }
-                Scalar::Steps(values)
+                Scalar::Steps(column)
             }
         }
     }
@@ -46,7 +75,9 @@ impl Scalar {
             (Scalar::Const(a), b) => b.map(|b| f(a, b)),
             (a, Scalar::Const(b)) => a.map(|a| f(a, b)),
             (Scalar::Steps(mut a), Scalar::Steps(b)) => {
-                a.iter_mut().zip(b).for_each(|(a, b)| *a = f(*a, b));
+                for (a, b) in a.values.iter_mut().zip(&b.values) {
+                    *a = f(*a, *b);
+                }
                 Scalar::Steps(a)
             }
         }

@@ -1,7 +1,8 @@
 //! Compensated sums: adding `1e100, 1, -1e100` gives 1.
 //!
-//! Source: A. Neumaier, *Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen*, 1974. Prometheus
-//! sums the same way, so that both agree on badly conditioned data.
+//! Sources: A. Neumaier, *Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen*, 1974; the error of one addition:
+//! D. E. Knuth, *The Art of Computer Programming* 2, 4.2.2. Prometheus compensates the same error, so that both
+//! agree on badly conditioned data.
 
 /// A sum and the rounding error it has left behind.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +28,14 @@ impl Sum {
     #[inline]
     pub(crate) fn add(&mut self, value: f64) {
         let total = self.sum + value;
-        if total.is_infinite() {
-            self.error = 0.0;
-        } else if self.sum.abs() >= value.abs() {
-            self.error += (self.sum - total) + value;
+        // The exact rounding error of the addition, whichever term is the larger: no branch to mispredict.
+        let rounded = total - self.sum;
+        let error = (self.sum - (total - rounded)) + (value - rounded);
+        self.error = if total.is_infinite() {
+            0.0
         } else {
-            self.error += (value - total) + self.sum;
-        }
+            self.error + error
+        };
         self.sum = total;
     }
 

@@ -6,6 +6,9 @@ use crate::mask;
 use crate::scalar::Scalar;
 use crate::vector::RowMut;
 
+/// Stands in for an argument that is not there; the parser lets no such call through.
+static MISSING: Scalar = Scalar::Const(f64::NAN);
+
 /// A map with its scalar arguments at hand.
 #[derive(Debug)]
 pub(crate) struct Map {
@@ -16,17 +19,12 @@ pub(crate) struct Map {
 impl Map {
     /// Applies the map to every value of the row; some maps take values away.
     pub(crate) fn apply(&self, row: &mut RowMut<'_>) {
-        let param = |index: usize, default: f64| {
-            self.params
-                .get(index)
-                .cloned()
-                .unwrap_or(Scalar::Const(default))
-        };
+        let param = |index| self.params.get(index).unwrap_or(&MISSING);
         match self.kind {
             // Values without presence are computed too: cheaper than asking for each.
             MapKind::Math(f) => row.values.iter_mut().for_each(|v| *v = f(*v)),
             MapKind::Clamp => {
-                let (low, high) = (param(0, f64::NAN), param(1, f64::NAN));
+                let (low, high) = (param(0), param(1));
                 filter_map(row, |step, v| {
                     let (low, high) = (low.at(step), high.at(step));
                     // An empty interval has no values; a NaN bound makes none of them empty.
@@ -35,15 +33,15 @@ impl Map {
                 });
             }
             MapKind::ClampMin => {
-                let low = param(0, f64::NAN);
+                let low = param(0);
                 each(row, |step, v| max(low.at(step), v));
             }
             MapKind::ClampMax => {
-                let high = param(0, f64::NAN);
+                let high = param(0);
                 each(row, |step, v| min(high.at(step), v));
             }
             MapKind::Round => {
-                let nearest = param(0, 1.0);
+                let nearest = self.params.first().unwrap_or(&Scalar::Const(1.0));
                 each(row, |step, v| {
                     // Multiplying by the inverse, as upstream: 0.1 has no exact float.
                     let inverse = 1.0 / nearest.at(step);
@@ -51,7 +49,7 @@ impl Map {
                 });
             }
             MapKind::Replace => {
-                let with = param(0, f64::NAN);
+                let with = param(0);
                 each(row, |step, _| with.at(step));
             }
             MapKind::Nothing => row.mask.fill(0),
@@ -60,7 +58,7 @@ impl Map {
                 scalar_left,
                 return_bool,
             } => {
-                let scalar = param(0, f64::NAN);
+                let scalar = param(0);
                 let sides = |step: usize, v: f64| {
                     let s = scalar.at(step);
                     if scalar_left { (s, v) } else { (v, s) }
