@@ -227,6 +227,7 @@ impl Zone {
 mod tests {
     use super::*;
     use bellwether_model::STALE_NAN;
+    use proptest::prelude::*;
 
     #[test]
     fn a_counter_with_a_restart_and_a_marker() {
@@ -249,6 +250,42 @@ mod tests {
         values[0] = 1e16;
         values[996] = -1e16;
         assert_eq!(Zone::of(&values).unwrap().sum, 998.0);
+    }
+
+    #[test]
+    fn infinities_and_nothing_but_nans() {
+        let mut values = vec![1.0; 300];
+        values[17] = f64::INFINITY;
+        let zone = Zone::of(&values).unwrap();
+        assert_eq!(
+            (zone.min, zone.max, zone.sum),
+            (1.0, f64::INFINITY, f64::INFINITY)
+        );
+        let zone = Zone::of(&[f64::NAN; 300]).unwrap();
+        assert_eq!(
+            (zone.min, zone.max, zone.sum),
+            (f64::INFINITY, f64::NEG_INFINITY, 0.0)
+        );
+        assert!(zone.first.is_nan() && zone.has_nan && !zone.has_stale);
+    }
+
+    proptest! {
+        #[test]
+        fn lanes_agree_with_going_one_by_one(
+            values in prop::collection::vec(prop_oneof![-50_i32..50, Just(i32::MIN)], 256..600),
+        ) {
+            // Integers, so that sums are exact in any order; one of them stands for NaN.
+            let value = |&x: &i32| if x == i32::MIN { f64::NAN } else { f64::from(x) };
+            let zone = Zone::of(&values.iter().map(value).collect::<Vec<_>>()).unwrap();
+            let numbers: Vec<i32> = values.iter().copied().filter(|&x| x != i32::MIN).collect();
+            let falls = || numbers.windows(2).filter(|pair| pair[1] < pair[0]);
+            prop_assert_eq!(zone.sum, f64::from(numbers.iter().sum::<i32>()));
+            prop_assert_eq!(zone.min, numbers.iter().min().map_or(f64::INFINITY, |&x| x.into()));
+            prop_assert_eq!(zone.max, numbers.iter().max().map_or(f64::NEG_INFINITY, |&x| x.into()));
+            prop_assert_eq!(zone.resets as usize, falls().count());
+            prop_assert_eq!(zone.reset_sum, f64::from(falls().map(|pair| pair[0]).sum::<i32>()));
+            prop_assert_eq!(zone.has_nan, numbers.len() < values.len());
+        }
     }
 
     #[test]
