@@ -1,0 +1,203 @@
+//! Query results in the terminal: aligned columns, CSV, or the API's own JSON.
+//!
+//! Works on the JSON `data` object, so that an answer from a server and one from a data folder are
+//! printed by the same lines.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+use bellwether_model::TimestampMs;
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::Value;
+
+use super::args::Output;
+
+/// The text to print for the `data` object of an answer.
+pub(crate) fn render(data: &Value, output: Output) -> Result<String> {
+    if output == Output::Json {
+        return Ok(format!("{data}\n"));
+    }
+    let rows = rows(data)?;
+    Ok(match output {
+        Output::Csv => csv(&rows),
+        Output::Table | Output::Json => table(&rows),
+    })
+}
+
+/// One sample: its labels, its time, its value as text.
+struct Row {
+    labels: Vec<(String, String)>,
+    time: String,
+    value: String,
+}
+
+fn rows(data: &Value) -> Result<Vec<Row>> {
+    let result = &data["result"];
+    if matches!(data["resultType"].as_str(), Some("scalar" | "string")) {
+        return Ok(vec![sample(Vec::new(), result)?]);
+    }
+    let mut rows = Vec::new();
+    for series in result.as_array().context("the answer has no result")? {
+        let labels: Vec<(String, String)> = series["metric"]
+            .as_object()
+            .context("a series without labels")?
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or("").to_owned()))
+            .collect();
+        match series["values"].as_array() {
+            Some(samples) => {
+                for one in samples {
+                    rows.push(sample(labels.clone(), one)?);
+                }
+            }
+            None => rows.push(sample(labels, &series["value"])?),
+        }
+    }
+    Ok(rows)
+}
+
+fn sample(labels: Vec<(String, String)>, pair: &Value) -> Result<Row> {
+    let seconds = pair[0].as_f64().context("a sample without a time")?;
+    let time = TimestampMs::from_seconds(seconds)
+        .context("a time out of range")?
+        .to_rfc3339();
+    let value = pair[1]
+        .as_str()
+        .context("a sample without a value")?
+        .to_owned();
+    Ok(Row {
+        labels,
+        time,
+        value,
+    })
+}
+
+/// The names of all labels, the metric's first.
+fn columns(rows: &[Row]) -> Vec<&str> {
+    let names: BTreeSet<&str> = rows
+        .iter()
+        .flat_map(|r| r.labels.iter().map(|(n, _)| n.as_str()))
+        .collect();
+    names.into_iter().collect() // `__name__` sorts before lower-case names; capitals are rare.
+}
+
+fn cells<'a>(row: &'a Row, columns: &[&str]) -> Vec<&'a str> {
+    let find = |name: &str| {
+        row.labels
+            .iter()
+            .find(|(n, _)| n == name)
+            .map_or("", |(_, v)| v.as_str())
+    };
+    columns
+        .iter()
+        .map(|name| find(name))
+        .chain([row.time.as_str(), row.value.as_str()])
+        .collect()
+}
+
+fn table(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "no series\n".into();
+    }
+    let columns = columns(rows);
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let titles = columns
+        .iter()
+        .map(|c| if *c == "__name__" { "metric" } else { c });
+    table.set_header(titles.chain(["time", "value"]));
+    for row in rows {
+        table.add_row(cells(row, &columns));
+    }
+    if let Some(last) = table.column_mut(columns.len() + 1) {
+        last.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = String::new();
+    for line in table.lines() {
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+fn csv(rows: &[Row]) -> String {
+    let columns = columns(rows);
+    let titles = columns.iter().copied().chain(["time", "value"]);
+    let mut text = line(titles);
+    for row in rows {
+        text.push_str(&line(cells(row, &columns).into_iter()));
+    }
+    text
+}
+
+/// One line of RFC 4180.
+fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+    let quoted: Vec<String> = cells
+        .map(|cell| {
+            if cell.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                cell.to_owned()
+            }
+        })
+        .collect();
+    format!("{}\n", quoted.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(data: &str, output: Output, expect: Expect) {
+        let data: Value = serde_json::from_str(data).unwrap();
+        expect.assert_eq(&render(&data, output).unwrap());
+    }
+
+    const VECTOR: &str = r#"{"resultType":"vector","result":[
+        {"metric":{"__name__":"up","job":"a,\"b"},"value":[1.5,"1"]},
+        {"metric":{"__name__":"up","zone":"x"},"value":[1.5,"12.5"]}]}"#;
+
+    #[test]
+    fn a_vector_is_a_table_with_a_column_a_label() {
+        check(
+            VECTOR,
+            Output::Table,
+            expect![[r#"
+                 metric  job   zone  time                      value
+                 up      a,"b        1970-01-01T00:00:01.500Z      1
+                 up            x     1970-01-01T00:00:01.500Z   12.5
+            "#]],
+        );
+    }
+
+    #[test]
+    fn csv_quotes_what_needs_it() {
+        check(
+            VECTOR,
+            Output::Csv,
+            expect![[r#"
+                __name__,job,zone,time,value
+                up,"a,""b",,1970-01-01T00:00:01.500Z,1
+                up,,x,1970-01-01T00:00:01.500Z,12.5
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_scalar_and_an_empty_answer_are_said() {
+        check(
+            r#"{"resultType":"scalar","result":[4,"2"]}"#,
+            Output::Csv,
+            expect![[r"
+                time,value
+                1970-01-01T00:00:04.000Z,2
+            "]],
+        );
+        check(
+            r#"{"resultType":"vector","result":[]}"#,
+            Output::Table,
+            expect![["no series\n"]],
+        );
+    }
+}
