@@ -155,7 +155,7 @@ pub(super) fn record(
         if !subject.draft.spoiled {
             mistakes.push(incomplete(
                 subject.draft,
-                "expr",
+                "`expr`",
                 "expr sum by (job) (rate(x[5m]))",
             ));
         }
@@ -198,7 +198,7 @@ pub(super) fn alert(
     }
     let Some(expr) = subject.expr() else {
         if !draft.spoiled {
-            mistakes.push(incomplete(draft, "expr", "expr up"));
+            mistakes.push(incomplete(draft, "`expr`", "expr up"));
         }
         return None;
     };
@@ -240,9 +240,10 @@ fn missing(subject: &Subject<'_>, lines: &[&LevelClause]) -> Missing {
         _ => None,
     });
     let compares = lines.iter().any(|line| has_condition(line));
-    written.unwrap_or(match compares {
-        true => Missing::Keep(DurationMs(limits::RULES_MISSING_KEEP.millis())),
-        false => Missing::Clear,
+    written.unwrap_or(if compares {
+        Missing::Keep(DurationMs(limits::RULES_MISSING_KEEP.millis()))
+    } else {
+        Missing::Clear
     })
 }
 
@@ -279,10 +280,7 @@ fn wrong_type(draft: &Draft, expr: &Expr, kind: &str) -> Option<Mistake> {
             "a window of samples",
             "a function makes one value of it: `rate(x[5m])`, `max_over_time(x[5m])`",
         ),
-        ValueType::String => (
-            "a text",
-            "expected an expression with a number for each series",
-        ),
+        ValueType::String => ("a text", "a text has nothing to compare or to record"),
     };
     let word = draft
         .clauses
@@ -469,7 +467,7 @@ fn check_texts(
                 }
             }
             Clause::Level(line) => {
-                mistakes.extend(of_result.impossible_matchers(&line.line.only, line.only))
+                mistakes.extend(of_result.impossible_matchers(&line.line.only, line.only));
             }
             _ => {}
         }
@@ -564,7 +562,7 @@ impl Texts {
             (Produced::AllBut(_), _) => "the expression takes this label away".to_owned(),
         };
         if let Some(near) = near {
-            label.push_str(&format!("   (did you mean `{near}`?)"));
+            label = format!("{label}   (did you mean `{near}`?)");
         }
         Some(Mistake::error(span, format!("{shown} is not a label of this {kind}")).label(label))
     }

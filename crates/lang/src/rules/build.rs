@@ -42,21 +42,19 @@ pub(super) struct Entry {
     pub(super) clause: Clause,
 }
 
-/// Reads the first line of an item; items of later versions and unknown ones are mistakes.
-pub(super) fn head<'a>(masked: &'a str, raw: &RawItem) -> Result<Head<'a>, Mistake> {
+/// Reads the first line of an item. Items of later versions and unknown ones are mistakes and give no head; a
+/// mistake behind the item's word leaves a head, so that the clauses are still checked.
+pub(super) fn head<'a>(masked: &'a str, raw: &RawItem) -> (Option<Head<'a>>, Option<Mistake>) {
     let mut scan = Scan::new(masked, raw.head);
     let word = scan.head();
     let Some(item) = table::item(word.value) else {
-        return Err(unknown_item(&scan, &word));
+        return (None, Some(unknown_item(&scan, &word)));
     };
     let kind = match item.state {
         ItemState::Here(kind) => kind,
-        ItemState::Later(version) => return Err(later(&word, version)),
+        ItemState::Later(version) => return (None, Some(later(&word, version))),
     };
     scan.any_word();
-    if scan.rest().starts_with(':') {
-        return Err(no_colon(&scan, word.value));
-    }
     let nothing = Placed {
         value: "",
         span: word.span,
@@ -66,13 +64,25 @@ pub(super) fn head<'a>(masked: &'a str, raw: &RawItem) -> Result<Head<'a>, Mista
         name: nothing.clone(),
         value: nothing,
     };
-    match kind {
+    match rest_of_head(&mut scan, &mut head, item) {
+        Ok(()) => (Some(head), None),
+        // Without clauses there is nothing left to check.
+        Err(mistake) if kind == Kind::Let => (None, Some(mistake)),
+        Err(mistake) => (Some(head), Some(mistake)),
+    }
+}
+
+fn rest_of_head<'a>(scan: &mut Scan<'a>, head: &mut Head<'a>, item: &Item) -> Result<(), Mistake> {
+    if scan.rest().starts_with(':') {
+        return Err(no_colon(scan, item.word));
+    }
+    match head.kind {
         Kind::Defaults => {}
         Kind::Let => {
-            (head.name, head.value) = let_head(&mut scan)?;
-            return Ok(head);
+            (head.name, head.value) = let_head(scan)?;
+            return Ok(());
         }
-        Kind::Record => head.name = clauses::metric(&mut scan)?,
+        Kind::Record => head.name = clauses::metric(scan)?,
         Kind::Alert => head.name = scan.name("the alert")?,
         Kind::Channel => head.name = scan.name("the channel")?,
         Kind::Route => {
@@ -85,8 +95,7 @@ pub(super) fn head<'a>(masked: &'a str, raw: &RawItem) -> Result<Head<'a>, Mista
         }
     }
     scan.finish(&format!("`{}`", item.shape))
-        .map_err(|mistake| mistake.help("clauses stand on lines of their own, indented"))?;
-    Ok(head)
+        .map_err(|mistake| mistake.help("clauses stand on lines of their own, indented"))
 }
 
 fn let_head<'a>(scan: &mut Scan<'a>) -> Result<(Placed<&'a str>, Placed<&'a str>), Mistake> {
@@ -100,7 +109,7 @@ fn let_head<'a>(scan: &mut Scan<'a>) -> Result<(Placed<&'a str>, Placed<&'a str>
         );
     }
     let name = scan
-        .label_name()
+        .label_name("the `let`")
         .map_err(|mistake| mistake.help("`let NAME = PROMQL`"))?;
     if scan.symbol("=").is_none() {
         let message = format!("`=` is missing after `let {}`", name.value);
@@ -131,13 +140,14 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Reads the clauses of an item; every mistake in them is told.
+/// Reads the clauses of an item; every mistake in them is told. `spoiled`: the head had one.
 pub(super) fn draft(
     masked: &str,
     raw: &RawItem,
     head: &Head<'_>,
     file: usize,
     lets: &Lets,
+    spoiled: bool,
     mistakes: &mut Vec<(usize, Mistake)>,
 ) -> Draft {
     let mut draft = Draft {
@@ -148,7 +158,7 @@ pub(super) fn draft(
             span: head.name.span,
         },
         clauses: Vec::new(),
-        spoiled: raw.spoiled,
+        spoiled: raw.spoiled || spoiled,
     };
     let Some(item) = table::ITEMS
         .iter()
@@ -169,12 +179,12 @@ pub(super) fn draft(
     draft
 }
 
-fn clause<'t>(
+fn clause(
     masked: &str,
     span: Span,
     item: &'static Item,
     lets: &Lets,
-    seen: &mut Vec<(&'t str, Span)>,
+    seen: &mut Vec<(&str, Span)>,
 ) -> Result<Entry, Spoiled> {
     let mut scan = Scan::new(masked, span);
     let word = scan.head();
@@ -245,11 +255,12 @@ fn unknown_item(scan: &Scan<'_>, word: &Placed<&str>) -> Mistake {
     };
     if word.value.is_empty() || matches!(next.value.trim_end_matches(':'), "groups" | "---") {
         let mistake = Mistake::error(next.span, format!("{} starts no item", shown(next.value)));
-        return match next.value.starts_with('-') || next.value.starts_with("groups") {
-            true => mistake
-                .label("looks like YAML")
-                .help("rule files are no YAML: an item such as `alert NAME` in column 1, its clauses indented below"),
-            false => mistake.label(here()),
+        return if next.value.starts_with('-') || next.value.starts_with("groups") {
+            mistake
+        .label("looks like YAML")
+        .help("rule files are no YAML: an item such as `alert NAME` in column 1, its clauses indented below")
+        } else {
+            mistake.label(here())
         };
     }
     let mistake = Mistake::error(

@@ -6,6 +6,7 @@
 use bellwether_model::labels::is_legacy_metric_name;
 use bellwether_model::{DurationMs, Matcher, limits};
 
+use super::brackets;
 use super::diagnostic::Mistake;
 pub(super) use super::diagnostic::Parsed;
 use super::lets::Lets;
@@ -104,7 +105,7 @@ pub(super) fn level(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
     let mut last: Option<usize> = None;
     while !scan.rest().is_empty() {
         let next = scan.next();
-        let stage = stage(scan, last)?;
+        let stage = stage(scan, last, condition.is_some())?;
         last = Some(stage);
         match stage {
             0 => {
@@ -144,7 +145,7 @@ pub(super) fn level(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
 }
 
 /// Which of the words of a level line comes next, `for` 0 to `where` 3; each stands once, in this order.
-fn stage(scan: &mut Scan<'_>, last: Option<usize>) -> Result<usize, Mistake> {
+fn stage(scan: &mut Scan<'_>, last: Option<usize>, compared: bool) -> Result<usize, Mistake> {
     const WORDS: [&str; 4] = ["for", "clear", "keep", "where"];
     let next = scan.next();
     let mut probe = *scan;
@@ -182,6 +183,8 @@ fn stage(scan: &mut Scan<'_>, last: Option<usize>) -> Result<usize, Mistake> {
                 word if word.starts_with('{') => mistake.label("write `where {...}`"),
                 word => match nearest(word, WORDS) {
                     Some(near) => mistake.label(format!("did you mean `{near}`?")),
+                    None if last.is_none() && !compared => mistake
+                        .label("expected a comparison such as > 5, or for, clear, keep, where"),
                     None => mistake.label("expected for, clear, keep or where"),
                 },
             })
@@ -224,7 +227,7 @@ fn number(scan: &mut Scan<'_>, lets: &Lets, after: &str) -> Parsed<Placed<f64>> 
     let Some(dollar) = scan.symbol("$") else {
         return Ok(scan.number(after)?);
     };
-    let name = scan.label_name()?;
+    let name = scan.label_name("the `let`")?;
     let span = Span {
         start: dollar.start,
         end: name.span.end,
@@ -257,14 +260,18 @@ fn matchers_of(scan: &mut Scan<'_>, after: &str) -> Parsed<Vec<Matcher>> {
             .into());
     }
     let (text, at) = scan.take_rest();
-    Ok(promql::parse_matchers_part(text, at)?)
+    promql::parse_matchers_part(text, at).map_err(|error| {
+        brackets::unbalanced(text, at, "the matchers")
+            .unwrap_or(error.into())
+            .into()
+    })
 }
 
 pub(super) fn missing(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let what = "clear, keep DUR, or LEVEL after DUR";
     let next = scan.next();
     let Some(word) = scan.any_word() else {
-        let mistake = scan.expected("what a vanished series means is missing", what);
+        let mistake = scan.expected("`missing` needs a policy", what);
         return Err(match DurationMs::parse(next.value) {
             Some(_) => mistake.help(format!("did you mean `missing keep {}`?", next.value)),
             None => mistake,
@@ -359,7 +366,7 @@ pub(super) fn runbook(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
 
 /// `NAME = "text"`
 fn assignment(scan: &mut Scan<'_>, of: &str) -> Parsed<(Placed<String>, ParsedText)> {
-    let name = scan.label_name()?;
+    let name = scan.label_name("the label")?;
     if scan.symbol("=").is_none() {
         let message = format!("`=` is missing after `{of} {}`", name.value);
         let example = format!("`{of} {} = \"...\"`", name.value);
@@ -483,20 +490,17 @@ pub(super) fn log(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
 }
 
 pub(super) fn webhook(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let url = match scan.rest().starts_with(['"', '`']) {
-        true => {
-            let quoted = scan.quoted("webhook")?;
-            Placed {
-                value: template::plain(&quoted)?,
-                span: quoted.span,
-            }
+    let url = if scan.rest().starts_with(['"', '`']) {
+        let quoted = scan.quoted("webhook")?;
+        Placed {
+            value: template::plain(&quoted)?,
+            span: quoted.span,
         }
-        false => {
-            let chunk = scan.chunk();
-            Placed {
-                value: chunk.value.to_owned(),
-                span: chunk.span,
-            }
+    } else {
+        let chunk = scan.chunk();
+        Placed {
+            value: chunk.value.to_owned(),
+            span: chunk.span,
         }
     };
     check_url(
@@ -529,14 +533,20 @@ pub(super) fn webhook(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
 fn secret(scan: &mut Scan<'_>, after: &str) -> Result<String, Mistake> {
     let next = scan.next();
     if scan.word("secret").is_none() {
-        let mistake = match next.value.is_empty() {
-            true => scan.expected(
+        let mistake = if next.value.is_empty() {
+            scan.expected(
                 format!("a secret is missing after `{after}`"),
                 "secret(NAME)",
-            ),
-            // The word is not repeated: it may be the secret.
-            false => Mistake::error(next.span, "a secret stands outside of rule files")
-                .label("write secret(NAME)"),
+            )
+        } else {
+            let end = next.span.start + scan.rest().len();
+            let span = Span {
+                start: next.span.start,
+                end,
+            };
+            Mistake::error(span, "a secret stands outside of rule files")
+                .label("write secret(NAME)")
+                .hidden()
         };
         return Err(mistake
             .help("rule files are read by many and kept in histories; they name secrets only"));
@@ -576,6 +586,7 @@ fn check_url(url: &Placed<&str>, after: &str) -> Result<(), Mistake> {
         // The address is not repeated: it has a password.
         return Err(wrong("an address with user and password".into())
             .label("take the part before `@` out")
+            .hidden()
             .help("secrets stand outside of rule files: `webhook URL bearer secret(NAME)`"));
     }
     let (host, port) = match authority.strip_prefix('[') {
@@ -621,9 +632,10 @@ pub(super) fn metric<'a>(scan: &mut Scan<'a>) -> Result<Placed<&'a str>, Mistake
         found.span,
         format!("{} is not a metric's name", shown(found.value)),
     );
-    Err(match found.value.contains('{') {
-        true => mistake.label("labels are set by `label NAME = \"...\"` below"),
-        false => mistake.label("a metric's name has letters, digits, `_` and `:`, no digit first"),
+    Err(if found.value.contains('{') {
+        mistake.label("labels are set by `label NAME = \"...\"` below")
+    } else {
+        mistake.label("a metric's name has letters, digits, `_` and `:`, no digit first")
     })
 }
 

@@ -45,6 +45,8 @@ pub struct Diagnostic {
     pub label: String,
     /// What to do about it, a line each.
     pub help: Vec<String>,
+    /// The span holds what looks like a secret: it is not drawn.
+    pub hidden: bool,
 }
 
 /// `file:line:column: message`, warnings marked: the first line of the drawn form, for logs.
@@ -66,6 +68,9 @@ pub(super) struct Mistake {
     pub(super) message: String,
     pub(super) label: String,
     pub(super) help: Vec<String>,
+    /// Another byte that has to do with it; its place ends the label.
+    pub(super) also: Option<usize>,
+    pub(super) hidden: bool,
 }
 
 impl Mistake {
@@ -76,6 +81,8 @@ impl Mistake {
             message: message.into(),
             label: String::new(),
             help: Vec::new(),
+            also: None,
+            hidden: false,
         }
     }
 
@@ -89,6 +96,18 @@ impl Mistake {
     /// Sets what stands under the caret.
     pub(super) fn label(mut self, label: impl Into<String>) -> Mistake {
         self.label = label.into();
+        self
+    }
+
+    /// Ends the label in the place of this byte.
+    pub(super) fn also(mut self, byte: usize) -> Mistake {
+        self.also = Some(byte);
+        self
+    }
+
+    /// Keeps what stands in the span out of the drawing.
+    pub(super) fn hidden(mut self) -> Mistake {
+        self.hidden = true;
         self
     }
 

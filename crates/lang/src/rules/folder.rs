@@ -78,6 +78,8 @@ struct HeadOf<'l> {
     file: usize,
     raw: &'l RawItem,
     head: Head<'l>,
+    /// The head had a mistake.
+    spoiled: bool,
 }
 
 impl Folder<'_> {
@@ -100,10 +102,15 @@ impl Folder<'_> {
         let mut heads = Vec::new();
         for (file, lexed) in lexed.iter().enumerate() {
             for raw in &lexed.items {
-                match build::head(&lexed.masked, raw) {
-                    Ok(head) => heads.push(HeadOf { file, raw, head }),
-                    Err(mistake) => self.mistakes.push((file, mistake)),
-                }
+                let (head, mistake) = build::head(&lexed.masked, raw);
+                let spoiled = mistake.is_some();
+                self.mistakes.extend(mistake.map(|m| (file, m)));
+                heads.extend(head.map(|head| HeadOf {
+                    file,
+                    raw,
+                    head,
+                    spoiled,
+                }));
             }
         }
         heads
@@ -113,16 +120,12 @@ impl Folder<'_> {
         let mut definitions: Vec<Definition<'_>> = Vec::new();
         let mut first: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for HeadOf { file, head, .. } in heads.iter().filter(|h| h.head.kind == Kind::Let) {
-            match first.get(head.name.value) {
-                Some((in_file, at)) => {
-                    let mistake =
-                        self.repeated("let", head.name.value, head.name.span, *in_file, *at);
-                    self.mistakes.push((*file, mistake));
-                }
-                None => {
-                    first.insert(head.name.value, (*file, head.name.span.start));
-                    definitions.push(head.definition(*file));
-                }
+            if let Some((in_file, at)) = first.get(head.name.value) {
+                let mistake = self.repeated("let", head.name.value, head.name.span, *in_file, *at);
+                self.mistakes.push((*file, mistake));
+            } else {
+                first.insert(head.name.value, (*file, head.name.span.start));
+                definitions.push(head.definition(*file));
             }
         }
         Lets::resolve(&definitions, &mut self.mistakes)
@@ -131,22 +134,32 @@ impl Folder<'_> {
     fn drafts(&mut self, lexed: &[Lexed], heads: &[HeadOf<'_>], lets: &Lets) -> Vec<Draft> {
         let items = heads.iter().filter(|h| h.head.kind != Kind::Let);
         items
-            .map(|HeadOf { file, raw, head }| {
-                let masked = &lexed[*file].masked;
-                let mut draft = build::draft(masked, raw, head, *file, lets, &mut self.mistakes);
-                let repeated = alerts::repeated_pairs(&draft.clauses);
-                draft.spoiled |= !repeated.is_empty();
-                self.mistakes
-                    .extend(repeated.into_iter().map(|m| (*file, m)));
-                draft
-            })
+            .map(
+                |HeadOf {
+                     file,
+                     raw,
+                     head,
+                     spoiled,
+                 }| {
+                    let masked = &lexed[*file].masked;
+                    let mut draft =
+                        build::draft(masked, raw, head, *file, lets, *spoiled, &mut self.mistakes);
+                    let repeated = alerts::repeated_pairs(&draft.clauses);
+                    draft.spoiled |= !repeated.is_empty();
+                    self.mistakes
+                        .extend(repeated.into_iter().map(|m| (*file, m)));
+                    draft
+                },
+            )
             .collect()
     }
 
     /// Spoils every item whose name another one has before it.
     fn unique(&mut self, drafts: &mut [Draft]) {
         let mut first: BTreeMap<(Kind, String, String), (usize, usize)> = BTreeMap::new();
-        for draft in drafts {
+        // An item without a name has told so.
+        let named = |d: &&mut Draft| d.kind == Kind::Defaults || !d.name.value.is_empty();
+        for draft in drafts.iter_mut().filter(named) {
             let (name, beside, word) = match draft.kind {
                 Kind::Defaults => (String::new(), draft.file.to_string(), "defaults"),
                 // One metric may be recorded several times, told apart by labels.
@@ -484,9 +497,10 @@ impl<'d, 'f> Records<'d, 'f> {
         let mut all: Option<Produced> = Some(Produced::none());
         for draft in drafts {
             let subject = Subject::new(draft, (self.defaults_of)(draft));
-            let found = match draft.spoiled {
-                true => None,
-                false => subject.produced(&|name| self.produced(name)),
+            let found = if draft.spoiled {
+                None
+            } else {
+                subject.produced(&|name| self.produced(name))
             };
             all = all.zip(found).map(|(all, found)| all.union(found));
         }

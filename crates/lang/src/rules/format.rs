@@ -108,12 +108,12 @@ impl Printf {
             }
             rest = &rest[1..];
         }
-        let width = take_number(&mut rest).unwrap_or(Some(0))?;
+        let width = take_number(&mut rest)?;
         let precision = match rest.strip_prefix('.') {
             Some(after) => {
                 rest = after;
                 // `%.f` is no digits, as in C.
-                Some(take_number(&mut rest).unwrap_or(Some(0))?)
+                Some(take_number(&mut rest)?)
             }
             None => None,
         };
@@ -181,12 +181,15 @@ impl fmt::Display for Printf {
     }
 }
 
-/// The number at the start of `rest`: `None` when there is none, `Some(None)` when it is too large.
-fn take_number(rest: &mut &str) -> Option<Option<u8>> {
+/// Takes the number at the start of `rest`, 0 when there is none; `None` when it is too large.
+fn take_number(rest: &mut &str) -> Option<u8> {
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (number, after) = rest.split_at(digits);
     *rest = after;
-    (digits > 0).then(|| number.parse().ok())
+    if number.is_empty() {
+        return Some(0);
+    }
+    number.parse().ok()
 }
 
 /// `%.{precision}e` of a value that is finite and not negative: two digits of exponent at least.
@@ -217,9 +220,10 @@ fn general(size: f64, digits: usize) -> String {
 }
 
 fn without_zeros(text: &str) -> &str {
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => text,
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        text
     }
 }
 
@@ -387,8 +391,8 @@ mod tests {
             "%.2f",
             &[(1.005, "1.00"), (-0.5, "-0.50"), (f64::NAN, "NaN")],
         );
-        check("%8.1f", &[(3.14, "     3.1")]);
-        check("%+08.1f", &[(3.14, "+00003.1")]);
+        check("%8.1f", &[(2.58, "     2.6")]);
+        check("%+08.1f", &[(2.58, "+00002.6")]);
         check("%e", &[(1234.5, "1.234500e+03")]);
         check(
             "%.3g",

@@ -158,9 +158,10 @@ fn of_binary(binary: &Binary, recorded: Recorded<'_>) -> Produced {
 }
 
 fn matched(side: Produced, matching: &VectorMatching) -> Produced {
-    match matching.on {
-        true => side.intersection(Produced::only(&matching.labels)),
-        false => side.without(&matching.labels),
+    if matching.on {
+        side.intersection(Produced::only(&matching.labels))
+    } else {
+        side.without(&matching.labels)
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bellwether_model::{DurationMs, limits};
 
+use super::brackets;
 use super::diagnostic::{Mistake, Parsed, Spoiled};
 use super::near::nearest;
 use super::scan::{Placed, Scan};
@@ -67,7 +68,7 @@ impl Lets {
                         .insert(definition.name.value.to_owned(), Some(expr));
                 }
                 Err(Spoiled(found)) => {
-                    mistakes.extend(found.into_iter().map(|m| (definition.file, m)))
+                    mistakes.extend(found.into_iter().map(|m| (definition.file, m)));
                 }
             }
         }
@@ -130,7 +131,11 @@ impl Lets {
             return Err(Spoiled(mistakes));
         }
         let lookup = |name: &str| self.by_name.get(name).cloned().flatten();
-        Ok(promql::parse_with_lets(text, at, &lookup)?)
+        promql::parse_with_lets(text, at, &lookup).map_err(|error| {
+            brackets::unbalanced(text, at, "the expression")
+                .unwrap_or(error.into())
+                .into()
+        })
     }
 
     /// The number that `$name` at the scan's place stands for.

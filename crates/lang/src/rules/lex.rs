@@ -262,6 +262,8 @@ fn odd_blank(span: Span, c: char) -> Mistake {
     let code = format!("U+{:04X}", c as u32);
     match c.is_control() {
         true => Mistake::error(span, format!("a control character, {code}")).label("remove it"),
+        false if is_invisible(c) => Mistake::error(span, format!("an invisible character, {code}"))
+            .label(format!("{code}; remove it")),
         false => Mistake::error(span, format!("a blank that is no space, {code}"))
             .label(format!("{code}; write a space"))
             .help("texts copied from web pages and chats have them"),
@@ -313,6 +315,8 @@ fn is_invisible(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -324,13 +328,13 @@ mod tests {
         let mut out = String::new();
         for item in &lexed.items {
             let mark = if item.spoiled { "!" } else { "" };
-            out += &format!("{mark}{:?}\n", slice(&item.head));
+            let _ = writeln!(out, "{mark}{:?}", slice(&item.head));
             for clause in &item.clauses {
-                out += &format!("  {:?}\n", slice(clause));
+                let _ = writeln!(out, "  {:?}", slice(clause));
             }
         }
         for mistake in &lexed.mistakes {
-            out += &format!("{:?}: {}\n", mistake.span, mistake.message);
+            let _ = writeln!(out, "{:?}: {}", mistake.span, mistake.message);
         }
         expected.assert_eq(&out);
     }
@@ -351,10 +355,13 @@ mod tests {
 
     #[test]
     fn an_item_without_clauses_takes_all_its_lines() {
-        check("let a = x\n / y\n   / z\nalert B\n", expect![[r#"
+        check(
+            "let a = x\n / y\n   / z\nalert B\n",
+            expect![[r#"
             "let a = x\n / y\n   / z"
             "alert B"
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]

@@ -29,9 +29,10 @@ struct Paint {
 
 impl Paint {
     fn with(&self, code: &str, text: &str) -> String {
-        match self.on && !text.is_empty() {
-            true => format!("\x1b[{code}m{text}\x1b[0m"),
-            false => text.to_owned(),
+        if self.on && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
         }
     }
 
@@ -78,6 +79,7 @@ pub fn render(diagnostics: &[Diagnostic], files: &[SourceFile], color: bool) -> 
     out
 }
 
+/// Appends one diagnostic; writing to a String cannot fail.
 fn draw(diagnostic: &Diagnostic, lines: Option<&Lines<'_>>, paint: &Paint, out: &mut String) {
     let place = format!(
         "{}:{}:{}: ",
@@ -87,27 +89,28 @@ fn draw(diagnostic: &Diagnostic, lines: Option<&Lines<'_>>, paint: &Paint, out: 
         Severity::Error => String::new(),
         Severity::Warning => paint.severity(Severity::Warning, "warning: "),
     };
-    out.push_str(&format!(
-        "{}{mark}{}\n",
+    let _ = writeln!(
+        out,
+        "{}{mark}{}",
         paint.bold(&place),
         paint.bold(&diagnostic.message)
-    ));
+    );
     let number = diagnostic.line.to_string();
     let width = number.len().max(2);
     if let Some(lines) = lines {
         let drawn = Drawn::new(lines, diagnostic);
         let bar = paint.dim(&format!("{:width$} |", ""));
         let numbered = paint.dim(&format!("{number:>width$} |"));
-        out.push_str(&format!("{bar}\n{numbered} {}\n", drawn.line));
+        let _ = writeln!(out, "{bar}\n{numbered} {}", drawn.line);
         let carets = format!("{} {}", "^".repeat(drawn.len), diagnostic.label);
         let carets = paint.severity(diagnostic.severity, carets.trim_end());
-        out.push_str(&format!("{bar} {}{carets}\n", " ".repeat(drawn.before)));
+        let _ = writeln!(out, "{bar} {}{carets}", " ".repeat(drawn.before));
     } else if !diagnostic.label.is_empty() {
-        out.push_str(&format!("{:width$} | {}\n", "", diagnostic.label));
+        let _ = writeln!(out, "{:width$} | {}", "", diagnostic.label);
     }
     for help in &diagnostic.help {
         let mark = paint.dim(&format!("{:width$} = help:", ""));
-        out.push_str(&format!("{mark} {help}\n"));
+        let _ = writeln!(out, "{mark} {help}");
     }
 }
 
@@ -121,17 +124,20 @@ struct Drawn {
 impl Drawn {
     fn new(lines: &Lines<'_>, diagnostic: &Diagnostic) -> Drawn {
         let text = lines.line(diagnostic.line);
-        let chars: Vec<char> = text.chars().map(shown).collect();
+        let mut chars: Vec<char> = text.chars().map(shown).collect();
         let column = (diagnostic.column as usize - 1).min(chars.len());
         let marked = lines
             .chars_on_line(diagnostic.span)
             .clamp(1, (chars.len() - column).max(1));
-        let (from, to) = match chars.len() > LINE_SHOWN_MAX {
-            true => {
-                let from = column.saturating_sub(BEFORE_SHOWN);
-                (from, (from + LINE_SHOWN_MAX).min(chars.len()))
-            }
-            false => (0, chars.len()),
+        if diagnostic.hidden {
+            let end = (column + marked).min(chars.len());
+            chars[column..end].fill('*');
+        }
+        let (from, to) = if chars.len() > LINE_SHOWN_MAX {
+            let from = column.saturating_sub(BEFORE_SHOWN);
+            (from, (from + LINE_SHOWN_MAX).min(chars.len()))
+        } else {
+            (0, chars.len())
         };
         let width = |chars: &[char]| chars.iter().map(|c| columns(*c)).sum::<usize>();
         let mut line: String = chars[from..to].iter().collect();
@@ -154,10 +160,7 @@ impl Drawn {
 
 /// Characters that would move the cursor are drawn as blanks.
 fn shown(c: char) -> char {
-    match c.is_control() {
-        true => ' ',
-        false => c,
-    }
+    if c.is_control() { ' ' } else { c }
 }
 
 /// Columns a character takes in a terminal: 0 for marks on the one before, 2 for wide scripts and pictures.

@@ -12,6 +12,7 @@
 //! - `table`: every item and clause the language has, also those of later versions.
 //! - `build`: heads and clauses of an item, read by the table.
 //! - `scan`: the words of a clause: names, numbers with units, durations, texts.
+//! - `brackets`: those that do not match.
 //! - `clauses`: one parser for each clause; `template`: the inside of a text.
 //! - `lets`: `$name`, resolved over the folder.
 //! - `alerts`, `levels`: the checks within one rule; `labels`: which labels an expression can produce.
@@ -21,11 +22,14 @@
 //! Not here: what a rule does in time (`engine`), reading files (`disk`), whether a metric exists (`store`).
 
 mod alerts;
+mod brackets;
 mod build;
 mod clauses;
 mod diagnostic;
 mod folder;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod labels;
 mod lets;
 mod levels;

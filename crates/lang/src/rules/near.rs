@@ -13,7 +13,7 @@ pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
     let lower = word.to_lowercase();
     let allowed = match length {
         0..=2 => 1,
-        n => n.div_ceil(3),
+        n => (n / 3).max(1),
     };
     let mut best: Option<(usize, &str)> = None;
     for name in names {

@@ -112,9 +112,10 @@ impl fmt::Display for LevelLine {
                 }
             }
         }
-        match self.only.is_empty() {
-            true => Ok(()),
-            false => write!(f, " where {}", Braces(&self.only)),
+        if self.only.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " where {}", Braces(&self.only))
         }
     }
 }

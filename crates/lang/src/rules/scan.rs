@@ -8,9 +8,10 @@
 use bellwether_model::DurationMs;
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while, take_while1};
-use nom::character::complete::{char, digit1, one_of, satisfy};
+use nom::character::complete::{char, digit1, none_of, one_of, satisfy};
 use nom::combinator::{opt, recognize};
-use nom::sequence::pair;
+use nom::multi::many0_count;
+use nom::sequence::{pair, preceded};
 use nom::{IResult, Parser};
 
 use super::diagnostic::Mistake;
@@ -143,7 +144,7 @@ impl<'a> Scan<'a> {
         }
         if self.rest().starts_with(['"', '\'', '`']) {
             return Err(self
-                .expected(format!("a name stands without quotes"), &what)
+                .expected("a name stands without quotes".to_string(), &what)
                 .help("letters, digits and `- _ . :`"));
         }
         let Some(found) = self.take(name) else {
@@ -173,12 +174,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A label's name: a letter or `_`, then letters, digits and `_`.
-    pub(super) fn label_name(&mut self) -> Result<Placed<&'a str>, Mistake> {
+    /// The name of a label or a `let`: a letter or `_`, then letters, digits and `_`.
+    pub(super) fn label_name(&mut self, of: &str) -> Result<Placed<&'a str>, Mistake> {
         let Some(found) = self.take(label_name) else {
-            return Err(self.expected("a label's name is missing", "letters, digits and `_`"));
+            return Err(self.expected(format!("{of} has no name"), "letters, digits and `_`"));
         };
-        self.ends_word(found.span, "a label's name has letters, digits and `_`")?;
+        self.ends_word(found.span, "this name has letters, digits and `_` only")?;
         Ok(found)
     }
 
@@ -231,7 +232,7 @@ impl<'a> Scan<'a> {
             let what = "a number such as 15% or 4h";
             return Err(match self.rest().strip_prefix('.') {
                 Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => self
-                    .expected(format!("a number begins with a digit"), what)
+                    .expected("a number begins with a digit".to_string(), what)
                     .help(format!("write `0{}`", self.next().value)),
                 _ => self.expected(format!("a number is missing after `{after}`"), what),
             });
@@ -257,6 +258,17 @@ impl<'a> Scan<'a> {
         if !value.is_finite() {
             return Err(Mistake::error(span, "the number is too large")
                 .label("more than a 64-bit float holds"));
+        }
+        if self.clause[self.at..].starts_with(',')
+            && self.clause[self.at + 1..].starts_with(|c: char| c.is_ascii_digit())
+        {
+            let start = self.base + self.at;
+            let comma = Span {
+                start,
+                end: start + 1,
+            };
+            return Err(Mistake::error(comma, "a comma inside a number")
+                .label("write the digits without it"));
         }
         // `15 %` reads as one number and is two words.
         let next = self.next();
@@ -317,7 +329,7 @@ impl<'a> Scan<'a> {
     /// A whole number.
     pub(super) fn integer(&mut self, after: &str) -> Result<Placed<u64>, Mistake> {
         let next = self.next();
-        let Some(found) = self.take(|rest| digit1(rest)) else {
+        let Some(found) = self.take(digit1) else {
             return Err(self.expected(
                 format!("a number is missing after `{after}`"),
                 "a whole number such as 100",
@@ -347,10 +359,13 @@ impl<'a> Scan<'a> {
                 Ok(_) => None,
                 Err(_) => Some("the text is not closed"),
             },
-            Some('`') => match rest[1..].contains('`') {
-                true => None,
-                false => Some("the text is not closed"),
-            },
+            Some('`') => {
+                if rest[1..].contains('`') {
+                    None
+                } else {
+                    Some("the text is not closed")
+                }
+            }
             Some('\'') => Some("a text stands in double quotes"),
             Some('\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2018}' | '\u{2019}') => {
                 Some("a typographic quote")
@@ -460,18 +475,9 @@ fn number(rest: &str) -> IResult<&str, &str> {
 
 /// `"..."` on one line, its escapes not looked at.
 fn double_quoted(rest: &str) -> IResult<&str, &str> {
-    recognize((char('"'), inside_quotes, char('"'))).parse(rest)
-}
-
-fn inside_quotes(text: &str) -> IResult<&str, &str> {
-    let mut escaped = false;
-    let end = text.find(|c| {
-        let ends = c == '\n' || c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
-        ends
-    });
-    let (inside, rest) = text.split_at(end.unwrap_or(text.len()));
-    Ok((rest, inside))
+    let escape = preceded(char('\\'), none_of("\n"));
+    let inside = many0_count(alt((escape, none_of("\"\\\n"))));
+    recognize((char('"'), inside, char('"'))).parse(rest)
 }
 
 fn back_quoted(rest: &str) -> IResult<&str, &str> {
@@ -662,7 +668,8 @@ mod tests {
             (".5", "a number begins with a digit"),
             ("5 %", "a blank between a number and its unit"),
             ("5kb", "`kb` is not a unit"),
-            ("1,000x", ""),
+            ("1,000", "a comma inside a number"),
+            ("1, x", ""),
             ("1_000", "`_000` is not a unit"),
             ("1.2.3", "`.3` is not a unit"),
             ("1e999", "the number is too large"),

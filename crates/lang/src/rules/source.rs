@@ -122,6 +122,13 @@ impl<'a> Lines<'a> {
         let start = self.text.floor_char_boundary(mistake.span.start);
         let end = self.text.floor_char_boundary(mistake.span.end.max(start));
         let (line, column) = self.place(start);
+        let mut label = mistake.label;
+        if let Some(also) = mistake.also {
+            label = match self.place(also) {
+                (l, c) if l == line => format!("{label} at column {c}"),
+                (l, c) => format!("{label} on line {l}, column {c}"),
+            };
+        }
         Diagnostic {
             severity: mistake.severity,
             file: path.to_owned(),
@@ -129,8 +136,9 @@ impl<'a> Lines<'a> {
             line,
             column,
             message: mistake.message,
-            label: mistake.label,
+            label,
             help: mistake.help,
+            hidden: mistake.hidden,
         }
     }
 

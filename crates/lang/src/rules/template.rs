@@ -48,13 +48,19 @@ pub(super) fn parse(quoted: &Placed<&str>) -> Result<ParsedText, Vec<Mistake>> {
             at += 2;
             continue;
         }
-        let Some(len) = chars[at..].iter().position(|f| f.c == '}') else {
+        // The next brace of either kind: one that opens again was not closed.
+        let next = chars[at + 1..]
+            .iter()
+            .position(|f| matches!(f.c, '{' | '}'))
+            .map(|n| n + 1);
+        let Some(len) = next.filter(|n| chars[at + n].c == '}') else {
             mistakes.push(
                 Mistake::error(from.span, "`{` is not closed")
                     .label("a place such as {instance} ends with `}`")
                     .help("`{{` writes a brace"),
             );
-            break;
+            at += next.unwrap_or(chars.len());
+            continue;
         };
         match place(&chars[at..=at + len]) {
             Ok(placed) => {
@@ -71,12 +77,13 @@ pub(super) fn parse(quoted: &Placed<&str>) -> Result<ParsedText, Vec<Mistake>> {
     if !literal.is_empty() {
         parts.push(Part::Literal(literal));
     }
-    match mistakes.is_empty() {
-        true => Ok(ParsedText {
+    if mistakes.is_empty() {
+        Ok(ParsedText {
             text: Text { parts },
             places,
-        }),
-        false => Err(mistakes),
+        })
+    } else {
+        Err(mistakes)
     }
 }
 
@@ -96,22 +103,23 @@ fn unescape(quoted: &Placed<&str>) -> Result<Vec<From>, Vec<Mistake>> {
     let mut at = 0;
     while let Some(c) = inner[at..].chars().next() {
         let (c, len) = match c {
-            '\\' if !is_raw => match escape(&inner[at..]) {
-                Some(found) => found,
-                None => {
+            '\\' if !is_raw => {
+                if let Some(found) = escape(&inner[at..]) {
+                    found
+                } else {
                     let next = inner[at + 1..].chars().next();
                     let span = Span {
                         start: start + at,
                         end: start + at + 1 + next.map_or(0, char::len_utf8),
                     };
                     mistakes.push(
-                        Mistake::error(span, "not an escape")
-                            .label("a backslash is written `\\\\`")
-                            .help("escapes: \\\" \\\\ \\n \\t \\r \\xNN \\uNNNN; between backticks nothing is escaped"),
-                    );
+                    Mistake::error(span, "not an escape")
+                        .label("a backslash is written `\\\\`")
+                        .help("escapes: \\\" \\\\ \\n \\t \\r \\xNN \\uNNNN; between backticks nothing is escaped"),
+                );
                     ('\\', 1 + next.map_or(0, char::len_utf8))
                 }
-            },
+            }
             c => (c, c.len_utf8()),
         };
         let span = Span {
@@ -121,9 +129,10 @@ fn unescape(quoted: &Placed<&str>) -> Result<Vec<From>, Vec<Mistake>> {
         chars.push(From { c, span });
         at += len;
     }
-    match mistakes.is_empty() {
-        true => Ok(chars),
-        false => Err(mistakes),
+    if mistakes.is_empty() {
+        Ok(chars)
+    } else {
+        Err(mistakes)
     }
 }
 
@@ -194,11 +203,17 @@ fn foreign(chars: &[From]) -> Option<Mistake> {
 
 /// A place, with its braces.
 fn place(chars: &[From]) -> Result<Placed<Part>, Mistake> {
-    let span = Span {
-        start: chars[0].span.start,
-        end: chars[chars.len() - 1].span.end,
+    let inner = &chars[1..chars.len() - 1];
+    let inside: String = inner.iter().map(|f| f.c).collect();
+    // Between the braces, or with them when nothing is there.
+    let (first, last) = match (inner.first(), inner.last()) {
+        (Some(first), Some(last)) if !inside.trim().is_empty() => (first, last),
+        _ => (&chars[0], &chars[chars.len() - 1]),
     };
-    let inside: String = chars[1..chars.len() - 1].iter().map(|f| f.c).collect();
+    let span = Span {
+        start: first.span.start,
+        end: last.span.end,
+    };
     let (name, format) = match inside.split_once('|') {
         Some((name, format)) => (name.trim(), Some(format.trim())),
         None => (inside.trim(), None),
@@ -238,11 +253,12 @@ fn label_name(name: &str, span: Span) -> Result<&str, Mistake> {
     }
     let mistake = Mistake::error(span, format!("{} is not a label's name", shown(name)));
     let tail = name.rsplit(['.', '$']).next().unwrap_or(name).trim();
-    Err(match bellwether_model::labels::is_legacy_label_name(tail) {
-        true => mistake.label(format!("write {{{tail}}}")),
-        false => mistake
+    Err(if bellwether_model::labels::is_legacy_label_name(tail) {
+        mistake.label(format!("write {{{tail}}}"))
+    } else {
+        mistake
             .label("a label's name has letters, digits and `_`")
-            .help("`{{` writes a brace"),
+            .help("`{{` writes a brace")
     })
 }
 
@@ -303,7 +319,7 @@ mod tests {
             .iter()
             .map(|p| (p.span.start, p.span.end))
             .collect();
-        assert_eq!(spans, [(109, 112), (115, 118)]);
+        assert_eq!(spans, [(110, 111), (116, 117)]);
     }
 
     #[test]
