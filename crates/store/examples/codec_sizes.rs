@@ -279,7 +279,18 @@ impl Noise {
 
 type Make<T> = fn(&mut Noise, usize) -> Vec<T>;
 
-const KINDS: [(&str, Make<f64>); 11] = [
+const KINDS: [(&str, Make<f64>); 12] = [
+    ("sum of nanoseconds", |noise, n| {
+        let mut sum = 0.0;
+        (0..n)
+            .map(|_| {
+                for _ in 0..20 {
+                    sum += ((noise.normal() * 0.5 - 4.0).exp() * 1e9).round() / 1e9;
+                }
+                sum
+            })
+            .collect()
+    }),
     ("cpu walk, integers", |noise, n| {
         walk(noise, n).into_iter().map(f64::trunc).collect()
     }),

@@ -3,6 +3,8 @@
 //! - [`Mapping::Decimal`]`(e)`: the float nearest to `d / 10^e`, for an integer `|d| < 2^51` and
 //!   `e <= 15`. Both `d` and `10^e` are exact floats, so one correctly rounded division gives the float
 //!   that the decimal text would parse to. Most measurements are short decimals.
+//! - [`Mapping::Noisy`]`(e)`: the same, plus how many floats away from that the value is. For sums of short
+//!   decimals, 1.9680000000000002 and the like: digits and noise are both small, together they are not.
 //! - [`Mapping::Ordered`]: the float's bits, flipped so that they sort as the floats do. Neighbouring
 //!   floats are neighbouring integers; every bit pattern has one.
 //!
@@ -22,8 +24,14 @@ const POWERS: [f64; DECIMALS_MAX as usize + 1] = [
 
 /// Most decimals that [`Mapping::Decimal`] takes.
 pub const DECIMALS_MAX: u8 = 15;
-/// The code of [`Mapping::Ordered`]; codes 17..=28 are reserved.
+/// The code of [`Mapping::Ordered`].
 const ORDERED: u8 = 16;
+/// The code of [`Mapping::Noisy`] with no decimals.
+const NOISY: u8 = 17;
+/// Most decimals of [`Mapping::Noisy`]: with more, digits alone are as long as the float.
+const NOISY_MAX: u8 = 11;
+/// Bits a value that [`Mapping::Noisy`] must save to be worth a second sequence.
+const NOISY_GAIN: u32 = 3;
 
 /// Values looked at to guess the number of decimals.
 const SAMPLE: usize = 48;
@@ -35,6 +43,8 @@ const MISFIT_ONE_IN: usize = 24;
 pub enum Mapping {
     /// Integer over a power of ten, at most 15.
     Decimal(u8),
+    /// As `Decimal`, at most 11, and the distance to the value in floats.
+    Noisy(u8),
     /// Bits in the order of the floats.
     Ordered,
 }
@@ -44,6 +54,7 @@ impl Mapping {
     pub fn code(self) -> u8 {
         match self {
             Mapping::Decimal(decimals) => decimals,
+            Mapping::Noisy(decimals) => NOISY + decimals,
             Mapping::Ordered => ORDERED,
         }
     }
@@ -53,16 +64,17 @@ impl Mapping {
         match code {
             0..=DECIMALS_MAX => Some(Mapping::Decimal(code)),
             ORDERED => Some(Mapping::Ordered),
+            NOISY.. if code - NOISY <= NOISY_MAX => Some(Mapping::Noisy(code - NOISY)),
             _ => None,
         }
     }
 
-    /// The floats that these integers stand for, appended.
+    /// The floats that these integers stand for, appended; for `Noisy`, without the noise ([`nudge`]).
     #[inline]
     pub fn floats(self, ints: &[i64], out: &mut Vec<f64>) {
         match self {
-            Mapping::Decimal(0) => out.extend(ints.iter().map(|&d| whole(d))),
-            Mapping::Decimal(decimals) => {
+            Mapping::Decimal(0) | Mapping::Noisy(0) => out.extend(ints.iter().map(|&d| whole(d))),
+            Mapping::Decimal(decimals) | Mapping::Noisy(decimals) => {
                 let power = POWERS[usize::from(decimals.min(DECIMALS_MAX))];
                 out.extend(ints.iter().map(|&d| whole(d) / power));
             }
@@ -76,6 +88,8 @@ impl Mapping {
 pub struct Mapped {
     /// One for each value; a misfit repeats its predecessor (leading ones: their successor).
     pub ints: Vec<i64>,
+    /// For `Noisy`, how many floats each value is above its decimal; else empty.
+    pub noise: Vec<i64>,
     /// Ascending.
     pub misfits: Vec<u16>,
 }
@@ -88,6 +102,11 @@ fn whole(d: i64) -> f64 {
 /// Between a float's bits and their rank, both ways.
 fn flip(bits: i64) -> i64 {
     bits ^ ((bits >> 63) as u64 >> 1) as i64
+}
+
+/// The float that is `noise` floats above `value`.
+pub fn nudge(value: f64, noise: i64) -> f64 {
+    f64::from_bits(flip(flip(value.to_bits() as i64).wrapping_add(noise)) as u64)
 }
 
 /// NaN, infinite or -0.0: kept beside whatever the mapping.
@@ -110,8 +129,86 @@ pub fn map(values: &[f64], hint: Mapping) -> (Mapping, Mapped) {
             return (Mapping::Decimal(decimals), mapped);
         }
     }
+    if let Some(decimals) = quietest(values)
+        && noisy(values, decimals, &mut mapped)
+    {
+        return (Mapping::Noisy(decimals), mapped);
+    }
+    mapped.noise.clear();
     ordered(values, &mut mapped);
     (Mapping::Ordered, mapped)
+}
+
+/// The decimals at which digits and noise together change least from value to value, if that is clearly less
+/// than the whole floats do.
+fn quietest(values: &[f64]) -> Option<u8> {
+    let stride = (values.len() / SAMPLE).max(16);
+    let pairs = values.array_windows::<2>().skip(stride / 2).step_by(stride);
+    let pairs: Vec<[f64; 2]> = pairs
+        .copied()
+        .filter(|pair| !pair.iter().any(|&value| is_special(value)))
+        .collect();
+    let bits = |x: i64| 64 - x.unsigned_abs().leading_zeros();
+    let floats: u32 = pairs
+        .iter()
+        .map(|pair| bits(rank(pair[1]).wrapping_sub(rank(pair[0]))))
+        .sum();
+    let cost = |decimals: u8| -> Option<u32> {
+        let mut cost = 0;
+        for pair in &pairs {
+            let (a, _) = noise_at(pair[0], decimals)?;
+            let (b, noise) = noise_at(pair[1], decimals)?;
+            cost += bits(b - a) + bits(noise) + 1;
+        }
+        Some(cost)
+    };
+    let best = (0..=NOISY_MAX)
+        .filter_map(|decimals| Some((cost(decimals)?, decimals)))
+        .min()?;
+    (best.0 + NOISY_GAIN * (pairs.len() as u32) < floats).then_some(best.1)
+}
+
+/// The nearest integer over that power of ten, and the noise; `None` beyond the exact range.
+fn noise_at(value: f64, decimals: u8) -> Option<(i64, i64)> {
+    let power = POWERS[usize::from(decimals)];
+    let shifted = value * power + MAGIC;
+    let d = shifted.to_bits().wrapping_sub(MAGIC.to_bits()) as i64;
+    let inside = (shifted.to_bits() ^ MAGIC.to_bits()) & EXPONENT == 0;
+    inside.then(|| (d, rank(value).wrapping_sub(rank(whole(d) / power))))
+}
+
+/// The number of the float among all floats.
+fn rank(value: f64) -> i64 {
+    flip(value.to_bits() as i64)
+}
+
+/// False, with `mapped` unspecified, when there are too many misfits besides the special ones.
+fn noisy(values: &[f64], decimals: u8, mapped: &mut Mapped) -> bool {
+    let mut allowed = values.len() / MISFIT_ONE_IN;
+    mapped.misfits.clear();
+    mapped.ints.clear();
+    mapped.noise.clear();
+    for (i, &value) in values.iter().enumerate() {
+        let found = if is_special(value) {
+            None
+        } else {
+            noise_at(value, decimals)
+        };
+        if found.is_none() {
+            mapped.misfits.push(i as u16);
+            if !is_special(value) {
+                let Some(left) = allowed.checked_sub(1) else {
+                    return false;
+                };
+                allowed = left;
+            }
+        }
+        let (d, noise) = found.unwrap_or_default();
+        mapped.ints.push(d);
+        mapped.noise.push(noise);
+    }
+    mapped.bridge();
+    true
 }
 
 /// The integer of a single value at the fewest decimals that hold it.
@@ -133,11 +230,10 @@ fn sample(values: &[f64]) -> Vec<f64> {
 
 fn fits(sample: &[f64], decimals: u8) -> bool {
     let power = POWERS[usize::from(decimals)];
-    let misfits = sample
-        .iter()
-        .filter(|&&value| scale(value, power).1 != 0)
-        .count();
-    misfits * MISFIT_ONE_IN <= sample.len()
+    let allowed = sample.len() / MISFIT_ONE_IN;
+    let misfits = sample.iter().filter(|&&value| scale(value, power).1 != 0);
+    // Not counted to the end: most tries fail at once.
+    misfits.take(allowed + 1).count() <= allowed
 }
 
 /// `value * power` rounded, and zero if dividing again gives back `value` to the bit.
@@ -233,6 +329,13 @@ mod tests {
         let (mapping, mapped) = map(values, hint);
         let mut back = Vec::new();
         mapping.floats(&mapped.ints, &mut back);
+        for (value, noise) in back.iter_mut().zip(&mapped.noise) {
+            *value = nudge(*value, *noise);
+        }
+        assert_eq!(
+            mapped.noise.is_empty(),
+            !matches!(mapping, Mapping::Noisy(_))
+        );
         assert_eq!(back.len(), values.len());
         for (i, (got, want)) in back.iter().zip(values).enumerate() {
             if !mapped.misfits.contains(&(i as u16)) {
@@ -259,6 +362,19 @@ mod tests {
             check(&[1.0, 2.0], Mapping::Decimal(3)),
             (Mapping::Decimal(3), 0)
         );
+    }
+
+    #[test]
+    fn sums_of_decimals_are_decimals_with_noise() {
+        let mut sum = 0.0;
+        let mut step = || {
+            sum += 0.1;
+            sum
+        };
+        let values: Vec<f64> = (0..500).map(|_| step()).collect();
+        assert_eq!(check(&values, Mapping::Ordered), (Mapping::Noisy(1), 0));
+        let random: Vec<f64> = (1..500).map(|i| f64::from(i).sqrt()).collect();
+        assert_eq!(check(&random, Mapping::Ordered), (Mapping::Ordered, 0));
     }
 
     #[test]
@@ -308,9 +424,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bits_map(bits in prop::collection::vec(any::<u64>(), 0..200), hint in 0_u8..=16) {
+        fn any_bits_map(bits in prop::collection::vec(any::<u64>(), 0..200), hint in 0_u8..=28) {
             let values: Vec<f64> = bits.into_iter().map(f64::from_bits).collect();
-            check(&values, Mapping::from_code(hint).unwrap());
+            let hint = Mapping::from_code(hint).unwrap();
+            check(&values, hint);
         }
 
         #[test]

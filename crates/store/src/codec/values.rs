@@ -3,10 +3,11 @@
 //! ```text
 //! chunk = head: u8 | body
 //! head = bits 0-4: mapping | bit 5: exceptions | bit 6: resets | bit 7: 0
-//! mapping = 0..=15: decimals | 16: ordered bits | 17..=28: reserved | 29: one value | 30: raw | 31: reserved
+//! mapping = 0..=15: decimals | 16: ordered bits | 17..=28: decimals (plus 17) and noise | 29: one value | 30: raw | 31: reserved
 //! body of "one value" = the value's bits: u64 LE, for as many samples as there are
 //! body of "raw" = bits: u64 LE each
 //! body otherwise = exceptions, if bit 5 | resets, if bit 6 | one integer sequence (`ints.rs`)
+//!                | one more for the noise, if the mapping has some
 //! exceptions = count: varint, then for each: varint of (gap << 1 | same) | bits: u64 LE, unless same
 //! resets = count: varint, then for each: gap: varint
 //! ```
@@ -43,6 +44,7 @@ const RESET_ONE_IN: usize = 50;
 pub struct Hint {
     mapping: Mapping,
     order: OrderHint,
+    noise: OrderHint,
 }
 
 impl Default for Hint {
@@ -50,6 +52,7 @@ impl Default for Hint {
         Hint {
             mapping: Mapping::Decimal(0),
             order: OrderHint::default(),
+            noise: OrderHint::default(),
         }
     }
 }
@@ -82,6 +85,7 @@ pub fn encode(values: &[f64], hint: &mut Hint, out: &mut Vec<u8>) {
     }
     out[start] = head;
     ints::encode(&mapped.ints, &mut hint.order, out);
+    ints::encode(&mapped.noise, &mut hint.noise, out);
     if out.len() - start > 1 + 8 * values.len() {
         out.truncate(start);
         out.push(RAW);
@@ -234,6 +238,7 @@ fn decode_body(
         lost: 0,
     };
     let first = out.len();
+    let noisy = matches!(mapping, Mapping::Noisy(_));
     out.reserve(range.len());
     ints::decode(input, count, |at, block, len| {
         let wanted = range.start.max(at) - at..range.end.min(at + len).max(at) - at;
@@ -247,8 +252,18 @@ fn decode_body(
         if let Some(ints) = block.get(wanted) {
             mapping.floats(ints, out);
         }
-        at + len < range.end
+        noisy || at + len < range.end
     })?;
+    if noisy {
+        ints::decode(input, count, |at, block, len| {
+            let wanted = range.start.max(at)..range.end.min(at + len).max(at);
+            for i in wanted {
+                let value = &mut out[first + i - range.start];
+                *value = mapping::nudge(*value, block[i - at]);
+            }
+            at + len < range.end
+        })?;
+    }
     if range.end == count {
         input.finish()?;
     }

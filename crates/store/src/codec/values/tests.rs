@@ -135,6 +135,23 @@ fn a_few_misfits_do_not_spoil_the_rest() {
 }
 
 #[test]
+fn noisy_sums_take_two_small_numbers() {
+    let mut sum = 0.0;
+    let step = |i: u32| {
+        sum += f64::from(i * i % 10) / 1000.0;
+        sum
+    };
+    let mut values: Vec<f64> = (0..4000).map(step).collect();
+    assert!(check(&values) < 4000 * 3);
+    values[7] = f64::from_bits(STALE);
+    values[3999] = 1e300;
+    for value in &mut values[2000..3000] {
+        *value -= 9.0;
+    }
+    check(&values);
+}
+
+#[test]
 fn single_precision_values_take_half() {
     let values: Vec<f64> = (1..2000).map(|i| f64::from((i as f32).sqrt())).collect();
     assert!(check(&values) < 2000 * 9 / 2);
@@ -192,6 +209,7 @@ proptest! {
             1 => -0.0,
             2 => f64::INFINITY,
             3 => f64::from(d) / 7.0,
+            4..20 => f64::from(d) / 10_f64.powi(decimals) * 1.1,
             _ => f64::from(d) / 10_f64.powi(decimals),
         }).collect();
         check(&values);
