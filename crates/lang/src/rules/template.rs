@@ -92,7 +92,8 @@ pub(super) fn plain(quoted: &Placed<&str>) -> Result<String, Vec<Mistake>> {
     Ok(unescape(quoted)?.iter().map(|from| from.c).collect())
 }
 
-/// Characters of a quoted text; escapes are those of PromQL and Go, none between backticks.
+/// Characters of a quoted text; escapes are those of PromQL and Go, none between backticks. There a text may go
+/// on over lines, whose indentation and carriage returns are dropped.
 fn unescape(quoted: &Placed<&str>) -> Result<Vec<From>, Vec<Mistake>> {
     let raw = quoted.value;
     let inner = &raw[1..raw.len() - 1];
@@ -126,8 +127,14 @@ fn unescape(quoted: &Placed<&str>) -> Result<Vec<From>, Vec<Mistake>> {
             start: start + at,
             end: start + at + len,
         };
-        chars.push(From { c, span });
         at += len;
+        if is_raw && c == '\n' {
+            // The rest of the text is indented because it goes on with a clause: that is the file's, not the text's.
+            at += inner[at..].len() - inner[at..].trim_start_matches([' ', '\t']).len();
+        }
+        if !(is_raw && c == '\r') {
+            chars.push(From { c, span });
+        }
     }
     if mistakes.is_empty() {
         Ok(chars)

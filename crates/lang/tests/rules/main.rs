@@ -5,6 +5,7 @@
 
 mod design;
 mod properties;
+mod shipped;
 mod snapshots;
 
 use std::path::{Path, PathBuf};
