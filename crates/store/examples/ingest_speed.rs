@@ -69,18 +69,15 @@ fn main() -> Result<(), StoreError> {
 
     let (opened, took) = timed(|| Store::open(RealDisk::shared(), &folder, Config::default(), end));
     let (store, report) = opened?;
-    let replayed = report.samples as f64 / took.as_secs_f64() / 1e6;
     println!(
-        "reopen    {took:8.2?} with {:.1} MiB of log, {replayed:.1} M samples/s",
+        "reopen    {} of {:.1} MiB of log",
+        took.of(report.samples),
         mib(report.wal_bytes)
     );
 
     let (flushed, took) = timed(|| store.flush(end));
     let flushed = flushed?;
-    println!(
-        "flush     {took:8.2?}, {:.1} M samples/s",
-        flushed.samples as f64 / took.as_secs_f64() / 1e6
-    );
+    println!("flush     {}", took.of(flushed.samples));
     store.close(end)?;
     let bytes = folder_bytes(&folder);
     println!(
@@ -92,14 +89,12 @@ fn main() -> Result<(), StoreError> {
     let (opened, took) = timed(|| Store::open(RealDisk::shared(), &folder, Config::default(), end));
     let (store, report) = opened?;
     println!(
-        "open      {took:8.2?} after a close (clean: {})",
+        "open      {} after a close (clean: {})",
+        took.of(0),
         report.clean
     );
     let (read, took) = timed(|| read_all(&store));
-    println!(
-        "read      {took:8.2?}, {:.1} M samples/s",
-        read? as f64 / took.as_secs_f64() / 1e6
-    );
+    println!("read      {}", took.of(read?));
     Ok(())
 }
 
@@ -147,7 +142,7 @@ fn ingest(store: &Store, options: &Options, now: TimestampMs) -> Result<u64, Sto
     }
     samples += appender.commit(now)?.accepted;
     assert_eq!(store.health(), Health::Ok);
-    let wall = (wall.elapsed() - generating).as_secs_f64();
+    let wall = wall.elapsed().as_secs_f64() - generating.as_secs_f64();
     let cpu = cpu_seconds() - cpu - generating.as_secs_f64();
     println!(
         "ingested  {samples} samples of {} series",
@@ -246,10 +241,35 @@ fn options() -> Options {
     options
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let began = Instant::now();
+/// What `work` returned, and what it took.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Took) {
+    let (began, cpu) = (Instant::now(), cpu_seconds());
     let done = work();
-    (done, began.elapsed())
+    (
+        done,
+        Took {
+            wall: began.elapsed(),
+            cpu: cpu_seconds() - cpu,
+        },
+    )
+}
+
+/// Wall time, and CPU time of all threads: on a busy machine only the second tells anything.
+struct Took {
+    wall: Duration,
+    cpu: f64,
+}
+
+impl Took {
+    fn of(&self, samples: u64) -> String {
+        let speed = samples as f64 / 1e6;
+        let (wall, cpu) = (self.wall.as_secs_f64(), self.cpu.max(0.01));
+        format!(
+            "{wall:8.3} s, {cpu:.2} s of CPU, {:.1} M samples/s, {:.1} per CPU",
+            speed / wall,
+            speed / cpu
+        )
+    }
 }
 
 fn mib(bytes: u64) -> f64 {

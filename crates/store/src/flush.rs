@@ -143,7 +143,7 @@ impl Flushing<'_> {
         let mut series = SeriesRows::default();
         self.index
             .each_labels(progress.series_end..end, |id, labels| {
-                series.add(id, labels)
+                series.add(id, labels);
             });
         progress.series_end = end;
         progress.wal_first = wal_first;

@@ -107,7 +107,7 @@ impl Segments {
                     }
                     Err(error) if is_transient(&error) => return Err(error.into()),
                     Err(error) => {
-                        set_aside(&**disk, folder, &path, row, error.to_string(), report)?
+                        set_aside(&**disk, folder, &path, row, error.to_string(), report)?;
                     }
                 }
             }

@@ -121,7 +121,7 @@ impl Upkeep {
         now: TimestampMs,
     ) -> Result<FlushReport, StoreError> {
         let shared = &store.shared;
-        let Some(frozen) = self.freeze(store)? else {
+        let Some(frozen) = Upkeep::freeze(store)? else {
             return Ok(FlushReport::default());
         };
         let wal_first = shared.visible.published().active.wal_from;
@@ -157,7 +157,7 @@ impl Upkeep {
     }
 
     /// The generation to flush: one left by a failed attempt, or the active one.
-    fn freeze(&mut self, store: &Inner) -> Result<Option<Arc<Generation>>, StoreError> {
+    fn freeze(store: &Inner) -> Result<Option<Arc<Generation>>, StoreError> {
         let published = store.shared.visible.published();
         if let Some(frozen) = &published.frozen {
             return Ok(Some(Arc::clone(frozen)));

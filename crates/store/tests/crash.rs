@@ -67,9 +67,8 @@ struct Told {
 fn run(disk: &SimDisk, seed: u64, steps: usize) -> Told {
     let mut rng = Rng(seed);
     let mut told = Told::default();
-    let mut store = match open(disk) {
-        Ok(store) => store,
-        Err(_) => return told,
+    let Ok(mut store) = open(disk) else {
+        return told;
     };
     let mut time = START;
     for _ in 0..steps {
@@ -135,18 +134,14 @@ fn commit(store: &Store, rng: &mut Rng, time: i64, told: &mut Told) -> bool {
             after.insert((labels.to_string(), t), value.to_bits());
         }
     }
-    match appender.commit(TimestampMs(time)) {
-        Ok(commit) => {
-            assert!(commit.rejected.is_empty());
-            told.acknowledged = after;
-            told.with_pending = None;
-            true
-        }
-        Err(_) => {
-            told.with_pending = Some(after);
-            false
-        }
-    }
+    let Ok(commit) = appender.commit(TimestampMs(time)) else {
+        told.with_pending = Some(after);
+        return false;
+    };
+    assert!(commit.rejected.is_empty());
+    told.acknowledged = after;
+    told.with_pending = None;
+    true
 }
 
 fn dump(store: &Store) -> Samples {

@@ -223,7 +223,7 @@ impl Writer {
                 let pair = (t, batch.values[i].to_bits());
                 match placement {
                     Placement::InOrder => {
-                        slot.push(pair, open_samples, &mut self.sealer, &mut gain)
+                        slot.push(pair, open_samples, &mut self.sealer, &mut gain);
                     }
                     _ => slot.push_late(pair, &mut gain),
                 }

@@ -73,7 +73,7 @@ fn selections_are_sorted_by_labels_whether_few_or_many() {
                 .find_or_create(&Labels::from_pairs([("n", n)]), 10_000)
                 .unwrap();
         }
-        let ids = RoaringBitmap::from_iter(0..to);
+        let ids = (0..to).collect::<RoaringBitmap>();
         let sorted = index.sorted(&ids);
         assert_eq!(sorted.len(), to as usize);
         assert!(sorted.windows(2).all(|w| w[0].1 < w[1].1));

@@ -12,6 +12,7 @@
 //!
 //! Every step can be interrupted and done again: nothing is removed before what replaces it is synced.
 
+mod decode;
 pub(crate) mod quarantine;
 mod replay;
 mod report;

@@ -2,6 +2,7 @@
 //!
 //! Everything in the log was accepted once and is accepted again; only where a sample goes is decided anew.
 
+use super::decode::{Decoded, Decoder};
 use super::quarantine::{self, Finding};
 use super::report::{DamagedLog, RecoveryReport};
 use crate::batch::Batch;
@@ -10,17 +11,22 @@ use crate::head::{Generation, Newest, Writer};
 use crate::index::Index;
 use crate::segments::Segments;
 use crate::wal::file::number_of;
-use crate::wal::frame::{FIRST, FileHeader, HeaderError, Kind, LAST, VERSION};
+use crate::wal::frame::{FILE_HEADER_BYTES, FileHeader, HeaderError, Kind, VERSION};
 use crate::wal::record;
 use crate::wal::scan::{Scan, scan};
 use bellwether_disk::{Disk, OpenMode, read_file};
 use bellwether_model::HashMap;
+use crossbeam::channel::bounded;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// A longer log file is not one of ours: batches are bounded.
 const FILE_BYTES_MAX: u64 = 4 << 30;
-/// Samples collected before they are inserted.
-const BATCH_SAMPLES: usize = 16_384;
+/// Log files with more than this are decoded on a thread of their own.
+const DECODE_AHEAD_BYTES: usize = 1 << 20;
+/// Decoded batches that may wait for their insertion.
+const BATCHES_AHEAD: usize = 4;
 /// The group that everything recovered belongs to.
 pub(crate) const GROUP: u64 = 1;
 
@@ -51,7 +57,7 @@ pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<LogPart>, Store
 /// The store whose log this is, from the first readable header.
 pub(crate) fn store_id(disk: &dyn Disk, parts: &[LogPart]) -> Option<u128> {
     parts.iter().find_map(|part| {
-        let mut bytes = [0; crate::wal::frame::FILE_HEADER_BYTES];
+        let mut bytes = [0; FILE_HEADER_BYTES];
         let file = disk.open(&part.path, OpenMode::Read).ok()?;
         file.read_exact_at(&mut bytes, 0).ok()?;
         FileHeader::decode(&bytes).ok().map(|header| header.store)
@@ -102,16 +108,16 @@ impl Replay<'_> {
         );
         self.report.wal_files += 1;
         self.report.wal_bytes += found.end as u64;
-        let (bad_payloads, batches_partial) = self.frames(&found, &bytes, into);
-        lost.extend(bad_payloads);
+        let decoded = self.frames(&found, &bytes, into)?;
+        lost.extend(decoded.bad);
         if !lost.is_empty() {
-            self.report_damage(part, lost, &found, batches_partial);
+            self.report_damage(part, lost, &found, decoded.batches_partial);
         }
         if newest && found.torn {
             self.cut(part, found.end as u64)?;
         }
         if let Some(last) = found.frames.last() {
-            self.seq = self.seq.max(last.seq + 1);
+            self.seq = self.seq.max(last.seq.saturating_add(1));
         }
         Ok(())
     }
@@ -128,11 +134,7 @@ impl Replay<'_> {
     }
 
     /// The header says nothing that is not known already, so damage to it costs nothing.
-    fn check_header(
-        &self,
-        part: &LogPart,
-        bytes: &[u8],
-    ) -> Result<Vec<std::ops::Range<u64>>, StoreError> {
+    fn check_header(&self, part: &LogPart, bytes: &[u8]) -> Result<Vec<Range<u64>>, StoreError> {
         match FileHeader::decode(bytes) {
             Ok(header) if header == self.header(part) => Ok(Vec::new()),
             Err(HeaderError::Version(found)) => Err(StoreError::Version {
@@ -140,70 +142,69 @@ impl Replay<'_> {
                 found: u32::from(found),
                 known: u32::from(VERSION),
             }),
-            Ok(_) | Err(HeaderError::Unreadable) => {
-                Ok(vec![0..crate::wal::frame::FILE_HEADER_BYTES as u64])
-            }
+            Ok(_) | Err(HeaderError::Unreadable) => Ok([0..FILE_HEADER_BYTES as u64].into()),
         }
     }
 
-    /// Returns the frames whose payload made no sense, and the number of batches that lost a part.
+    /// Inserts what the frames hold, decoding ahead on a second thread where that pays.
     fn frames(
         &mut self,
         found: &Scan,
         bytes: &[u8],
         into: &Generation,
-    ) -> (Vec<std::ops::Range<u64>>, u64) {
+    ) -> Result<Decoded, StoreError> {
         let mut bad = Vec::new();
         let renamed = self.define(found, bytes, &mut bad);
         let defined = self.index.defined();
-        let mut ids_end = 0;
-        let mut batch = Batch::default();
-        let (mut partial, mut inside, mut expected) = (0, false, None);
-        for frame in &found.frames {
-            let gap = expected.is_some_and(|seq| seq != frame.seq);
-            // A batch lost its end, its beginning, or something between.
-            partial += u64::from(
-                inside && (gap || frame.flags & FIRST != 0) || !inside && frame.flags & FIRST == 0,
-            );
-            expected = Some(frame.seq + 1);
-            inside = frame.flags & LAST == 0;
-            if frame.kind == Some(Kind::Rows) {
-                let undefined = &mut self.report.undefined_samples;
-                let read = record::read_rows(&bytes[frame.payload.clone()], |id, t, value| {
-                    let id = if renamed.is_empty() {
-                        id
-                    } else {
-                        renamed.get(&id).copied().unwrap_or(id)
-                    };
-                    if defined.get(id as usize).copied().unwrap_or(false) {
-                        batch.push(id, t, value);
-                    } else {
-                        *undefined += 1;
-                        ids_end = ids_end.max(id.saturating_add(1));
-                    }
-                });
-                if read.is_err() {
-                    bad.push(frame.at as u64..frame.end as u64);
-                }
-            }
-            if batch.len() >= BATCH_SAMPLES {
+        let decoder = Decoder::new(bytes, &found.frames, &renamed, &defined);
+        let mut decoded = if found.end < DECODE_AHEAD_BYTES {
+            decoder.run(|mut batch| {
                 self.insert(&mut batch, into);
-            }
-        }
-        self.insert(&mut batch, into);
+                batch
+            })
+        } else {
+            self.decode_ahead(decoder, into)?
+        };
         // While the file is there, a new series of that id would be taken for the lost one.
-        self.index.reserve(ids_end);
-        (bad, partial)
+        self.index.reserve(decoded.ids_end);
+        decoded.bad.append(&mut bad);
+        self.report.undefined_samples += decoded.undefined;
+        Ok(decoded)
+    }
+
+    fn decode_ahead(
+        &mut self,
+        decoder: Decoder<'_>,
+        into: &Generation,
+    ) -> Result<Decoded, StoreError> {
+        let (full, batches) = bounded(BATCHES_AHEAD);
+        let (empty, empties) = bounded(BATCHES_AHEAD);
+        thread::scope(|scope| {
+            let decode = move || {
+                decoder.run(|batch| {
+                    // The other side takes until this one is done.
+                    let _ = full.send(batch);
+                    empties.try_recv().unwrap_or_default()
+                })
+            };
+            let thread = thread::Builder::new().name("store-replay".to_owned());
+            let decoding = thread
+                .spawn_scoped(scope, decode)
+                .map_err(StoreError::io("start a thread to replay", self.folder))?;
+            for mut batch in batches {
+                self.insert(&mut batch, into);
+                // Its memory is used again, unless there is enough.
+                let _ = empty.try_send(batch);
+            }
+            Ok(decoding
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
     }
 
     /// Takes every definition of the file, wherever in it: a copy may come after the first use. Returns the
     /// ids that are called otherwise here.
-    fn define(
-        &self,
-        found: &Scan,
-        bytes: &[u8],
-        bad: &mut Vec<std::ops::Range<u64>>,
-    ) -> HashMap<u32, u32> {
+    fn define(&self, found: &Scan, bytes: &[u8], bad: &mut Vec<Range<u64>>) -> HashMap<u32, u32> {
         let mut renamed = HashMap::default();
         for frame in found.frames.iter().filter(|f| f.kind == Some(Kind::Series)) {
             let read = record::read_definitions(&bytes[frame.payload.clone()], |id, labels| {
@@ -234,7 +235,7 @@ impl Replay<'_> {
     fn report_damage(
         &mut self,
         part: &LogPart,
-        lost: Vec<std::ops::Range<u64>>,
+        lost: Vec<Range<u64>>,
         found: &Scan,
         batches_partial: u64,
     ) {

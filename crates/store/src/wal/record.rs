@@ -219,13 +219,13 @@ fn write_mixed(values: &[f64], out: &mut Vec<u8>) {
     }
 }
 
-/// Calls `with` for every sample of a payload (id, time, value), until a row is not as it must be.
+/// Calls `with` for every row of a payload (ids, time, values), until one is not as it must be.
 pub(crate) fn read_rows(
     payload: &[u8],
-    mut with: impl FnMut(u32, i64, f64),
+    mut with: impl FnMut(&[u32], i64, &[f64]),
 ) -> Result<(), Corrupt> {
     let mut input = Input::new(payload);
-    let mut ids: Vec<u32> = Vec::new();
+    let (mut ids, mut values) = (Vec::new(), Vec::new());
     let (mut t, mut next_id) = (0_i64, 0_i64);
     while input.remaining() > 0 {
         let head = input.byte()?;
@@ -235,6 +235,7 @@ pub(crate) fn read_rows(
         };
         t = t.wrapping_add(input.signed()?);
         ids.clear();
+        values.clear();
         for i in 0..len {
             if i == 0 || head & RUN == 0 {
                 next_id = next_id.wrapping_add(input.signed()?);
@@ -242,29 +243,44 @@ pub(crate) fn read_rows(
             ids.push(u32::try_from(next_id).map_err(|_| input.corrupt())?);
             next_id += 1;
         }
-        match head & MODE_BITS {
-            RAW => {
-                for &id in &ids {
-                    with(id, t, f64::from_bits(input.u64()?));
-                }
+        read_values(&mut input, head & MODE_BITS, len, &mut values)?;
+        with(&ids, t, &values);
+    }
+    Ok(())
+}
+
+fn read_values(
+    input: &mut Input<'_>,
+    mode: u8,
+    len: usize,
+    values: &mut Vec<f64>,
+) -> Result<(), Corrupt> {
+    match mode {
+        RAW => {
+            for _ in 0..len {
+                values.push(f64::from_bits(input.u64()?));
             }
-            MIXED => {
-                let bitmap = input.take(len.div_ceil(8))?;
-                for (i, &id) in ids.iter().enumerate() {
-                    let raw = bitmap[i / 8] >> (i % 8) & 1 == 1;
-                    let value = if raw {
-                        f64::from_bits(input.u64()?)
-                    } else {
-                        from_int(input.signed()?, 1.0)
-                    };
-                    with(id, t, value);
-                }
+        }
+        MIXED => {
+            let bitmap = input.take(len.div_ceil(8))?;
+            for i in 0..len {
+                let raw = bitmap[i / 8] >> (i % 8) & 1 == 1;
+                values.push(if raw {
+                    f64::from_bits(input.u64()?)
+                } else {
+                    from_int(input.signed()?, 1.0)
+                });
             }
-            mode => {
-                let power = *POWERS.get(mode as usize).ok_or_else(|| input.corrupt())?;
-                for &id in &ids {
-                    with(id, t, from_int(input.signed()?, power));
-                }
+        }
+        0 => {
+            for _ in 0..len {
+                values.push(input.signed()? as f64); // The usual case, without a division.
+            }
+        }
+        mode => {
+            let power = *POWERS.get(mode as usize).ok_or_else(|| input.corrupt())?;
+            for _ in 0..len {
+                values.push(from_int(input.signed()?, power));
             }
         }
     }
@@ -279,7 +295,10 @@ mod tests {
 
     fn rows_back(bytes: &[u8]) -> Vec<(u32, i64, u64)> {
         let mut back = Vec::new();
-        read_rows(bytes, |id, t, v| back.push((id, t, v.to_bits()))).unwrap();
+        let row = |ids: &[u32], t: i64, values: &[f64]| {
+            back.extend(ids.iter().zip(values).map(|(id, v)| (*id, t, v.to_bits())));
+        };
+        read_rows(bytes, row).unwrap();
         back
     }
 
