@@ -37,6 +37,9 @@ pub fn push_value(out: &mut String, v: f64) {
         out.push_str("NaN");
     } else if v.is_infinite() {
         out.push_str(if v > 0.0 { "+Inf" } else { "-Inf" });
+    } else if v != 0.0 && v.trunc() == v && v.abs() < 9e15 {
+        // Whole numbers, as counters and counts have them: several times faster than the general case.
+        let _ = write!(out, "{}", v as i64);
     } else if v != 0.0 && (v.abs() < 1e-6 || v.abs() >= 1e21) {
         push_exponent(out, v);
     } else {
@@ -108,6 +111,8 @@ mod tests {
             (0.1 + 0.2, "0.30000000000000004"),
             (1e-6, "0.000001"),
             (1.5e-7, "1.5e-07"),
+            (-1234.0, "-1234"),
+            (8_999_999_999_999_999.0, "8999999999999999"),
             (1e20, "100000000000000000000"),
             (1e21, "1e+21"),
             (f64::INFINITY, "+Inf"),
