@@ -1,6 +1,6 @@
 //! Milliseconds of typical queries over samples in memory: 4,000 counters, 15 s apart.
 //!
-//!     cargo run --release -p bellwether-query --example query_speed
+//!     cargo run --release -p bellwether-query --example query_speed [QUERY...]
 
 use std::time::Instant;
 
@@ -12,6 +12,19 @@ use bellwether_query::{Control, Options, Steps, instant, range, write_json};
 const SERIES: usize = 4000;
 const STEP_MS: i64 = 15_000;
 const SAMPLES: i64 = 4 * 90; // An hour and a half.
+
+const QUERIES: [&str; 10] = [
+    "requests_total",
+    "rate(requests_total[5m])",
+    "sum by (service) (rate(requests_total[5m]))",
+    "sum(rate(requests_total[5m]))",
+    "topk(5, rate(requests_total[5m]))",
+    "quantile by (service) (0.9, requests_total)",
+    "rate(requests_total[5m]) / on (instance, service, status) requests_total",
+    "sum by (service) (requests_total) / on (service) group_left sum by (service) (rate(requests_total[5m]))",
+    "max_over_time(requests_total[1h])",
+    "avg_over_time(requests_total[1h])",
+];
 
 fn main() {
     let mut source = MemorySource::new();
@@ -29,18 +42,13 @@ fn main() {
         }
     }
     let end = SAMPLES * STEP_MS;
-    for query in [
-        "requests_total",
-        "rate(requests_total[5m])",
-        "sum by (service) (rate(requests_total[5m]))",
-        "sum(rate(requests_total[5m]))",
-        "topk(5, rate(requests_total[5m]))",
-        "quantile by (service) (0.9, requests_total)",
-        "rate(requests_total[5m]) / on (instance, service, status) requests_total",
-        "sum by (service) (requests_total) / on (service) group_left sum by (service) (rate(requests_total[5m]))",
-        "max_over_time(requests_total[1h])",
-        "avg_over_time(requests_total[1h])",
-    ] {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    let queries: Vec<&str> = if given.is_empty() {
+        QUERIES.to_vec()
+    } else {
+        given.iter().map(String::as_str).collect()
+    };
+    for query in queries {
         let at = measure(query, &source, None, end);
         let hour = Steps {
             start: TimestampMs(end - 3_600_000),
@@ -52,7 +60,7 @@ fn main() {
     }
 }
 
-/// The fastest of eleven runs, answer written as JSON included.
+/// The fastest of 51 runs, answer written as JSON included.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn measure(query: &str, source: &MemorySource, steps: Option<Steps>, at: i64) -> f64 {
     let Ok(expr) = parse(query) else {
@@ -60,7 +68,7 @@ fn measure(query: &str, source: &MemorySource, steps: Option<Steps>, at: i64) ->
     };
     let (options, control) = (Options::default(), Control::new());
     let mut best = f64::INFINITY;
-    for _ in 0..11 {
+    for _ in 0..51 {
         let began = Instant::now();
         let answer = match steps {
             None => instant(&expr, source, TimestampMs(at), &options, &control),

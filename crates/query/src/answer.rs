@@ -148,6 +148,25 @@ impl Matrix {
         }
     }
 
+    /// The times that samples can have, when they are the same for all series.
+    pub(crate) fn times(&self) -> Option<impl Iterator<Item = TimestampMs>> {
+        match &self.0 {
+            Rows::Steps { grid, .. } => {
+                let grid = *grid;
+                Some((0..grid.count).map(move |step| TimestampMs(grid.time(step))))
+            }
+            Rows::Samples(_) => None,
+        }
+    }
+
+    /// As [`Matrix::for_each`], with the index into [`Matrix::times`] instead of the time.
+    pub(crate) fn for_each_step(&self, index: usize, mut visit: impl FnMut(usize, f64)) {
+        if let Rows::Steps { vector, order, .. } = &self.0 {
+            let values = vector.values(order[index]);
+            mask::ones(vector.mask(order[index])).for_each(|step| visit(step, values[step]));
+        }
+    }
+
     /// The samples of a series as columns; `index` is below [`Matrix::len`].
     pub fn columns(&self, index: usize) -> Columns {
         let mut columns = Columns::default();

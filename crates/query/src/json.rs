@@ -39,6 +39,16 @@ pub fn write_json(answer: &Answer, out: &mut String) {
         }
         Value::Matrix(matrix) => {
             out.push_str("{\"resultType\":\"matrix\",\"result\":[");
+            // The times of all series are the same: written once, copied for each.
+            let times: Option<Vec<String>> = matrix.times().map(|times| {
+                let text = |t| {
+                    let mut text = String::from("[");
+                    push_time(&mut text, t);
+                    text.push_str(",\"");
+                    text
+                };
+                times.map(text).collect()
+            });
             for index in 0..matrix.len() {
                 out.push_str(if index == 0 {
                     "{\"metric\":"
@@ -48,12 +58,23 @@ pub fn write_json(answer: &Answer, out: &mut String) {
                 push_labels(out, matrix.labels(index));
                 out.push_str(",\"values\":[");
                 let mut first = true;
-                matrix.for_each(index, |t, v| {
-                    if !std::mem::take(&mut first) {
-                        out.push(',');
-                    }
-                    push_sample(out, t, v);
-                });
+                if let Some(times) = &times {
+                    matrix.for_each_step(index, |step, v| {
+                        if !std::mem::take(&mut first) {
+                            out.push(',');
+                        }
+                        out.push_str(&times[step]);
+                        push_value(out, v);
+                        out.push_str("\"]");
+                    });
+                } else {
+                    matrix.for_each(index, |t, v| {
+                        if !std::mem::take(&mut first) {
+                            out.push(',');
+                        }
+                        push_sample(out, t, v);
+                    });
+                }
                 out.push_str("]}");
             }
             out.push(']');

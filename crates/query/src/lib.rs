@@ -36,6 +36,8 @@ mod window;
 
 mod answer;
 #[doc(hidden)]
+pub mod fuzzing;
+#[doc(hidden)]
 pub mod promqltest;
 
 pub use answer::{Answer, Matrix, Options, Stats, Value, instant, range};

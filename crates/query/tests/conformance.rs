@@ -79,3 +79,89 @@ fn prometheus_core_scripts_pass() {
 fn prometheus_experimental_scripts_pass() {
     check_shared("experimental", 235);
 }
+
+/// What the demo service of the compliance tester exposes, in small.
+const DEMO: &str = r#"
+load 5s
+  demo_num_cpus{instance="demo.promlabs.com:10000", job="demo"} 4x800
+  demo_num_cpus{instance="demo.promlabs.com:10001", job="demo"} 4x800
+  demo_memory_usage_bytes{instance="demo.promlabs.com:10000", job="demo", type="free"} 1e9+1000x800
+  demo_memory_usage_bytes{instance="demo.promlabs.com:10000", job="demo", type="used"} 2e9-1000x800
+  demo_memory_usage_bytes{instance="demo.promlabs.com:10001", job="demo", type="free"} 3e9+500x800
+  demo_cpu_usage_seconds_total{instance="demo.promlabs.com:10000", job="demo", mode="idle"} 0+3x400 0+3x400
+  demo_disk_usage_bytes{instance="demo.promlabs.com:10000", job="demo"} 1e9+7x800
+  demo_batch_last_success_timestamp_seconds{instance="demo.promlabs.com:10000", job="demo"} 0+60x800
+  demo_intermittent_metric{job="demo"} 1 2 stale _ 3x10 stale
+  demo_api_request_duration_seconds_bucket{le="0.1", job="demo"} 0+1x800
+  demo_api_request_duration_seconds_bucket{le="1", job="demo"} 0+3x800
+  demo_api_request_duration_seconds_bucket{le="+Inf", job="demo"} 0+4x800
+  demo_api_request_duration_seconds_count{job="demo"} 0+4x800
+
+"#;
+
+/// One value for each placeholder of the templates; the parser's tests take them all.
+const PLACEHOLDERS: [(&str, &str); 14] = [
+    ("range", "5m"),
+    ("offset", "5m"),
+    ("simpleAggrOp", "stddev"),
+    ("topBottomOp", "topk"),
+    ("quantile", "0.9"),
+    ("arithBinOp", "^"),
+    ("compBinOp", ">="),
+    ("binOp", "<"),
+    ("simpleMathFunc", "sqrt"),
+    ("simpleTimeAggrOp", "stdvar"),
+    ("dateFunc", "month"),
+    ("extrapolatedRateFunc", "increase"),
+    ("instantRateFunc", "irate"),
+    ("clampFunc", "clamp_max"),
+];
+
+/// The tester's queries run, those that should fail do.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests find their data by the environment"
+)]
+fn prometheus_compliance_queries_run() {
+    let shared = std::env::var("BELLWETHER_SHARED")
+        .map_or_else(|_| crate_dir().join("../../../shared"), PathBuf::from);
+    let path = shared.join("conformance/promql-compliance-queries.yml");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("SKIP: {} is not there", path.display());
+        return;
+    };
+    let mut script = DEMO.to_string();
+    let mut lines = text.lines().map(str::trim).peekable();
+    let mut count = 0;
+    while let Some(line) = lines.next() {
+        let Some(query) = line.trim_start_matches("- ").strip_prefix("query: ") else {
+            continue;
+        };
+        let mut query = query.trim_matches(['\'', '"']).to_string();
+        for (name, value) in PLACEHOLDERS {
+            query = query.replace(&format!("{{{{.{name}}}}}"), value);
+        }
+        let fails = lines
+            .peek()
+            .is_some_and(|next| *next == "should_fail: true");
+        let command = if fails { "eval_fail" } else { "eval" };
+        script.extend([command, " range from 20m to 40m step 10m ", &query, "\n\n"]);
+        count += 1;
+    }
+    let report = promqltest::run(&script, false);
+    assert!(
+        report.total == count && count > 100,
+        "{} of {count}",
+        report.total
+    );
+    // Without expected series an answer counts as unexpected; anything else is a failure.
+    let failures: Vec<_> = report
+        .failures
+        .iter()
+        .filter(|f| !f.why.starts_with("unexpected "))
+        .map(|f| format!("{}: {}", f.expr, f.why))
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(report.failures.len() > 60, "most queries have an answer");
+}

@@ -20,10 +20,10 @@ impl MemorySource {
 
     /// Adds a sample. Times may come in any order; of two samples of one time the later one stays.
     pub fn push(&mut self, labels: &Labels, t: i64, v: f64) {
-        if !self.series.contains_key(labels) {
-            self.series.insert(labels.clone(), Columns::default());
-        }
         let Some(columns) = self.series.get_mut(labels) else {
+            let (times, values) = (vec![t], vec![v]);
+            self.series
+                .insert(labels.clone(), Columns { times, values });
             return;
         };
         let at = columns.times.partition_point(|other| *other < t);
