@@ -27,6 +27,8 @@ mod catalog;
 mod config;
 mod error;
 mod flush;
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod index;
 mod meta_codec;

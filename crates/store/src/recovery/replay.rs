@@ -98,7 +98,7 @@ impl Replay<'_> {
         into: &Generation,
     ) -> Result<(), StoreError> {
         let bytes = self.read(part)?;
-        let mut lost = self.check_header(part, &bytes)?;
+        let mut lost: Vec<_> = self.check_header(part, &bytes)?.into_iter().collect();
         let found = scan(&bytes, &self.header(part), newest);
         lost.extend(
             found
@@ -134,15 +134,15 @@ impl Replay<'_> {
     }
 
     /// The header says nothing that is not known already, so damage to it costs nothing.
-    fn check_header(&self, part: &LogPart, bytes: &[u8]) -> Result<Vec<Range<u64>>, StoreError> {
+    fn check_header(&self, part: &LogPart, bytes: &[u8]) -> Result<Option<Range<u64>>, StoreError> {
         match FileHeader::decode(bytes) {
-            Ok(header) if header == self.header(part) => Ok(Vec::new()),
+            Ok(header) if header == self.header(part) => Ok(None),
             Err(HeaderError::Version(found)) => Err(StoreError::Version {
                 path: part.path.clone(),
                 found: u32::from(found),
                 known: u32::from(VERSION),
             }),
-            Ok(_) | Err(HeaderError::Unreadable) => Ok([0..FILE_HEADER_BYTES as u64].into()),
+            Ok(_) | Err(HeaderError::Unreadable) => Ok(Some(0..FILE_HEADER_BYTES as u64)),
         }
     }
 
