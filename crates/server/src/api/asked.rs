@@ -1,0 +1,196 @@
+//! What a request asks: its parameters, from the query and from a form, checked and worded as Prometheus words them.
+
+use std::time::Duration;
+
+use bellwether_lang::promql::{self, Expr, ParseError};
+use bellwether_model::limits::{self, QUERY_LEN_MAX, QUERY_POINTS_MAX};
+use bellwether_model::{DurationMs, Matcher, TimeRange, TimestampMs};
+use bellwether_query::Steps;
+use hyper::{HeaderMap, Method, StatusCode, header};
+
+use super::run::Patience;
+use crate::config::HttpLimits;
+use crate::edge::answer::Refusal;
+use crate::edge::body::SizeLimit;
+use crate::edge::params::Params;
+use crate::edge::route::Call;
+
+/// The largest form: a query in which every byte is written as three, and room for what comes with it.
+const FORM: SizeLimit = SizeLimit {
+    bytes: 4 * QUERY_LEN_MAX.usize(),
+    limit: &QUERY_LEN_MAX,
+};
+
+/// A request's parameters.
+pub(super) struct Asked {
+    pub(super) params: Params,
+    /// The `{name}` of the path.
+    pub(super) path_part: Option<String>,
+    /// When it arrived.
+    pub(super) now: TimestampMs,
+}
+
+impl Asked {
+    /// Reads the form of a POST, then the query: where both name something, the form wins.
+    pub(super) async fn read(call: Call, http: &HttpLimits) -> Result<Asked, Refusal> {
+        let mut params = Params::default();
+        if call.method == Method::POST && !call.body.is_empty() {
+            check_is_form(&call.headers)?;
+            let mut form = Vec::new();
+            call.body.read(FORM, http, &mut form).await?;
+            let form = String::from_utf8(form)
+                .map_err(|_| Refusal::bad_request("the form is not UTF-8"))?;
+            params.add(&form)?;
+        }
+        params.add(&call.query)?;
+        Ok(Asked {
+            params,
+            path_part: call.path_part,
+            now: call.now,
+        })
+    }
+
+    /// The expression, and the text it was parsed from.
+    pub(super) fn query(&self) -> Result<(Expr, &str), Refusal> {
+        let text = self.params.get("query").unwrap_or("");
+        let expr = promql::parse(text).map_err(|e| bad_text("query", text, &e))?;
+        Ok((expr, text))
+    }
+
+    /// The selectors of `match[]`, in their order.
+    pub(super) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, Refusal> {
+        let parse = |text| promql::parse_selector(text).map_err(|e| bad_text("match[]", text, &e));
+        self.params.all("match[]").map(parse).collect()
+    }
+
+    pub(super) fn time(&self, name: &str) -> Result<Option<TimestampMs>, Refusal> {
+        let Some(text) = self.params.get(name) else {
+            return Ok(None);
+        };
+        match TimestampMs::parse(text) {
+            Some(time) => Ok(Some(time)),
+            None => Err(bad(
+                name,
+                format_args!("cannot parse {text:?} to a valid timestamp"),
+            )),
+        }
+    }
+
+    fn duration(&self, name: &str) -> Result<Option<DurationMs>, Refusal> {
+        let Some(text) = self.params.get(name) else {
+            return Ok(None);
+        };
+        match DurationMs::parse_or_seconds(text) {
+            Some(duration) => Ok(Some(duration)),
+            None => Err(bad(
+                name,
+                format_args!("cannot parse {text:?} to a valid duration"),
+            )),
+        }
+    }
+
+    /// `start` and `end`, both included; all of time where they are not given.
+    pub(super) fn time_range(&self) -> Result<TimeRange, Refusal> {
+        let from = self.time("start")?.unwrap_or(TimeRange::ALL.from);
+        let to = self.time("end")?.unwrap_or(TimeRange::ALL.to);
+        check_order(from, to)?;
+        Ok(TimeRange { from, to })
+    }
+
+    /// `start`, `end` and `step`: all needed, in order, and not too many steps.
+    pub(super) fn steps(&self) -> Result<Steps, Refusal> {
+        let time = |name: &str| {
+            self.time(name)?
+                .ok_or_else(|| bad(name, format_args!("cannot parse \"\" to a valid timestamp")))
+        };
+        let (start, end) = (time("start")?, time("end")?);
+        check_order(start, end)?;
+        let step = self.duration("step")?;
+        let step = step.ok_or_else(|| {
+            bad(
+                "step",
+                format_args!("cannot parse \"\" to a valid duration"),
+            )
+        })?;
+        if step.0 <= 0 {
+            let text = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+            return Err(bad("step", format_args!("{text}")));
+        }
+        let steps = end.since(start).0 / step.0;
+        if steps > QUERY_POINTS_MAX.millis() {
+            let text = "exceeded maximum resolution of 11,000 points per timeseries. \
+                        Try decreasing the query resolution (?step=XX)";
+            let mut refusal = Refusal::bad_request(text);
+            refusal.limit = Some((&QUERY_POINTS_MAX, usize::try_from(steps).ok()));
+            return Err(refusal);
+        }
+        Ok(Steps { start, end, step })
+    }
+
+    /// The most rows wanted; [`usize::MAX`] when that is not said, or said to be 0.
+    pub(super) fn limit(&self) -> Result<usize, Refusal> {
+        let Some(text) = self.params.get("limit") else {
+            return Ok(usize::MAX);
+        };
+        match text.parse() {
+            Ok(0) => Ok(usize::MAX),
+            Ok(limit) => Ok(limit),
+            Err(_) => Err(bad(
+                "limit",
+                format_args!("cannot parse {text:?} to a number that is not negative"),
+            )),
+        }
+    }
+
+    /// `lookback_delta`, when it is given and not 0.
+    pub(super) fn lookback(&self) -> Result<Option<DurationMs>, Refusal> {
+        match self.duration("lookback_delta")? {
+            Some(lookback) if lookback.0 < 0 => Err(bad(
+                "lookback_delta",
+                format_args!("it must not be negative"),
+            )),
+            lookback => Ok(lookback.filter(|lookback| lookback.0 > 0)),
+        }
+    }
+
+    pub(super) fn patience(&self, max: Duration) -> Result<Patience, Refusal> {
+        Ok(Patience::new(max, self.duration("timeout")?))
+    }
+}
+
+/// A body that says it is something else than a form is not read as one.
+fn check_is_form(headers: &HeaderMap) -> Result<(), Refusal> {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let text = value.to_str().unwrap_or("");
+    let kind = text.split(';').next().unwrap_or("").trim();
+    if kind.eq_ignore_ascii_case(FORM) {
+        return Ok(());
+    }
+    let text = format!("Content-Type `{kind}` is not {FORM}");
+    Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text).closing())
+}
+
+fn check_order(start: TimestampMs, end: TimestampMs) -> Result<(), Refusal> {
+    if end < start {
+        return Err(bad(
+            "end",
+            format_args!("end timestamp must not be before start time"),
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn bad(name: &str, what: std::fmt::Arguments<'_>) -> Refusal {
+    Refusal::bad_request(format!("invalid parameter \"{name}\": {what}"))
+}
+
+/// A text that is no PromQL. The message names the limit if it was one, so that it can be counted by it.
+fn bad_text(name: &str, text: &str, error: &ParseError) -> Refusal {
+    let mut refusal = bad(name, format_args!("{}", error.describe(text)));
+    let named = |limit: &&limits::Limit| error.message.contains(limit.name);
+    refusal.limit = limits::ALL.iter().find(named).map(|limit| (limit, None));
+    refusal
+}

@@ -1,0 +1,94 @@
+//! How many questions are worked on at a time: the others wait, not too many and not too long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_model::limits::{Limit, QUERY_QUEUE_MAX, QUERY_QUEUE_WAIT};
+use hyper::StatusCode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::HttpLimits;
+use crate::edge::answer::Refusal;
+
+/// When one that was turned away may come again, in seconds.
+const RETRY_AFTER: u32 = 5;
+
+/// Lets `query.concurrency` in and `query.queue` wait, each at most `query.queue_wait`.
+pub(super) struct Gate {
+    places: Arc<Semaphore>,
+    queue: Semaphore,
+    wait: Duration,
+}
+
+/// A place at work; free again when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Gate {
+    pub(super) fn new(http: &HttpLimits) -> Gate {
+        Gate {
+            places: Arc::new(Semaphore::new(http.query_concurrency)),
+            queue: Semaphore::new(http.query_queue),
+            wait: http.query_queue_wait,
+        }
+    }
+
+    /// A place, at once or after a wait in the queue: first come, first served.
+    pub(super) async fn enter(&self) -> Result<Place, Refusal> {
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(Place { _permit: permit });
+        }
+        let Ok(_waiting) = self.queue.try_acquire() else {
+            return Err(refuse(
+                "too many queries are waiting already",
+                &QUERY_QUEUE_MAX,
+            ));
+        };
+        match tokio::time::timeout(self.wait, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
+            // The semaphore is never closed: it is time that ran out.
+            Ok(Err(_)) | Err(_) => Err(refuse(
+                "the query waited too long for its turn",
+                &QUERY_QUEUE_WAIT,
+            )),
+        }
+    }
+}
+
+fn refuse(what: &str, limit: &'static Limit) -> Refusal {
+    let mut refusal = Refusal::limited(StatusCode::SERVICE_UNAVAILABLE, what, limit, None);
+    refusal.retry_after = Some(RETRY_AFTER);
+    refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::block_on;
+
+    #[test]
+    fn those_beyond_the_queue_and_those_who_wait_too_long_are_told_which_limit() {
+        let gate = Gate::new(&HttpLimits {
+            query_concurrency: 1,
+            query_queue: 1,
+            query_queue_wait: Duration::from_millis(30),
+            ..HttpLimits::default()
+        });
+        block_on(async {
+            let first = gate.enter().await.unwrap();
+            let (second, third) = tokio::join!(gate.enter(), gate.enter());
+            for (refused, limit) in [(second, "query.queue_wait"), (third, "query.queue")] {
+                let refusal = refused.unwrap_err();
+                assert_eq!(refusal.limit.map(|(l, _)| l.name), Some(limit));
+                assert_eq!(
+                    (refusal.status.as_u16(), refusal.retry_after),
+                    (503, Some(RETRY_AFTER))
+                );
+            }
+            drop(first);
+            gate.enter().await.unwrap();
+        });
+    }
+}

@@ -1,0 +1,146 @@
+//! What the server tells: the query API in Prometheus' shapes, the rules and their alerts, the page, its own state.
+//!
+//! [`routes`] is the list; handlers read the request, and pure functions beside them make the answer.
+//!
+//! - `state`: what handlers share. `asked`: a request's parameters, read and checked.
+//! - `gate`, `run`: how many questions at a time, for how long, and what their errors become.
+//! - `envelope`: the JSON around every answer.
+//! - `query`, `series`, `rules`, `status`: the endpoints. `page`: what a person sees.
+//!
+//! Nothing in here changes anything, but for the order to load the rules again.
+
+mod state;
+
+mod asked;
+mod gate;
+mod run;
+
+mod envelope;
+mod escape;
+
+mod page;
+mod query;
+mod rules;
+mod series;
+mod status;
+
+#[cfg(test)]
+mod testing;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use hyper::Method;
+
+use crate::edge::answer::{Answer, Refusal, Shape};
+use crate::edge::route::{Call, Route, Scope, Takes};
+
+pub(crate) use state::Api;
+
+const GET: &[Method] = &[Method::GET];
+const GET_POST: &[Method] = &[Method::GET, Method::POST];
+const POST_PUT: &[Method] = &[Method::POST, Method::PUT];
+
+/// Every route of this folder.
+pub(crate) fn routes(api: &Arc<Api>) -> Vec<Route> {
+    use Scope::{Public, Read, Rules};
+    vec![
+        route(api, GET_POST, "/api/v1/query", Read, query::instant),
+        route(api, GET_POST, "/api/v1/query_range", Read, query::range),
+        route(
+            api,
+            GET_POST,
+            "/api/v1/query_exemplars",
+            Read,
+            query::exemplars,
+        ),
+        route(api, GET_POST, "/api/v1/format_query", Read, query::format),
+        route(api, GET_POST, "/api/v1/series", Read, series::series),
+        route(api, GET_POST, "/api/v1/labels", Read, series::label_names),
+        route(
+            api,
+            GET,
+            "/api/v1/label/{name}/values",
+            Read,
+            series::label_values,
+        ),
+        route(api, GET, "/api/v1/metadata", Read, status::metadata),
+        route(api, GET, "/api/v1/rules", Read, rules::rules),
+        route(api, GET, "/api/v1/alerts", Read, rules::alerts),
+        route(
+            api,
+            GET,
+            "/api/v1/status/buildinfo",
+            Read,
+            status::build_info,
+        ),
+        route(
+            api,
+            GET,
+            "/api/v1/status/runtimeinfo",
+            Read,
+            status::runtime_info,
+        ),
+        route(api, GET, "/-/healthy", Public, status::healthy),
+        route(api, GET, "/-/ready", Public, status::ready),
+        route(api, POST_PUT, "/-/reload", Rules, status::reload),
+        route(api, GET, "/metrics", Read, status::metrics),
+        route(api, GET, "/", Read, page::home),
+        route(api, GET, "/graph", Read, page::graph),
+        route(api, GET, "/page.css", Public, page::style),
+    ]
+}
+
+/// One route, its handler given what all of them share. Those that take POST read a form.
+fn route<F>(
+    api: &Arc<Api>,
+    methods: &'static [Method],
+    path: &'static str,
+    scope: Scope,
+    handler: fn(Arc<Api>, Call) -> F,
+) -> Route
+where
+    F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
+{
+    let reads_form = scope == Scope::Read && methods.contains(&Method::POST);
+    let takes = if reads_form {
+        Takes::Form
+    } else {
+        Takes::Nothing
+    };
+    let api = Arc::clone(api);
+    let run = move |call: Call| handler(Arc::clone(&api), call);
+    Route::new(methods, path, scope, (Shape::Prometheus, takes), run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::route::Routes;
+
+    #[test]
+    fn routes_are_a_table_and_only_reload_changes_anything() {
+        let world = testing::World::new();
+        let routes: Routes = Routes::new(routes(&world.api));
+        let changing: Vec<&str> = routes
+            .iter()
+            .filter(|r| r.scope.changes())
+            .map(|r| r.path)
+            .collect();
+        assert_eq!(changing, ["/-/reload"]);
+        let open: Vec<&str> = routes
+            .iter()
+            .filter(|r| r.scope == Scope::Public)
+            .map(|r| r.path)
+            .collect();
+        assert_eq!(open, ["/-/healthy", "/-/ready", "/page.css"]);
+        for path in [
+            "/api/v1/label/x/values",
+            "/prometheus/api/v1/query",
+            "/prometheus/-/healthy",
+            "/",
+        ] {
+            assert!(routes.find(path).is_ok(), "{path}");
+        }
+    }
+}

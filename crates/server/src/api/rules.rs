@@ -1,0 +1,393 @@
+//! `/api/v1/rules` and `/api/v1/alerts`: what the engine last published, as Prometheus shows it.
+//!
+//! Ours beside it: `loadErrors`, what is wrong with the rule folder while older rules run.
+//! How long evaluations took is not told: the engine does not know, and 0 would be a lie.
+
+use std::sync::Arc;
+
+use bellwether_engine::{AlertStatus, GroupStatus, RuleKind, RuleStatus, Status};
+use bellwether_lang::rules::Severity;
+use bellwether_model::value::format_exponent;
+use bellwether_model::{Labels, Matcher, TimestampMs};
+
+use super::asked::{Asked, bad};
+use super::envelope::{
+    push_labels, push_list, push_pairs, push_seconds_field, push_text_field, success,
+};
+use super::state::Api;
+use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::route::Call;
+use crate::live::publish::Loaded;
+
+/// What Go's clients read as "never".
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// `GET /api/v1/rules`.
+pub(super) async fn rules(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
+    let filter = Filter::read(&Asked::read(call, &api.http).await?)?;
+    let (status, loaded) = (api.published.status(), api.published.loaded());
+    let data = |out: &mut String| push_rules(out, &status, &load_errors(&loaded), &filter);
+    Ok(Answer::json(success(data, &[], &[])))
+}
+
+/// `GET /api/v1/alerts`.
+pub(super) async fn alerts(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    let status = api.published.status();
+    let data = |out: &mut String| push_all_alerts(out, &status);
+    Ok(Answer::json(success(data, &[], &[])))
+}
+
+/// What is wrong with the folder, one line each: `file:line:column: message`. Empty while it is fine.
+pub(super) fn load_errors(loaded: &Loaded) -> Vec<String> {
+    if !loaded.broken {
+        return Vec::new();
+    }
+    let errors = loaded
+        .diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error);
+    let lines: Vec<String> = errors
+        .map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message))
+        .collect();
+    if lines.is_empty() {
+        // No place in a file: the folder could not be read, or its rules go in a circle.
+        return vec![loaded.text.trim_end().to_owned()];
+    }
+    lines
+}
+
+/// Which rules are wanted, and how much of them. Empty lists want everything.
+#[derive(Debug, Default)]
+struct Filter {
+    kind: Option<Kind>,
+    names: Vec<String>,
+    groups: Vec<String>,
+    files: Vec<String>,
+    selectors: Vec<Vec<Matcher>>,
+    without_alerts: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Alerting,
+    Recording,
+}
+
+impl Filter {
+    fn read(asked: &Asked) -> Result<Filter, Refusal> {
+        let kind = match asked
+            .params
+            .get("type")
+            .map(str::to_ascii_lowercase)
+            .as_deref()
+        {
+            None => None,
+            Some("alert") => Some(Kind::Alerting),
+            Some("record") => Some(Kind::Recording),
+            Some(_) => {
+                return Err(bad(
+                    "type",
+                    format_args!("not supported value, use `alert` or `record`"),
+                ));
+            }
+        };
+        let without_alerts = match asked.params.get("exclude_alerts") {
+            None | Some("false" | "f" | "F" | "False" | "FALSE" | "0") => false,
+            Some("true" | "t" | "T" | "True" | "TRUE" | "1") => true,
+            Some(other) => {
+                return Err(bad(
+                    "exclude_alerts",
+                    format_args!("cannot parse {other:?}, use `true` or `false`"),
+                ));
+            }
+        };
+        let list = |name| asked.params.all(name).map(str::to_owned).collect();
+        Ok(Filter {
+            kind,
+            names: list("rule_name[]"),
+            groups: list("rule_group[]"),
+            files: list("file[]"),
+            selectors: asked.selectors()?,
+            without_alerts,
+        })
+    }
+
+    fn wants_group(&self, group: &GroupStatus) -> bool {
+        wants(&self.groups, &group.name) && wants(&self.files, &group.file)
+    }
+
+    fn wants_rule(&self, rule: &RuleStatus) -> bool {
+        let kind = match rule.kind {
+            RuleKind::Alerting { .. } => Kind::Alerting,
+            RuleKind::Recording => Kind::Recording,
+        };
+        let by_labels = || {
+            let labels = Labels::from_pairs(rule.labels.iter().map(|(n, v)| (n, v)));
+            self.selectors
+                .iter()
+                .any(|s| s.iter().all(|m| m.matches_labels(&labels)))
+        };
+        self.kind.is_none_or(|wanted| wanted == kind)
+            && wants(&self.names, &rule.name)
+            && (self.selectors.is_empty() || by_labels())
+    }
+}
+
+fn wants(list: &[String], name: &str) -> bool {
+    list.is_empty() || list.iter().any(|wanted| wanted == name)
+}
+
+fn push_rules(out: &mut String, status: &Status, load_errors: &[String], filter: &Filter) {
+    out.push_str("{\"groups\":");
+    let groups = status
+        .groups
+        .iter()
+        .filter(|group| filter.wants_group(group));
+    let groups = groups.filter_map(|group| {
+        let rules: Vec<&RuleStatus> = group
+            .rules
+            .iter()
+            .filter(|rule| filter.wants_rule(rule))
+            .collect();
+        (!rules.is_empty()).then_some((group, rules))
+    });
+    push_list(out, groups, |out, (group, rules)| {
+        push_group(out, group, &rules, filter)
+    });
+    if !load_errors.is_empty() {
+        out.push_str(",\"loadErrors\":");
+        push_list(out, load_errors, |out, line| push_json_string(out, line));
+    }
+    out.push('}');
+}
+
+fn push_group(out: &mut String, group: &GroupStatus, rules: &[&RuleStatus], filter: &Filter) {
+    out.push_str("{\"name\":");
+    push_json_string(out, &group.name);
+    push_text_field(out, "file", &group.file);
+    push_seconds_field(out, "interval", group.interval);
+    out.push_str(",\"limit\":0");
+    push_text_field(out, "lastEvaluation", &time_or_never(group.last_evaluation));
+    out.push_str(",\"rules\":");
+    push_list(out, rules, |out, rule| push_rule(out, rule, filter));
+    out.push('}');
+}
+
+fn push_rule(out: &mut String, rule: &RuleStatus, filter: &Filter) {
+    let alerting = matches!(rule.kind, RuleKind::Alerting { .. });
+    out.push_str(if alerting {
+        "{\"type\":\"alerting\""
+    } else {
+        "{\"type\":\"recording\""
+    });
+    push_text_field(out, "name", &rule.name);
+    push_text_field(out, "query", &rule.query);
+    if let RuleKind::Alerting { hold_for, keep, .. } = &rule.kind {
+        push_seconds_field(out, "duration", *hold_for);
+        push_seconds_field(out, "keepFiringFor", *keep);
+    }
+    out.push_str(",\"labels\":");
+    push_pairs(out, texts(&rule.labels));
+    if let RuleKind::Alerting {
+        annotations,
+        state,
+        alerts,
+        ..
+    } = &rule.kind
+    {
+        out.push_str(",\"annotations\":");
+        push_pairs(out, texts(annotations));
+        push_text_field(out, "state", state.text());
+        if !filter.without_alerts {
+            out.push_str(",\"alerts\":");
+            push_list(out, alerts, push_alert);
+        }
+    }
+    push_text_field(out, "health", rule.health.text());
+    if let Some(error) = &rule.last_error {
+        push_text_field(out, "lastError", error);
+    }
+    push_text_field(out, "lastEvaluation", &time_or_never(rule.last_evaluation));
+    out.push('}');
+}
+
+fn push_all_alerts(out: &mut String, status: &Status) {
+    out.push_str("{\"alerts\":");
+    push_list(out, status.alerts(), push_alert);
+    out.push('}');
+}
+
+fn push_alert(out: &mut String, alert: &AlertStatus) {
+    out.push_str("{\"labels\":");
+    push_labels(out, &alert.labels);
+    out.push_str(",\"annotations\":");
+    push_pairs(out, texts(&alert.annotations));
+    push_text_field(out, "state", alert.state.text());
+    push_text_field(out, "activeAt", &alert.active_at.to_rfc3339());
+    if let Some(since) = alert.clearing_since {
+        push_text_field(out, "keepFiringSince", &since.to_rfc3339());
+    }
+    push_text_field(out, "value", &format_exponent(alert.value));
+    out.push('}');
+}
+
+fn texts(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+fn time_or_never(time: Option<TimestampMs>) -> String {
+    time.map_or_else(|| NEVER.to_owned(), TimestampMs::to_rfc3339)
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_lang::rules::{SourceFile, check};
+    use bellwether_model::DurationMs;
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::api::testing::{World, status};
+    use crate::edge::params::Params;
+
+    fn filter(query: &str) -> Filter {
+        let params = Params::parse(query).unwrap();
+        Filter::read(&Asked {
+            params,
+            path_part: None,
+            now: TimestampMs(0),
+        })
+        .unwrap()
+    }
+
+    fn shown(query: &str) -> String {
+        let mut out = String::new();
+        push_rules(&mut out, &status(), &[], &filter(query));
+        out
+    }
+
+    fn check_json(got: &str, want: Expect) {
+        serde_json::from_str::<serde_json::Value>(got).unwrap();
+        want.assert_eq(got);
+    }
+
+    #[test]
+    fn rules_and_alerts_as_prometheus_shows_them() {
+        check_json(
+            &shown(""),
+            expect![[
+                r#"{"groups":[{"name":"host","file":"rules/host.rules","interval":30,"limit":0,"lastEvaluation":"1970-01-01T00:02:00.000Z","rules":[{"type":"alerting","name":"DiskFull","query":"disk_free < 5","duration":120,"keepFiringFor":0.5,"labels":{"team":"infra"},"annotations":{"summary":"disk {{ $labels.disk }}"},"state":"firing","alerts":[{"labels":{"alertname":"DiskFull","disk":"<b>\"&'","severity":"critical"},"annotations":{"summary":"disk <script>alert(1)</script>"},"state":"firing","activeAt":"1970-01-01T00:00:30.000Z","keepFiringSince":"1970-01-01T00:01:30.000Z","value":"1.5e+00"},{"labels":{"alertname":"DiskFull","disk":"sdb","severity":"warning"},"annotations":{},"state":"pending","activeAt":"1970-01-01T00:01:00.000Z","value":"NaN"}],"health":"err","lastError":"too many \"series\"","lastEvaluation":"1970-01-01T00:02:00.000Z"},{"type":"recording","name":"x:y","query":"sum(x)","labels":{},"health":"unknown","lastEvaluation":"0001-01-01T00:00:00Z"}]}]}"#
+            ]],
+        );
+        let mut out = String::new();
+        push_all_alerts(&mut out, &status());
+        check_json(
+            &out,
+            expect![[
+                r#"{"alerts":[{"labels":{"alertname":"DiskFull","disk":"<b>\"&'","severity":"critical"},"annotations":{"summary":"disk <script>alert(1)</script>"},"state":"firing","activeAt":"1970-01-01T00:00:30.000Z","keepFiringSince":"1970-01-01T00:01:30.000Z","value":"1.5e+00"},{"labels":{"alertname":"DiskFull","disk":"sdb","severity":"warning"},"annotations":{},"state":"pending","activeAt":"1970-01-01T00:01:00.000Z","value":"NaN"}]}"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn filters_leave_out_rules_and_groups_without_any() {
+        for (query, disk, record, alerts) in [
+            ("type=alert", true, false, true),
+            ("type=record", false, true, false),
+            ("rule_name[]=x:y", false, true, false),
+            ("rule_name[]=x:y&rule_name[]=DiskFull", true, true, true),
+            ("rule_group[]=host&exclude_alerts=true", true, true, false),
+            (
+                "file[]=rules/host.rules&type=alert&exclude_alerts=false",
+                true,
+                false,
+                true,
+            ),
+            ("match[]={team=\"infra\"}", true, false, true),
+            (
+                "match[]={team=\"other\"}&match[]={team=~\"in.*\"}",
+                true,
+                false,
+                true,
+            ),
+        ] {
+            let got = shown(query);
+            assert_eq!(got.contains("\"DiskFull\",\"query\""), disk, "{query}");
+            assert_eq!(got.contains("x:y"), record, "{query}");
+            assert_eq!(got.contains("\"alerts\":["), alerts, "{query}");
+        }
+        for query in [
+            "rule_group[]=other",
+            "file[]=x",
+            "rule_name[]=x",
+            "match[]={team=\"x\"}",
+        ] {
+            assert_eq!(shown(query), r#"{"groups":[]}"#, "{query}");
+        }
+    }
+
+    #[test]
+    fn mistakes_of_the_folder_come_with_their_place() {
+        let file = SourceFile {
+            path: "rules/a.rules".into(),
+            text: "alert X {\n  when upp >\n}\n".into(),
+        };
+        let checked = check(std::slice::from_ref(&file));
+        assert!(checked.has_errors());
+        let loaded = Loaded {
+            diagnostics: checked.diagnostics,
+            broken: true,
+            ..Loaded::default()
+        };
+        let lines = load_errors(&loaded);
+        assert!(
+            !lines.is_empty() && lines.iter().all(|l| l.starts_with("rules/a.rules:")),
+            "{lines:?}"
+        );
+        let mut out = String::new();
+        push_rules(&mut out, &Status::default(), &lines, &Filter::default());
+        let got: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(got["loadErrors"][0], lines[0].as_str());
+        let unreadable = Loaded {
+            text: "cannot read rules\n".into(),
+            broken: true,
+            ..Loaded::default()
+        };
+        assert_eq!(load_errors(&unreadable), ["cannot read rules"]);
+        assert!(
+            load_errors(&Loaded {
+                broken: false,
+                ..unreadable
+            })
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_server_without_rules_has_empty_lists() {
+        let world = World::new();
+        assert_eq!(
+            world.body("/api/v1/rules"),
+            r#"{"status":"success","data":{"groups":[]}}"#
+        );
+        assert_eq!(
+            world.body("/api/v1/alerts"),
+            r#"{"status":"success","data":{"alerts":[]}}"#
+        );
+        for query in ["type=x", "exclude_alerts=maybe", "match[]={"] {
+            assert_eq!(
+                world.get(&format!("/api/v1/rules?{query}")).status,
+                400,
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn seconds_may_have_fractions() {
+        let mut out = String::new();
+        push_seconds_field(&mut out, "interval", DurationMs(1500));
+        assert_eq!(out, ",\"interval\":1.5");
+    }
+}

@@ -1,0 +1,186 @@
+//! The server about itself: its version, whether it is well, its figures, and the order to load the rules again.
+
+use std::sync::Arc;
+
+use bellwether_store::{Health, Store};
+use hyper::StatusCode;
+
+use super::envelope::{push_pairs, push_text_field, success};
+use super::state::Api;
+use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::route::Call;
+use crate::live::rules::Order;
+
+/// The Prometheus whose API this is: clients choose by it what they ask for.
+const API_VERSION: &str = "2.55.0";
+/// Our own version, in a field that clients only show.
+const REVISION: &str = concat!("bellwether-", env!("CARGO_PKG_VERSION"));
+
+/// `GET /api/v1/status/buildinfo`. Without `features`: that would mean Mimir, and rules that can be written.
+pub(super) async fn build_info(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    let fields = [
+        ("version", API_VERSION),
+        ("revision", REVISION),
+        ("branch", ""),
+        ("buildUser", ""),
+        ("buildDate", ""),
+        ("goVersion", ""),
+    ];
+    Ok(Answer::json(success(
+        |out| push_pairs(out, fields),
+        &[],
+        &[],
+    )))
+}
+
+/// `GET /api/v1/status/runtimeinfo`.
+pub(super) async fn runtime_info(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    let loaded = !api.published.loaded().broken;
+    let data = |out: &mut String| {
+        out.push_str("{\"startTime\":");
+        push_json_string(out, &api.started.to_rfc3339());
+        out.push_str(if loaded {
+            ",\"reloadConfigSuccess\":true"
+        } else {
+            ",\"reloadConfigSuccess\":false"
+        });
+        push_text_field(out, "storageRetention", &api.retention.to_string());
+        out.push('}');
+    };
+    Ok(Answer::json(success(data, &[], &[])))
+}
+
+/// `GET /api/v1/metadata`: types and helps of metrics are not kept.
+pub(super) async fn metadata(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    Ok(Answer::json(success(|out| out.push_str("{}"), &[], &[])))
+}
+
+/// `GET /-/healthy`: the process answers.
+pub(super) async fn healthy(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    Ok(Answer::text("bellwether is healthy\n"))
+}
+
+/// `GET /-/ready`: 503 while samples are not taken. There is no listener before the log has been replayed.
+pub(super) async fn ready(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    match not_well(&api.store) {
+        None => Ok(Answer::text("bellwether is ready\n")),
+        Some(why) => {
+            let text = format!("bellwether is read-only: {why}; queries and rules go on\n");
+            Ok(Answer {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                ..Answer::text(text)
+            })
+        }
+    }
+}
+
+/// Why samples are not taken, if they are not.
+pub(super) fn not_well(store: &Store) -> Option<String> {
+    match (store.health(), store.log_failure()) {
+        (Health::Ok, _) => None,
+        (Health::ReadOnly { reason }, None) => Some(reason.to_string()),
+        (Health::ReadOnly { reason }, Some(failure)) => Some(format!("{reason} ({failure})")),
+    }
+}
+
+/// `POST /-/reload`: asks for it and does not wait; what came of it is in `/api/v1/rules`.
+pub(super) async fn reload(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    api.orders.send(Order::Reload);
+    Ok(Answer::text(
+        "the rules are being loaded; /api/v1/rules says what came of it (loadErrors)\n",
+    ))
+}
+
+/// `GET /metrics`. The ledger and the disk are asked, so it is no work for the threads of connections.
+pub(super) async fn metrics(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    let text = tokio::task::spawn_blocking(move || api.own.exposition()).await;
+    let failed = |_| {
+        Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the figures could not be gathered",
+        )
+    };
+    Ok(Answer::new(
+        StatusCode::OK,
+        "text/plain; version=0.0.4; charset=utf-8",
+        text.map_err(failed)?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::World;
+
+    #[test]
+    fn build_info_is_texts_only_and_no_features() {
+        let got = World::new().body("/api/v1/status/buildinfo");
+        let want = format!(
+            r#"{{"status":"success","data":{{"version":"2.55.0","revision":"{REVISION}","branch":"","buildUser":"","buildDate":"","goVersion":""}}}}"#
+        );
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn small_answers() {
+        let world = World::new();
+        for (path, want) in [
+            ("/-/healthy", "bellwether is healthy\n"),
+            ("/-/ready", "bellwether is ready\n"),
+            (
+                "/api/v1/metadata?limit=1",
+                r#"{"status":"success","data":{}}"#,
+            ),
+            (
+                "/api/v1/status/runtimeinfo",
+                r#"{"status":"success","data":{"startTime":"1970-01-01T00:02:00.000Z","reloadConfigSuccess":true,"storageRetention":"90d"}}"#,
+            ),
+        ] {
+            assert_eq!(world.body(path), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_takes_nothing_is_not_ready() {
+        let world = World::filled();
+        let store = world.api.store.clone();
+        store.close(bellwether_model::TimestampMs(120_000)).unwrap();
+        let got = world.get("/-/ready");
+        assert_eq!(
+            (got.status, got.body.as_str()),
+            (
+                503,
+                "bellwether is read-only: it was closed; queries and rules go on\n"
+            )
+        );
+        assert_eq!(world.get("/-/healthy").status, 200);
+        assert_eq!(world.get("/api/v1/query?query=up&time=60").status, 200);
+    }
+
+    #[test]
+    fn reload_is_an_order_to_the_rules() {
+        let world = World::new();
+        let got = world.post("/-/reload", "", "");
+        assert_eq!(got.status, 200, "{}", got.body);
+        assert!(matches!(world.orders.try_recv(), Ok(Order::Reload)));
+    }
+
+    #[test]
+    fn metrics_are_an_exposition_with_what_the_queries_counted() {
+        let world = World::filled();
+        world.get("/api/v1/query?query=up&time=60");
+        let got = world.get("/metrics");
+        assert_eq!(got.content_type, "text/plain; version=0.0.4; charset=utf-8");
+        assert!(
+            got.body
+                .contains("# TYPE bellwether_series gauge\nbellwether_series 4\n"),
+            "{}",
+            got.body
+        );
+        assert!(
+            got.body.contains("bellwether_query_seconds_count 1\n"),
+            "{}",
+            got.body
+        );
+    }
+}
