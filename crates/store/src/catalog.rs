@@ -56,8 +56,10 @@ pub(crate) struct Change {
     /// Rows to write, and ids whose rows go.
     pub(crate) segments: Vec<(u64, SegmentRow)>,
     pub(crate) segments_gone: Vec<u64>,
-    /// Rows of the series table, from [`series_rows`].
+    /// Rows of the series table, from [`SeriesRows`].
     pub(crate) series: Vec<(u32, SeriesRow)>,
+    /// `series` replaces the table instead of adding to it.
+    pub(crate) series_replaced: bool,
 }
 
 /// Why a catalogue could not be used.
@@ -203,6 +205,9 @@ fn write_tables(write: &WriteTransaction, change: &Change) -> Result<(), redb::E
     }
     for id in &change.segments_gone {
         segments.remove(id)?;
+    }
+    if change.series_replaced {
+        write.delete_table(SERIES)?;
     }
     let mut series = write.open_table(SERIES)?;
     for (id, row) in &change.series {

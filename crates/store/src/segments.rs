@@ -16,7 +16,7 @@ use crate::selection::Merge;
 use bellwether_disk::Disk;
 use bellwether_model::TimeRange;
 use parking_lot::Mutex;
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -73,8 +73,15 @@ impl Live {
     }
 }
 
-/// Damage met while reading: by segment and series, what was wrong.
-type Damage = BTreeMap<(u64, u32), String>;
+/// Damage met while reading, by segment and series.
+type Damage = BTreeMap<(u64, u32), Found>;
+
+#[derive(Clone)]
+struct Found {
+    what: String,
+    /// A report lies in quarantine.
+    reported: bool,
+}
 
 /// A set of segments.
 #[derive(Default)]
@@ -163,6 +170,11 @@ impl Segments {
         self.live.iter()
     }
 
+    /// The series that have samples.
+    pub(crate) fn series(&self) -> RoaringBitmap {
+        self.live.iter().map(|live| &live.ids).union()
+    }
+
     /// Number of segments in quarantine.
     pub(crate) fn missing(&self) -> usize {
         self.missing.len()
@@ -204,7 +216,8 @@ impl Segments {
         let damage = self.damage.lock();
         for live in self.live.iter().filter(|s| s.overlaps(range)) {
             let found = damage.range((live.id, 0)..=(live.id, u32::MAX));
-            warnings.extend(found.map(|(_, what)| format!("samples are left out: {what}")));
+            warnings
+                .extend(found.map(|(_, found)| format!("samples are left out: {}", found.what)));
         }
         warnings
     }
@@ -232,16 +245,51 @@ impl Segments {
             })?;
             match read {
                 Err(error @ SegmentError::Corrupt { .. }) => {
-                    let known = self
-                        .damage
-                        .lock()
-                        .insert((live.id, id), error.to_string())
-                        .is_some();
+                    let known = self.note_damage(live.id, id, &error);
                     if !known {
                         return Err(error.into());
                     }
                 }
                 other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether it was known.
+    fn note_damage(&self, segment: u64, series: u32, error: &SegmentError) -> bool {
+        let mut damage = self.damage.lock();
+        let known = damage.contains_key(&(segment, series));
+        let found = || Found {
+            what: error.to_string(),
+            reported: false,
+        };
+        damage.entry((segment, series)).or_insert_with(found);
+        known
+    }
+
+    /// Writes a report to quarantine about each damage that was met since the last call. The segment stays where
+    /// it is: what is sound in it is served.
+    pub(crate) fn report_damage(&self, disk: &dyn Disk, folder: &Path) -> Result<(), StoreError> {
+        let damage = self.damage.lock().clone();
+        for (&(segment, series), found) in damage.iter().filter(|(_, found)| !found.reported) {
+            if let Some(live) = self.live.iter().find(|live| live.id == segment) {
+                let times = Some((live.segment.min_ts(), live.segment.max_ts()));
+                let file = live.segment.path();
+                let what = &found.what;
+                quarantine::report(
+                    disk,
+                    folder,
+                    &Finding {
+                        file,
+                        what,
+                        ranges: &[],
+                        times,
+                    },
+                )?;
+            }
+            if let Some(found) = self.damage.lock().get_mut(&(segment, series)) {
+                found.reported = true;
             }
         }
         Ok(())
@@ -292,7 +340,7 @@ fn set_aside(
         None
     };
     if moved.is_none() {
-        quarantine::report_missing(disk, folder, &finding)?;
+        quarantine::report(disk, folder, &finding)?;
     }
     report.quarantined_segments.push(QuarantinedSegment {
         path: path.to_owned(),

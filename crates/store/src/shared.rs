@@ -1,6 +1,6 @@
 //! What the log thread, appenders, views and the maintaining thread have in common.
 //!
-//! Lock order: `maintenance` (in `store`), then `visible`, then the index, then a page of the head. The others are
+//! Lock order: `upkeep` (in `store`), then `visible`, then the index, then a page of the head. The others are
 //! held for a few instructions and nothing is locked under them.
 
 use crate::config::Config;

@@ -75,6 +75,10 @@ impl Upkeep {
         // First, since it makes room.
         let segments_dropped = self.drop_expired(shared, now)?;
         look_at_space(shared);
+        let published = shared.visible.published();
+        published
+            .segments
+            .report_damage(&*shared.disk, &shared.folder)?;
         let mut flushed = None;
         if self.flush_is_due(shared, now) {
             flushed = match self.flush(store, now) {

@@ -307,6 +307,13 @@ fn a_damaged_chunk_fails_one_read_and_is_a_warning_from_then_on() {
     assert_eq!(found.len(), 100);
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("corrupt"), "{warnings:?}");
+    for _ in 0..2 {
+        store.maintain(NOW).expect("maintains");
+        let reports = disk
+            .read_dir(Path::new("data/quarantine"))
+            .expect("is there");
+        assert_eq!(reports.len(), 1, "one report, written once: {reports:?}");
+    }
     assert!(!store.verify().problems.is_empty());
 }
 

@@ -33,7 +33,7 @@ use crate::wal::file::{self, Fill, LogFile};
 use crate::wal::frame::{FILE_HEADER_BYTES, FileHeader};
 use crate::wal::log::Log;
 use bellwether_disk::{Disk, Lock};
-use bellwether_model::TimestampMs;
+use bellwether_model::{TimeRange, TimestampMs};
 use replay::Replay;
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,9 @@ use std::sync::Arc;
 
 /// The folders inside a store's folder.
 const FOLDERS: [&str; 3] = ["wal", "seg", "tmp"];
+
+/// Fewer series than this are not worth being forgotten.
+const UNUSED_SERIES_MIN: usize = 10_000;
 
 /// An opened store, ready to be served.
 pub(crate) struct Opened {
@@ -87,6 +90,7 @@ pub(crate) fn open(
     let recovered = state.replay(&catalog, &mut manifest, segments, parts, &mut report)?;
     // Again: a flush in the middle of replay made some log superfluous.
     remove_orphans(&*disk, folder, &manifest, &mut report)?;
+    forget_unused_series(&catalog, &recovered, &index)?;
     report.clean = manifest.progress.clean && report.samples == 0 && !report.has_damage();
     let published = Published {
         active: Arc::clone(&recovered.generation),
@@ -304,6 +308,31 @@ fn rebuild_catalog(
         id,
         index,
     ))
+}
+
+/// Series whose samples have all expired leave the catalogue, once they are most of it. In memory they stay
+/// until the next open; their ids are not given out again.
+fn forget_unused_series(
+    catalog: &Catalog,
+    recovered: &Recovered,
+    index: &Index,
+) -> Result<(), StoreError> {
+    let mut used = recovered.segments.series();
+    let generation = &recovered.generation;
+    generation.each_present(0..generation.end(), u64::MAX, TimeRange::ALL, |id| {
+        used.insert(id);
+    });
+    if index.len() < UNUSED_SERIES_MIN || used.len() > index.len() as u64 / 2 {
+        return Ok(());
+    }
+    let mut rows = catalog::SeriesRows::default();
+    index.each_labels(&used, |id, labels| rows.add(id, labels));
+    let series = rows.into_rows();
+    catalog.commit(&Change {
+        series,
+        series_replaced: true,
+        ..Change::default()
+    })
 }
 
 /// Differs between stores as far as chance can: keys of this process, hashed with place and time.

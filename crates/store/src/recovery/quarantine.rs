@@ -23,8 +23,8 @@ pub(crate) struct Finding<'a> {
     pub(crate) times: Option<(i64, i64)>,
 }
 
-/// Reports a file that is gone.
-pub(crate) fn report_missing(
+/// Reports damage without moving anything: the file is gone, or most of it is sound.
+pub(crate) fn report(
     disk: &dyn Disk,
     store: &Path,
     finding: &Finding<'_>,
@@ -106,20 +106,22 @@ fn target(disk: &dyn Disk, store: &Path, file: &Path) -> Result<PathBuf, StoreEr
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
+    let taken = |path: &Path| disk.exists(path).map_err(StoreError::io("look for", path));
     let mut target = folder.join(&name);
     let mut number = 1;
-    while disk
-        .exists(&target)
-        .map_err(StoreError::io("look for", &target))?
-    {
+    while taken(&target)? || taken(&report_path(&target))? {
         number += 1;
         target = folder.join(format!("{name}.{number}"));
     }
     Ok(target)
 }
 
+fn report_path(target: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.json", target.display()))
+}
+
 fn write_report(disk: &dyn Disk, target: &Path, finding: &Finding<'_>) -> Result<(), StoreError> {
-    let path = PathBuf::from(format!("{}.json", target.display()));
+    let path = report_path(target);
     let mut json = String::from("{\n  \"file\": ");
     push_text(&mut json, &finding.file.to_string_lossy());
     json.push_str(",\n  \"error\": ");

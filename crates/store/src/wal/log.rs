@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Samples of one group: more wait for the next sync.
-const GROUP_SAMPLES_MAX: usize = 500_000;
+const GROUP_SAMPLES_MAX: usize = 200_000;
 /// Log bytes between a definition and its copy: damage to a disk's sector or page does not reach that far.
 const COPY_DISTANCE: u64 = 64 << 10;
 
