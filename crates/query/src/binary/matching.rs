@@ -11,7 +11,7 @@ use super::arith;
 use crate::error::QueryError;
 use crate::grouping::{Keys, LabelChoice};
 use crate::mask;
-use crate::vector::{RowName, Vector};
+use crate::vector::{METADATA, RowName, Vector};
 
 /// The labels that decide a match.
 pub(crate) fn choice(matching: &VectorMatching) -> LabelChoice {
@@ -33,11 +33,16 @@ pub(crate) fn evaluate(
 ) -> Result<Vector, QueryError> {
     let swapped = matching.card == Cardinality::OneToMany;
     let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
+    let choice = choice(matching);
+    let mut keys = Keys::default();
+    let many_groups = GroupRows::new(many, &choice, &mut keys);
+    let one_groups = GroupRows::new(one, &choice, &mut keys);
     let mut join = Join {
         op,
         return_bool,
         matching,
-        choice: choice(matching),
+        kept: Kept::new(op, matching),
+        choice,
         swapped,
         many,
         one,
@@ -50,8 +55,13 @@ pub(crate) fn evaluate(
         claimed: Vec::new(),
         row_of: HashMap::default(),
     };
-    for group in join.match_groups() {
-        join.group(&group)?;
+    let mut present = vec![0; mask::words(many.steps())];
+    for group in 0..many_groups.len().max(one_groups.len()) {
+        join.group(
+            many_groups.rows(group),
+            one_groups.rows(group),
+            &mut present,
+        )?;
     }
     let order: Vec<usize> = (0..join.out.len()).collect();
     join.out.reordered(&order)
@@ -61,24 +71,98 @@ pub(crate) fn evaluate(
 fn presence(vector: &Vector) -> Vec<u64> {
     let mut all = vec![0; mask::words(vector.steps())];
     for row in 0..vector.len() {
-        all.iter_mut()
-            .zip(vector.mask(row))
-            .for_each(|(a, m)| *a |= m);
+        add(&mut all, vector.mask(row));
     }
     all
 }
 
-/// The rows of one match group.
-#[derive(Default)]
-struct MatchGroup {
-    many: Vec<usize>,
-    one: Vec<usize>,
+/// The rows of each match group, one list behind the other.
+struct GroupRows {
+    /// Where each group's rows begin in `rows`, and where the last one's end.
+    starts: Vec<usize>,
+    rows: Vec<usize>,
+}
+
+impl GroupRows {
+    fn new(vector: &Vector, choice: &LabelChoice, keys: &mut Keys) -> GroupRows {
+        let ids: Vec<usize> = (0..vector.len())
+            .map(|row| keys.id(choice, &vector.name(row).labels).0)
+            .collect();
+        let groups = ids.iter().max().map_or(0, |last| last + 1);
+        // Counted first, so that every group's place is known before rows are put there.
+        let mut starts = vec![0; groups + 1];
+        for id in &ids {
+            starts[id + 1] += 1;
+        }
+        for group in 0..groups {
+            starts[group + 1] += starts[group];
+        }
+        let (mut next, mut rows) = (starts.clone(), vec![0; ids.len()]);
+        for (row, id) in ids.iter().enumerate() {
+            rows[next[*id]] = row;
+            next[*id] += 1;
+        }
+        GroupRows { starts, rows }
+    }
+
+    fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The rows of a group, ascending; none for a group of the other side alone.
+    fn rows(&self, group: usize) -> &[usize] {
+        match (self.starts.get(group), self.starts.get(group + 1)) {
+            (Some(from), Some(to)) => &self.rows[*from..*to],
+            _ => &[],
+        }
+    }
+}
+
+/// Which labels of the many side a result keeps.
+enum Kept {
+    All,
+    Only(Vec<String>),
+    Without(Vec<String>),
+}
+
+impl Kept {
+    /// One to one, the labels of the match; else all. Arithmetic makes a new metric, so the name goes.
+    fn new(op: BinaryOp, matching: &VectorMatching) -> Kept {
+        let metadata = || METADATA.iter().map(ToString::to_string);
+        let is_new = !op.is_comparison();
+        let one_to_one = matching.card == Cardinality::OneToOne;
+        if one_to_one && matching.on {
+            let is_kept = |name: &&String| !(is_new && METADATA.contains(&name.as_str()));
+            return Kept::Only(matching.labels.iter().filter(is_kept).cloned().collect());
+        }
+        let mut without: Vec<String> = Vec::new();
+        if one_to_one {
+            without.extend(matching.labels.iter().cloned());
+        }
+        if is_new {
+            without.extend(metadata());
+        }
+        if without.is_empty() {
+            Kept::All
+        } else {
+            Kept::Without(without)
+        }
+    }
+
+    fn of(&self, labels: &Labels) -> Labels {
+        match self {
+            Kept::All => labels.clone(),
+            Kept::Only(names) => labels.only(names),
+            Kept::Without(names) => labels.without(names),
+        }
+    }
 }
 
 struct Join<'a> {
     op: BinaryOp,
     return_bool: bool,
     matching: &'a VectorMatching,
+    kept: Kept,
     choice: LabelChoice,
     /// The many side is on the right.
     swapped: bool,
@@ -89,65 +173,48 @@ struct Join<'a> {
     span: Span,
     many_present: Vec<u64>,
     out: Vector,
-    /// For each row of `out`, the steps at which a match has produced it, filtered away or not.
-    claimed: Vec<Vec<u64>>,
+    /// Mask after mask, for each row of `out`: the steps at which a match has produced it, filtered away or not.
+    claimed: Vec<u64>,
     row_of: HashMap<Labels, usize>,
 }
 
 impl Join<'_> {
-    fn match_groups(&self) -> Vec<MatchGroup> {
-        let mut keys = Keys::default();
-        let mut groups: Vec<MatchGroup> = Vec::new();
-        let mut at = |labels: &Labels, groups: &mut Vec<MatchGroup>| {
-            let (id, is_new) = keys.id(&self.choice, labels);
-            if is_new {
-                groups.push(MatchGroup::default());
-            }
-            id
-        };
-        for row in 0..self.many.len() {
-            let id = at(&self.many.name(row).labels, &mut groups);
-            groups[id].many.push(row);
+    /// Joins the rows of one match group; `present` is scratch.
+    fn group(
+        &mut self,
+        many: &[usize],
+        one: &[usize],
+        present: &mut [u64],
+    ) -> Result<(), QueryError> {
+        if one.len() > 1 {
+            self.check_one_side(one)?;
         }
-        for row in 0..self.one.len() {
-            let id = at(&self.one.name(row).labels, &mut groups);
-            groups[id].one.push(row);
+        if self.matching.card == Cardinality::OneToOne && many.len() > 1 {
+            self.check_many_side(many, one)?;
         }
-        groups
-    }
-
-    fn group(&mut self, group: &MatchGroup) -> Result<(), QueryError> {
-        self.check_one_side(&group.one)?;
-        if self.matching.card == Cardinality::OneToOne && group.many.len() > 1 {
-            self.check_many_side(group)?;
-        }
-        for many in &group.many {
-            for one in &group.one {
-                let present = both(self.many.mask(*many), self.one.mask(*one));
-                if !mask::is_empty(&present) {
-                    self.matched(*many, Some(*one), &present)?;
-                }
+        for many in many {
+            for one in one {
+                present.copy_from_slice(self.many.mask(*many));
+                keep(present, self.one.mask(*one));
+                self.matched(*many, Some(*one), present)?;
             }
             if self.fill_one.is_some() {
-                let mut alone = self.many.mask(*many).to_vec();
-                for one in &group.one {
-                    subtract(&mut alone, self.one.mask(*one));
+                present.copy_from_slice(self.many.mask(*many));
+                for one in one {
+                    subtract(present, self.one.mask(*one));
                 }
-                if !mask::is_empty(&alone) {
-                    self.matched(*many, None, &alone)?;
-                }
+                self.matched(*many, None, present)?;
             }
         }
-        if let Some(fill) = self.fill_many {
-            for one in &group.one {
-                let mut alone = self.one.mask(*one).to_vec();
-                for many in &group.many {
-                    subtract(&mut alone, self.many.mask(*many));
-                }
-                if !mask::is_empty(&alone) {
-                    self.filled(*one, fill, &alone)?;
-                }
+        let Some(fill) = self.fill_many else {
+            return Ok(());
+        };
+        for one in one {
+            present.copy_from_slice(self.one.mask(*one));
+            for many in many {
+                subtract(present, self.many.mask(*many));
             }
+            self.filled(*one, fill, present)?;
         }
         Ok(())
     }
@@ -155,10 +222,12 @@ impl Join<'_> {
     /// At each step at most one series of the group may stand on the one side.
     fn check_one_side(&self, one: &[usize]) -> Result<(), QueryError> {
         let mut seen = vec![0; self.many_present.len()];
+        let mut clash = seen.clone();
         for (i, row) in one.iter().enumerate() {
+            clash.copy_from_slice(self.one.mask(*row));
             // Without anything on the other side nothing is matched, so nothing is wrong.
-            let present = both(self.one.mask(*row), &self.many_present);
-            let clash = both(&seen, &present);
+            keep(&mut clash, &self.many_present);
+            keep(&mut clash, &seen);
             if let Some(step) = mask::ones(&clash).next() {
                 let other = one[..i]
                     .iter()
@@ -166,28 +235,29 @@ impl Join<'_> {
                     .unwrap_or(row);
                 return Err(self.duplicate(*other, *row));
             }
-            seen.iter_mut().zip(&present).for_each(|(s, p)| *s |= p);
+            add(&mut seen, self.one.mask(*row));
         }
         Ok(())
     }
 
     /// One to one: two series of the many side must not meet the same partner.
-    fn check_many_side(&self, group: &MatchGroup) -> Result<(), QueryError> {
+    fn check_many_side(&self, many: &[usize], one: &[usize]) -> Result<(), QueryError> {
         let mut partner = vec![0; self.many_present.len()];
         if self.fill_one.is_some() {
             partner.fill(u64::MAX);
         }
-        for one in &group.one {
-            let mask = self.one.mask(*one);
-            partner.iter_mut().zip(mask).for_each(|(p, m)| *p |= m);
+        for one in one {
+            add(&mut partner, self.one.mask(*one));
         }
         let mut seen = vec![0; partner.len()];
-        for many in &group.many {
-            let meets = both(self.many.mask(*many), &partner);
-            if !mask::is_empty(&both(&seen, &meets)) {
+        let mut meets = seen.clone();
+        for many in many {
+            meets.copy_from_slice(self.many.mask(*many));
+            keep(&mut meets, &partner);
+            if overlap(&seen, &meets) {
                 return Err(self.ambiguous());
             }
-            seen.iter_mut().zip(&meets).for_each(|(s, m)| *s |= m);
+            add(&mut seen, &meets);
         }
         Ok(())
     }
@@ -223,6 +293,9 @@ impl Join<'_> {
         one: Option<usize>,
         present: &[u64],
     ) -> Result<(), QueryError> {
+        if mask::is_empty(present) {
+            return Ok(());
+        }
         let name = self.result_name(self.many.name(many), one.map(|row| self.one.name(row)));
         let at = self.claim(name, present)?;
         let many_values = self.many.values(many);
@@ -237,6 +310,9 @@ impl Join<'_> {
 
     /// A row of the one side whose partner is missing at the steps of `alone`.
     fn filled(&mut self, one: usize, fill: f64, alone: &[u64]) -> Result<(), QueryError> {
+        if mask::is_empty(alone) {
+            return Ok(());
+        }
         let one_name = self.one.name(one);
         let stand_in = RowName {
             labels: self.choice.labels(&one_name.labels),
@@ -265,34 +341,21 @@ impl Join<'_> {
     /// The output row called `name`, which must not have been produced at these steps before.
     fn claim(&mut self, name: RowName, steps: &[u64]) -> Result<usize, QueryError> {
         if let Some(at) = self.row_of.get(&name.labels) {
-            let claimed = &mut self.claimed[*at];
-            if !mask::is_empty(&both(claimed, steps)) {
+            let claimed = &mut self.claimed[at * steps.len()..][..steps.len()];
+            if overlap(claimed, steps) {
                 return Err(self.ambiguous());
             }
-            claimed.iter_mut().zip(steps).for_each(|(c, s)| *c |= s);
+            add(claimed, steps);
             return Ok(*at);
         }
         self.row_of.insert(name.labels.clone(), self.out.len());
-        self.claimed.push(steps.to_vec());
+        self.claimed.extend_from_slice(steps);
         self.out.push_empty(name)
     }
 
-    /// The labels of a match: those of the many side, or of the match group when it is one to one, and the included ones of the one side.
+    /// The labels of a match: what is kept of the many side, and the included ones of the one side.
     fn result_name(&self, many: &RowName, one: Option<&RowName>) -> RowName {
-        let mut labels = if self.op.is_comparison() {
-            many.labels.clone()
-        } else {
-            many.labels.without(&crate::vector::METADATA)
-        };
-        if self.matching.card == Cardinality::OneToOne {
-            labels = if self.matching.on {
-                labels.only(&self.matching.labels)
-            } else if self.matching.labels.is_empty() {
-                labels
-            } else {
-                labels.without(&self.matching.labels)
-            };
-        }
+        let mut labels = self.kept.of(&many.labels);
         if !self.matching.include.is_empty() {
             let mut builder = LabelsBuilder::from_labels(&labels);
             for name in &self.matching.include {
@@ -308,12 +371,20 @@ impl Join<'_> {
     }
 }
 
-fn both(a: &[u64], b: &[u64]) -> Vec<u64> {
-    a.iter().zip(b).map(|(a, b)| a & b).collect()
+fn keep(mask: &mut [u64], what: &[u64]) {
+    mask.iter_mut().zip(what).for_each(|(m, w)| *m &= w);
 }
 
-fn subtract(from: &mut [u64], what: &[u64]) {
-    from.iter_mut().zip(what).for_each(|(f, w)| *f &= !w);
+fn add(mask: &mut [u64], what: &[u64]) {
+    mask.iter_mut().zip(what).for_each(|(m, w)| *m |= w);
+}
+
+fn subtract(mask: &mut [u64], what: &[u64]) {
+    mask.iter_mut().zip(what).for_each(|(m, w)| *m &= !w);
+}
+
+fn overlap(a: &[u64], b: &[u64]) -> bool {
+    a.iter().zip(b).any(|(a, b)| a & b != 0)
 }
 
 /// All labels inside the braces, the metric's name too.

@@ -1,0 +1,281 @@
+//! Plans of function calls.
+
+use bellwether_lang::promql::ast::{Call, Expr, ExprKind, Extended, Span, ValueType};
+use bellwether_model::{Labels, METRIC_NAME, MatchOp};
+
+use super::{Extent, Kernel, Kind, Node, Planner, Series};
+use crate::error::QueryError;
+use crate::functions::{self, Entry, Func, MapKind};
+use crate::window::WindowFn;
+use crate::window::newest::Wanted;
+
+impl Planner<'_> {
+    pub(super) fn call(
+        &mut self,
+        call: &Call,
+        span: Span,
+        extent: Extent,
+    ) -> Result<Node, QueryError> {
+        let name = call.function.name;
+        let Some(entry) = functions::entry(name) else {
+            return Err(QueryError::eval(
+                span,
+                format!("function {name} is not supported"),
+            ));
+        };
+        let (kind, invariant) = match entry {
+            Entry::Window(func) => return self.window_call(func, call, span, extent),
+            Entry::Time => (Kind::Time, false),
+            Entry::Pi => (Kind::Number(std::f64::consts::PI), true),
+            Entry::Pick(pick) => {
+                let (args, invariant) = self.args(&call.args, extent)?;
+                let [lhs, rhs] = fixed(args, span)?;
+                if let (Kind::Number(l), Kind::Number(r)) = (&lhs.kind, &rhs.kind) {
+                    (Kind::Number(pick(*l, *r)), true)
+                } else {
+                    let (lhs, rhs) = (Box::new(lhs), Box::new(rhs));
+                    (Kind::ScalarPick { pick, lhs, rhs }, invariant)
+                }
+            }
+            Entry::ToScalar => {
+                let (args, invariant) = self.args(&call.args, extent)?;
+                let [arg] = fixed(args, span)?;
+                (Kind::ToScalar(Box::new(arg)), invariant)
+            }
+            Entry::Timestamp => return self.timestamp(call, span, extent),
+            Entry::Absent => {
+                let labels = call.args.first().map(absent_labels).unwrap_or_default();
+                let (args, invariant) = self.args(&call.args, extent)?;
+                let [arg] = fixed(args, span)?;
+                let arg = Box::new(arg);
+                (Kind::Absent { arg, labels }, invariant)
+            }
+            Entry::AbsentOverTime => {
+                let labels = call.args.first().map(absent_labels).unwrap_or_default();
+                let arg = self.window_call(WindowFn::PresentOverTime, call, span, extent)?;
+                let invariant = arg.invariant;
+                let arg = Box::new(arg);
+                (Kind::Absent { arg, labels }, invariant)
+            }
+            Entry::Map(map) => {
+                let (mut args, invariant) = self.args(&call.args, extent)?;
+                if args.is_empty() {
+                    return Err(QueryError::eval(span, "missing argument"));
+                }
+                let arg = Box::new(args.remove(0));
+                let kind = Kind::Map {
+                    map,
+                    arg,
+                    params: args,
+                    drops_name: true,
+                };
+                (kind, invariant)
+            }
+            Entry::Date(part) => {
+                let (mut args, invariant) = self.args(&call.args, extent)?;
+                let arg = args.pop().unwrap_or_else(|| now_vector(span));
+                let invariant = invariant && !call.args.is_empty();
+                let kind = Kind::Map {
+                    map: MapKind::Math(part),
+                    arg: Box::new(arg),
+                    params: Vec::new(),
+                    drops_name: true,
+                };
+                (kind, invariant)
+            }
+            Entry::Info => return self.info(call, span, extent),
+            Entry::Call(func) => {
+                let (args, invariant) = self.args(&call.args, extent)?;
+                (Kind::Call { func, args }, invariant)
+            }
+        };
+        Ok(Node {
+            kind,
+            span,
+            invariant,
+        })
+    }
+
+    /// The arguments, and whether all of them are invariant.
+    fn args(&mut self, args: &[Expr], extent: Extent) -> Result<(Vec<Node>, bool), QueryError> {
+        let nodes = args
+            .iter()
+            .map(|arg| self.node(arg, extent))
+            .collect::<Result<Vec<_>, _>>()?;
+        let invariant = nodes.iter().all(|n| n.invariant);
+        Ok((nodes, invariant))
+    }
+
+    fn window_call(
+        &mut self,
+        func: WindowFn,
+        call: &Call,
+        span: Span,
+        extent: Extent,
+    ) -> Result<Node, QueryError> {
+        let is_matrix = |e: &&Expr| e.value_type() == ValueType::Matrix;
+        let Some(matrix) = call.args.iter().find(is_matrix) else {
+            return Err(QueryError::eval(span, "expected a range vector"));
+        };
+        let scalars: Vec<Expr> = call
+            .args
+            .iter()
+            .filter(|e| !is_matrix(e))
+            .cloned()
+            .collect();
+        let (params, params_invariant) = self.args(&scalars, extent)?;
+        let matrix = matrix.unparenthesized();
+        let (kind, invariant) = match &matrix.kind {
+            ExprKind::Range(range) => {
+                let extended = range.selector.extended;
+                check_extended(extended, call.function.name, span)?;
+                let lookback = self.options.lookback.0.max(1);
+                let (before, after) = match extended {
+                    None => (0, 0),
+                    Some(Extended::Anchored) => (lookback, 0),
+                    Some(Extended::Smoothed) => (lookback, lookback),
+                };
+                let (read, window, invariant) =
+                    self.range(range, before, after, matrix.span, extent)?;
+                let kernel = Kernel::Window {
+                    func,
+                    extended,
+                    lookback,
+                    range: window.range,
+                    params,
+                };
+                let shift = window.shift;
+                let series = Series {
+                    span: matrix.span,
+                    read,
+                    shift,
+                    kernel,
+                };
+                (Kind::Series(series), invariant)
+            }
+            ExprKind::Subquery(subquery) => {
+                let (input, invariant) = self.subquery(subquery, matrix.span, extent)?;
+                let kind = Kind::OverSubquery {
+                    func,
+                    params,
+                    input,
+                };
+                (kind, invariant)
+            }
+            _ => return Err(QueryError::eval(span, "expected a range vector")),
+        };
+        // These two look at the step's own time, whatever their window is pinned to.
+        let looks_at_now = matches!(func, WindowFn::PredictLinear | WindowFn::TimeTo);
+        Ok(Node {
+            kind,
+            span,
+            invariant: invariant && params_invariant && !looks_at_now,
+        })
+    }
+
+    /// `timestamp(x)` of a plain selector is the time of its sample, of anything else the step's.
+    fn timestamp(&mut self, call: &Call, span: Span, extent: Extent) -> Result<Node, QueryError> {
+        let arg = call.args.first().map(Expr::unparenthesized);
+        if let Some(arg) = arg
+            && let ExprKind::Selector(selector) = &arg.kind
+            && selector.extended.is_none()
+        {
+            let arg = self.selector(selector, Wanted::Time, arg.span, extent)?;
+            let invariant = arg.invariant;
+            let kind = Kind::Map {
+                map: MapKind::Math(|v| v),
+                arg: Box::new(arg),
+                params: Vec::new(),
+                drops_name: true,
+            };
+            return Ok(Node {
+                kind,
+                span,
+                invariant,
+            });
+        }
+        let (mut args, _) = self.args(&call.args, extent)?;
+        args.push(Node {
+            kind: Kind::Time,
+            span,
+            invariant: false,
+        });
+        let [arg, time] = fixed(args, span)?;
+        let kind = Kind::Map {
+            map: MapKind::Replace,
+            arg: Box::new(arg),
+            params: vec![time],
+            drops_name: true,
+        };
+        Ok(Node {
+            kind,
+            span,
+            invariant: false,
+        })
+    }
+}
+
+/// Exactly `N` arguments; the parser has checked their number.
+fn fixed<const N: usize>(args: Vec<Node>, span: Span) -> Result<[Node; N], QueryError> {
+    args.try_into()
+        .map_err(|_| QueryError::eval(span, "wrong number of arguments"))
+}
+
+/// `vector(time())`
+fn now_vector(span: Span) -> Node {
+    let time = Node {
+        kind: Kind::Time,
+        span,
+        invariant: false,
+    };
+    Node {
+        kind: Kind::Call {
+            func: Func::Vector,
+            args: vec![time],
+        },
+        span,
+        invariant: false,
+    }
+}
+
+/// The labels of `absent(selector)`: those that the selector fixes to one value.
+fn absent_labels(expr: &Expr) -> Labels {
+    let matchers = match &expr.unparenthesized().kind {
+        ExprKind::Selector(selector) => &selector.matchers,
+        ExprKind::Range(range) => &range.selector.matchers,
+        _ => return Labels::empty(),
+    };
+    let fixed = matchers.iter().filter(|m| {
+        let alone = matchers
+            .iter()
+            .filter(|other| other.name() == m.name())
+            .count()
+            == 1;
+        m.op() == MatchOp::Equal && m.name() != METRIC_NAME && alone
+    });
+    Labels::from_pairs(fixed.map(|m| (m.name(), m.value())))
+}
+
+/// `anchored` and `smoothed` change only functions that look at the edges of their window.
+fn check_extended(
+    extended: Option<Extended>,
+    function: &str,
+    span: Span,
+) -> Result<(), QueryError> {
+    let (modifier, allowed): (_, &[&str]) = match extended {
+        None => return Ok(()),
+        Some(Extended::Anchored) => (
+            "anchored",
+            &["changes", "delta", "increase", "rate", "resets"],
+        ),
+        Some(Extended::Smoothed) => ("smoothed", &["delta", "increase", "rate"]),
+    };
+    if allowed.contains(&function) {
+        return Ok(());
+    }
+    let allowed = allowed.join(", ");
+    Err(QueryError::eval(
+        span,
+        format!("{modifier} modifier can only be used with: {allowed} - not with {function}"),
+    ))
+}
