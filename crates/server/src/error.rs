@@ -48,4 +48,12 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The store could not be closed in order. What was acknowledged is safe: the next start reads the log.
+    #[error("cannot close the store in {}", path.display())]
+    Close {
+        /// The folder.
+        path: PathBuf,
+        /// What the store said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }

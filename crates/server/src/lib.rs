@@ -7,25 +7,20 @@
 //! belong to the program around it.
 #![forbid(unsafe_code)]
 
+mod api;
+pub mod client;
 pub mod clock;
 pub mod config;
+mod counters;
+mod edge;
 mod error;
-
-use std::future::Future;
+mod influx;
+pub mod ingest;
+mod live;
+mod serve;
+mod tls;
+mod upkeep;
 
 pub use config::{Durability, HttpLimits, Ready, RulesLoaded, ServeConfig};
 pub use error::ServeError;
-
-/// Runs a server until `shutdown` ends: opens the store and the ledger, loads the rules, listens.
-///
-/// `on_ready` is called once, when requests are answered. Returns after open requests have ended (or their
-/// [grace](HttpLimits::shutdown_grace) has), the store is flushed and everything acknowledged is on disk.
-pub async fn serve(
-    config: ServeConfig,
-    on_ready: impl FnOnce(Ready) + Send,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), ServeError> {
-    config.check_listen()?;
-    let _ = (on_ready, shutdown);
-    Ok(())
-}
+pub use serve::serve;

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bellwether_lang::promql::Expr;
+use bellwether_lang::promql::ast::ValueType;
 use bellwether_model::value::push_value;
 use bellwether_model::{Labels, TimestampMs};
 use bellwether_query::source::store::ViewSource;
 use bellwether_query::{self as query, Control, Matrix, Options, QueryError, Steps, Value};
 use bellwether_store::Store;
 
-use super::asked::Asked;
+use super::asked::{Asked, bad};
 use super::envelope::{TRUNCATED, push_labels, push_list, success};
 use super::run::{self, Patience};
 use super::state::Api;
@@ -101,6 +102,7 @@ impl Question {
 
 async fn answer(api: &Api, asked: &Asked, when: When) -> Result<Answer, Refusal> {
     let (expr, text) = asked.query()?;
+    check_type(&expr, when)?;
     let mut question = Question::new(api, expr, text, when);
     if let Some(lookback) = asked.lookback()? {
         question.options.lookback = lookback;
@@ -118,6 +120,21 @@ async fn answer(api: &Api, asked: &Asked, when: When) -> Result<Answer, Refusal>
         Ok(body(answer, limit, stats))
     });
     Ok(Answer::json(body.await?))
+}
+
+/// A range of times needs a value at each of them, which only numbers and instant vectors have.
+fn check_type(expr: &Expr, when: When) -> Result<(), Refusal> {
+    let found = match (when, expr.value_type()) {
+        (When::Over(_), ValueType::Matrix) => "range vector",
+        (When::Over(_), ValueType::String) => "string",
+        _ => return Ok(()),
+    };
+    Err(bad(
+        "query",
+        format_args!(
+            "invalid expression type \"{found}\" for range query, must be Scalar or instant Vector"
+        ),
+    ))
 }
 
 /// The whole body; `limit` cuts rows off, `stats` is how long the evaluation took if that is to be told.
@@ -361,12 +378,8 @@ mod tests {
         let world = World::filled();
         let deep = format!("{}1{}", "(".repeat(200), ")".repeat(200));
         let long = "1%2B".repeat(9000);
-        let regexes = format!(
-            "x{{{}}}",
-            (0..33)
-                .map(|i| format!("l{i}=~%22a.*b%22,"))
-                .collect::<String>()
-        );
+        let matchers: Vec<String> = (0..33).map(|i| format!("l{i}=~%22a.*b%22")).collect();
+        let regexes = format!("x{{{}}}", matchers.join(","));
         let large = format!("x{{a=~%22{}%22}}", "(a%7Cb.*)".repeat(2000));
         let bomb = "x{a=~%22(a%3F){1000}a{1000}{100}%22}".to_owned();
         for (query, place) in [
@@ -495,8 +508,45 @@ mod tests {
         let got = world
             .get("/api/v1/query?query=label_replace(up,%22job%22,%22x%22,%22%22,%22%22)&time=60");
         assert_eq!(got.status, 422, "{}", got.body);
-        let got = world.get("/api/v1/query_range?query=up%5B1m%5D&start=0&end=1&step=1");
-        assert!(got.status == 400 || got.status == 422, "{}", got.body);
+    }
+
+    #[test]
+    fn ranges_are_of_numbers_and_instant_vectors() {
+        let world = World::filled();
+        for (query, found) in [("up%5B1m%5D", "range vector"), ("%22x%22", "string")] {
+            let got = world.get(&format!(
+                "/api/v1/query_range?query={query}&start=0&end=1&step=1"
+            ));
+            assert_eq!(got.status, 400, "{}", got.body);
+            let error = format!(
+                r#"invalid parameter \"query\": invalid expression type \"{found}\" for range query"#
+            );
+            assert!(got.body.contains(&error), "{}", got.body);
+        }
+    }
+
+    #[test]
+    fn scratch_slow() {
+        for q in [
+            "max_over_time(vector(1)%5B11000s:1s%5D)",
+            "max_over_time(up%5B11000s:1s%5D)",
+            "sum_over_time(max_over_time(vector(1)%5B11000s:1s%5D)%5B11000s:1s%5D)",
+        ] {
+            let world = World::filled();
+            let begun = crate::clock::Stopwatch::start();
+            let got = world.get(&format!(
+                "/api/v1/query_range?query={q}&start=0&end=11000&step=1&timeout=2s"
+            ));
+            eprintln!(
+                "{q}: {} {} after {:?}, ended {:?}",
+                got.status,
+                &got.body[..got.body.len().min(200)],
+                begun.elapsed(),
+                world.api.counters.query_totals()
+            );
+            drop(world);
+            eprintln!("gone after {:?}", begun.elapsed());
+        }
     }
 
     #[test]

@@ -152,7 +152,7 @@ fn push_rules(out: &mut String, status: &Status, load_errors: &[String], filter:
         (!rules.is_empty()).then_some((group, rules))
     });
     push_list(out, groups, |out, (group, rules)| {
-        push_group(out, group, &rules, filter)
+        push_group(out, group, &rules, filter);
     });
     if !load_errors.is_empty() {
         out.push_str(",\"loadErrors\":");

@@ -25,7 +25,7 @@ pub(super) async fn series(api: Arc<Api>, call: Call) -> Result<Answer, Refusal>
     }
     let look = |view: &View, matchers: &[Matcher], range| view.series(matchers, range);
     list(&api, &asked, selectors, look, |out, labels: &Labels| {
-        push_labels(out, labels)
+        push_labels(out, labels);
     })
     .await
 }
@@ -36,7 +36,7 @@ pub(super) async fn label_names(api: Arc<Api>, call: Call) -> Result<Answer, Ref
     let selectors = asked.selectors()?;
     let look = |view: &View, matchers: &[Matcher], range| view.label_names(matchers, range);
     list(&api, &asked, selectors, look, |out, name: &String| {
-        push_json_string(out, name)
+        push_json_string(out, name);
     })
     .await
 }
@@ -49,7 +49,7 @@ pub(super) async fn label_values(api: Arc<Api>, call: Call) -> Result<Answer, Re
     let look =
         move |view: &View, matchers: &[Matcher], range| view.label_values(&name, matchers, range);
     list(&api, &asked, selectors, look, |out, value: &String| {
-        push_json_string(out, value)
+        push_json_string(out, value);
     })
     .await
 }

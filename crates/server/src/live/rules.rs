@@ -40,6 +40,9 @@ use crate::clock::{Clock, Stopwatch};
 /// A clock that is this much behind the last tick was set back; less is a slot evaluated early by rounding.
 const SET_BACK: DurationMs = DurationMs(1000);
 
+/// The engine has a slot of its own every `rules.every`: nothing evaluated for this long means that nobody was awake.
+const AWAY: DurationMs = DurationMs(4 * limits::RULES_EVERY.millis());
+
 /// A tick that made its successors this late was an overrun: what it missed is skipped.
 const OVERRUN: Duration = Duration::from_secs(1);
 
@@ -212,14 +215,15 @@ impl Running {
         Duration::from_millis(wait as u64)
     }
 
-    /// A clock that was set back, or has jumped too far to catch up on, begins anew from the present.
+    /// After a step of the clock, or a sleep of the machine, the engine is told that it was away: it says from
+    /// where to catch up, and takes no series' absence in that time for evidence.
     fn follow_clock(&mut self) {
         let now = self.parts.clock.now();
         let behind = self.last.since(now) > SET_BACK;
-        let ahead = now.since(self.last) > DurationMs(limits::RULES_CATCHUP_MAX.millis());
-        if behind || ahead {
+        let away = now.since(self.last) > AWAY && self.catch_up_until < self.last;
+        if behind || away {
             warn!(
-                "the clock jumped from {} to {now}; rules go on from there",
+                "no rule was evaluated between {} and {now}; going on from there",
                 self.last
             );
             self.last = self.engine.resume(Some(self.last), now, &mut self.pending);

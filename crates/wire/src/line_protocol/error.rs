@@ -110,6 +110,11 @@ impl Fault {
         Fault { kind, at }
     }
 
+    /// A short code for counting: see [`FaultKind::code`].
+    pub fn code(&self) -> &'static str {
+        self.kind.code()
+    }
+
     /// The same with the line it stands in: its number (1-based) and its text.
     pub fn at_line(self, number: usize, text: &[u8]) -> LineError {
         LineError {

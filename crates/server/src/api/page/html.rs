@@ -1,5 +1,7 @@
 //! HTML as text: the frame of every page, and the only way for a text from outside into one.
 
+use std::fmt::Write as _;
+
 use bellwether_model::{DurationMs, TimestampMs};
 
 /// Appends `text` so that it stays text, between tags and inside quoted attributes.
@@ -75,7 +77,7 @@ pub(super) fn length(duration: DurationMs) -> String {
     if let Some((name, small)) = units.get(first + 1)
         && seconds % size / small > 0
     {
-        out.push_str(&format!(" {}{name}", seconds % size / small));
+        let _ = write!(out, " {}{name}", seconds % size / small);
     }
     out
 }

@@ -1,0 +1,327 @@
+//! What goes back: an answer, or a refusal that names the place or the limit, in the shape the path's clients parse.
+
+use std::fmt::Write as _;
+
+use bellwether_model::limits::{Limit, Unit};
+use bytes::Bytes;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{HeaderMap, StatusCode};
+
+/// A finished answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Ends the connection behind this answer.
+    pub(crate) close: bool,
+}
+
+impl Answer {
+    pub(crate) fn empty(status: StatusCode) -> Answer {
+        Answer {
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            close: false,
+        }
+    }
+
+    pub(crate) fn new(
+        status: StatusCode,
+        content_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let answer = Answer {
+            body: body.into(),
+            ..Answer::empty(status)
+        };
+        answer.with(header::CONTENT_TYPE, HeaderValue::from_static(content_type))
+    }
+
+    pub(crate) fn json(body: impl Into<Bytes>) -> Answer {
+        Answer::new(StatusCode::OK, "application/json", body)
+    }
+
+    pub(crate) fn text(body: impl Into<Bytes>) -> Answer {
+        Answer::new(StatusCode::OK, "text/plain; charset=utf-8", body)
+    }
+
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Answer {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+/// How a path's clients want to read an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `{"status":"error","errorType":..,"error":..}`.
+    Prometheus,
+    /// `{"error":..}` and `X-Influxdb-Error`.
+    InfluxV1,
+    /// `{"code":..,"message":..}`, with `line` when one line is to blame.
+    InfluxV2,
+}
+
+/// An answer that says no.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    /// Prometheus' word for it; when none is set, the one that goes with the status.
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) message: String,
+    /// The limit that was hit, and what was counted if that is known.
+    pub(crate) limit: Option<(&'static Limit, Option<usize>)>,
+    /// The line of the body that is to blame, 1-based.
+    pub(crate) line: Option<usize>,
+    /// Seconds.
+    pub(crate) retry_after: Option<u32>,
+    /// Methods that the path knows.
+    pub(crate) allow: Option<String>,
+    pub(crate) close: bool,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Refusal {
+        Refusal {
+            status,
+            kind: None,
+            message: message.into(),
+            limit: None,
+            line: None,
+            retry_after: None,
+            allow: None,
+            close: false,
+        }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// A refused head: the connection cannot go on behind it.
+    pub(crate) fn boxed(status: StatusCode, message: &str) -> Box<Refusal> {
+        let mut refusal = Refusal::new(status, message);
+        refusal.close = true;
+        Box::new(refusal)
+    }
+
+    /// A limit was hit; `got` is what was counted, if it is known. Ends the connection.
+    pub(crate) fn over_limit(
+        status: StatusCode,
+        what: &str,
+        limit: &'static Limit,
+        got: Option<usize>,
+    ) -> Box<Refusal> {
+        let mut refusal = Refusal::limited(status, what, limit, got);
+        refusal.close = true;
+        Box::new(refusal)
+    }
+
+    /// A limit was hit, and the connection may go on.
+    pub(crate) fn limited(
+        status: StatusCode,
+        what: &str,
+        limit: &'static Limit,
+        got: Option<usize>,
+    ) -> Refusal {
+        let unit = match limit.unit {
+            Unit::Bytes => " bytes",
+            Unit::Count => "",
+            Unit::Millis => " ms",
+        };
+        let got_text = got.map_or(String::new(), |got| format!(", got {got}"));
+        let message = format!("{what}: {} is {}{unit}{got_text}", limit.name, limit.value);
+        let mut refusal = Refusal::new(status, message);
+        refusal.limit = Some((limit, got));
+        refusal
+    }
+
+    /// The server cannot now: come back in `retry_after` seconds.
+    pub(crate) fn unavailable(message: impl Into<String>, retry_after: u32) -> Refusal {
+        let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message);
+        refusal.retry_after = Some(retry_after);
+        refusal
+    }
+
+    pub(crate) fn kind(mut self, kind: &'static str) -> Refusal {
+        self.kind = Some(kind);
+        self
+    }
+
+    pub(crate) fn line(mut self, line: usize) -> Refusal {
+        self.line = Some(line);
+        self
+    }
+
+    pub(crate) fn closing(mut self) -> Refusal {
+        self.close = true;
+        self
+    }
+
+    /// The answer, worded for the path's clients.
+    pub(crate) fn answer(&self, shape: Shape) -> Answer {
+        let mut body = String::with_capacity(self.message.len() + 80);
+        match shape {
+            Shape::Prometheus => {
+                let kind = self.kind.unwrap_or_else(|| prometheus_kind(self.status));
+                let _ = write!(
+                    body,
+                    "{{\"status\":\"error\",\"errorType\":\"{kind}\",\"error\":"
+                );
+                push_json_string(&mut body, &self.message);
+            }
+            Shape::InfluxV1 => {
+                body.push_str("{\"error\":");
+                push_json_string(&mut body, &self.message);
+            }
+            Shape::InfluxV2 => {
+                let code = influx_code(self.status);
+                let _ = write!(body, "{{\"code\":\"{code}\",\"message\":");
+                push_json_string(&mut body, &self.message);
+                if let Some(line) = self.line {
+                    let _ = write!(body, ",\"line\":{line}");
+                }
+            }
+        }
+        if let Some((limit, got)) = self.limit {
+            let _ = write!(
+                body,
+                ",\"limit\":\"{}\",\"max\":{}",
+                limit.name, limit.value
+            );
+            if let Some(got) = got {
+                let _ = write!(body, ",\"got\":{got}");
+            }
+        }
+        body.push('}');
+        let mut answer = Answer::new(self.status, "application/json", body);
+        answer.close = self.close;
+        if shape != Shape::Prometheus {
+            crate::influx::sign(&mut answer);
+        }
+        if shape == Shape::InfluxV1
+            && let Ok(text) = HeaderValue::from_str(&header_text(&self.message))
+        {
+            answer.headers.insert("x-influxdb-error", text);
+        }
+        if let Some(seconds) = self.retry_after {
+            answer.headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(allow) = &self.allow
+            && let Ok(allow) = HeaderValue::from_str(allow)
+        {
+            answer.headers.insert(header::ALLOW, allow);
+        }
+        answer
+    }
+}
+
+/// The word of Prometheus' API for a status.
+fn prometheus_kind(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        404 => "not_found",
+        406 => "not_acceptable",
+        422 => "execution",
+        499 => "canceled",
+        503 => "unavailable",
+        500..=599 => "internal",
+        _ => "bad_data",
+    }
+}
+
+/// The code of Influx' v2 API for a status.
+fn influx_code(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not found",
+        405 => "method not allowed",
+        413 => "request too large",
+        422 => "unprocessable entity",
+        429 => "too many requests",
+        503 => "unavailable",
+        500..=599 => "internal error",
+        _ => "invalid",
+    }
+}
+
+/// The longest a message may be as a header, so that it fits any client's buffer.
+const HEADER_TEXT_MAX: usize = 1024;
+
+/// The message as a header can carry it: visible ASCII, everything else becomes `?`.
+fn header_text(message: &str) -> String {
+    let visible = |c: char| {
+        if c == ' ' || c.is_ascii_graphic() {
+            c
+        } else {
+            '?'
+        }
+    };
+    message.chars().take(HEADER_TEXT_MAX).map(visible).collect()
+}
+
+/// Appends `text` as a JSON string, quotes included.
+pub(crate) fn push_json_string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // Line separators are legal in JSON and not in older JavaScript; controls are legal nowhere.
+            c if (c as u32) < 0x20 || c == '\u{2028}' || c == '\u{2029}' => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_model::limits;
+
+    use super::*;
+
+    #[test]
+    fn every_shape_names_the_limit() {
+        let refusal = *Refusal::over_limit(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is too large",
+            &limits::INGEST_BODY_MAX,
+            Some(40_000_000),
+        );
+        let limit = r#""limit":"ingest.max_body","max":33554432,"got":40000000}"#;
+        let message = "the body is too large: ingest.max_body is 33554432 bytes, got 40000000";
+        for (shape, want) in [
+            (
+                Shape::Prometheus,
+                format!(r#"{{"status":"error","errorType":"bad_data","error":"{message}",{limit}"#),
+            ),
+            (Shape::InfluxV1, format!(r#"{{"error":"{message}",{limit}"#)),
+            (
+                Shape::InfluxV2,
+                format!(r#"{{"code":"request too large","message":"{message}",{limit}"#),
+            ),
+        ] {
+            let answer = refusal.answer(shape);
+            assert_eq!(answer.body, want.as_bytes());
+            assert!(answer.close);
+            serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap();
+        }
+    }
+
+    #[test]
+    fn texts_from_outside_stay_texts() {
+        let refusal = Refusal::bad_request("a\"b\\c\r\nX-Evil: 1\u{0}\u{2028}ü");
+        let answer = refusal.answer(Shape::InfluxV1);
+        let value: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(value["error"], "a\"b\\c\r\nX-Evil: 1\u{0}\u{2028}ü");
+        assert_eq!(answer.headers["x-influxdb-error"], "a\"b\\c??X-Evil: 1???");
+    }
+}

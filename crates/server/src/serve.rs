@@ -1,0 +1,229 @@
+//! From a configuration to a running server, and back to files at rest.
+//!
+//! The order matters at both ends. The socket is bound first, so that a second server on the same address
+//! fails before it touches anything; requests are answered 503 until the log is replayed. At the end no request
+//! is taken any more, then rules and delivery stop, then the store is flushed and closed: nothing writes to
+//! what is being closed.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bellwether_disk::RealDisk;
+use bellwether_ledger::Ledger;
+use bellwether_store::{Config, RecoveryReport, Store};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::api::{self, Api};
+use crate::config::{Durability, Ready, RulesLoaded, ServeConfig};
+use crate::counters::Counters;
+use crate::edge::hosts::Hosts;
+use crate::edge::listen::listen;
+use crate::edge::route::Routes;
+use crate::edge::service::Edge;
+use crate::influx::{self, Influx};
+use crate::live::{Live, Parts};
+use crate::upkeep::Upkeep;
+use crate::{ServeError, tls};
+
+/// The ledger's file in the data folder.
+const LEDGER_FILE: &str = "ledger.redb";
+
+/// Runs a server until `shutdown` ends: opens the store and the ledger, loads the rules, listens.
+///
+/// `on_ready` is called once, when requests are answered. Returns after open requests have ended (or their
+/// [grace](crate::HttpLimits::shutdown_grace) has), the store is flushed and everything acknowledged is on disk.
+pub async fn serve(
+    config: ServeConfig,
+    on_ready: impl FnOnce(Ready) + Send,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    config.check_listen()?;
+    tls::install_provider();
+    let bind = |source| ServeError::Bind {
+        listen: config.listen,
+        source,
+    };
+    let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
+    let mut config = config.clone();
+    config.listen = listener.local_addr().map_err(bind)?;
+
+    let counters = Arc::new(Counters::default());
+    let edge = Arc::new(Edge::new(
+        Hosts::new(config.listen, &config.allowed_hosts),
+        config.http.clone(),
+        config.clock.clone(),
+        Arc::clone(&counters),
+    ));
+    let (stop, stopped) = watch::channel(false);
+    let listening = tokio::spawn(listen(listener, Arc::clone(&edge), stopped));
+
+    let (running, ready) = Running::start(&config, &edge, counters).await?;
+    on_ready(ready);
+    shutdown.await;
+
+    // Nobody listening to this is as good as stopped.
+    let _ = stop.send(true);
+    if listening.await.is_err() {
+        tracing::error!("accepting connections had panicked");
+    }
+    drop(edge);
+    running.stop(&config).await
+}
+
+/// What works behind the edge.
+struct Running {
+    store: Store,
+    live: Live,
+    upkeep: Upkeep,
+}
+
+impl Running {
+    async fn start(
+        config: &ServeConfig,
+        edge: &Edge,
+        counters: Arc<Counters>,
+    ) -> Result<(Running, Ready), ServeError> {
+        let (store, ledger, report) = open(config.clone()).await?;
+        let started = config.clock.now();
+        let live = Live::start(Parts {
+            store: store.clone(),
+            ledger,
+            ledger_path: config.data.join(LEDGER_FILE),
+            clock: config.clock.clone(),
+            counters: Arc::clone(&counters),
+            rules: config.rules.clone(),
+            data: config.data.clone(),
+            host_metrics: config.host_metrics,
+            external_url: external_url(config),
+            secrets: config.secrets.clone(),
+        })?;
+        let upkeep = Upkeep::start(store.clone(), config.clock.clone())?;
+        let http = config.http.clone();
+        let influx = Influx::new(store.clone(), counters, http.clone(), config.durability);
+        let api = Api::new(
+            live.own.clone(),
+            live.orders.clone(),
+            http,
+            config.retention,
+            started,
+        );
+        let mut routes = api::routes(&Arc::new(api));
+        routes.extend(influx::routes(&Arc::new(influx)));
+        edge.open(Routes::new(routes));
+        let loaded = live.published.loaded();
+        let ready = Ready {
+            listen: config.listen,
+            at: started,
+            rules: RulesLoaded {
+                files: loaded.files,
+                alerts: loaded.rules.alerts.len(),
+                records: loaded.rules.records.len(),
+                diagnostics: loaded.text.clone(),
+            },
+            store: describe(&store, &report),
+        };
+        Ok((
+            Running {
+                store,
+                live,
+                upkeep,
+            },
+            ready,
+        ))
+    }
+
+    async fn stop(self, config: &ServeConfig) -> Result<(), ServeError> {
+        let (path, clock) = (config.data.clone(), config.clock.clone());
+        let closed = tokio::task::spawn_blocking(move || {
+            self.live.stop();
+            self.upkeep.stop();
+            self.store.close(clock.now())
+        });
+        match closed.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ServeError::Close {
+                path,
+                source: error.into(),
+            }),
+            Err(panic) => Err(ServeError::Close {
+                path,
+                source: panic.into(),
+            }),
+        }
+    }
+}
+
+/// Opens store and ledger, replaying the log; off the runtime's threads, because it may take seconds.
+async fn open(config: ServeConfig) -> Result<(Store, Ledger, RecoveryReport), ServeError> {
+    let path = config.data.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let disk = RealDisk::shared();
+        let (store, report) = Store::open(
+            Arc::clone(&disk),
+            &config.data,
+            store_config(&config),
+            config.clock.now(),
+        )
+        .map_err(|error| ServeError::Store {
+            path: config.data.clone(),
+            source: error.into(),
+        })?;
+        let path = config.data.join(LEDGER_FILE);
+        let ledger = Ledger::open(disk, &path).map_err(|error| ServeError::Ledger {
+            path,
+            source: error.into(),
+        })?;
+        Ok((store, ledger, report))
+    });
+    opened.await.unwrap_or_else(|panic| {
+        Err(ServeError::Store {
+            path,
+            source: panic.into(),
+        })
+    })
+}
+
+fn store_config(config: &ServeConfig) -> Config {
+    Config {
+        retention: config.retention,
+        durability: match config.durability {
+            Durability::Sync => bellwether_store::Durability::Sync,
+            Durability::Write => bellwether_store::Durability::Write,
+        },
+        ..Config::default()
+    }
+}
+
+fn external_url(config: &ServeConfig) -> String {
+    match &config.external_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => format!("http://{}", config.listen),
+    }
+}
+
+/// What was found, in a line for a person; damage goes to the log, each piece of it.
+fn describe(store: &Store, report: &RecoveryReport) -> String {
+    for damaged in &report.damaged_logs {
+        tracing::error!(
+            file = %damaged.path.display(),
+            frames = damaged.frames_lost,
+            "a log file is damaged; what is readable of it was taken back"
+        );
+    }
+    for segment in &report.quarantined_segments {
+        tracing::error!(segment = ?segment, "a segment cannot be read and was set aside");
+    }
+    if let Some(why) = &report.catalog_rebuilt {
+        tracing::warn!(%why, "the catalogue was rebuilt from segments and log");
+    }
+    let stats = store.stats();
+    let found = format!("{} series, {} segments", stats.series, stats.segments);
+    if report.clean {
+        return found;
+    }
+    format!(
+        "{found}; {} samples taken back from the log",
+        report.samples
+    )
+}
