@@ -29,12 +29,7 @@ impl Upkeep {
                 let error = store.maintain(clock.now()).err().map(|e| e.to_string());
                 // The same trouble every second is told once.
                 if error != last_error {
-                    match &error {
-                        Some(error) => {
-                            tracing::error!(%error, "the store's upkeep failed; it is tried again every second")
-                        }
-                        None => tracing::info!("the store's upkeep works again"),
-                    }
+                    tell(error.as_deref());
                     last_error = error;
                 }
             }
@@ -53,5 +48,13 @@ impl Upkeep {
         if self.thread.join().is_err() {
             tracing::error!("the store's upkeep had panicked");
         }
+    }
+}
+
+fn tell(error: Option<&str>) {
+    if let Some(error) = error {
+        tracing::error!(%error, "the store's upkeep failed; it is tried again every second");
+    } else {
+        tracing::info!("the store's upkeep works again");
     }
 }

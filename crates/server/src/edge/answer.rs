@@ -101,10 +101,8 @@ impl Refusal {
     }
 
     /// A refused head: the connection cannot go on behind it.
-    pub(crate) fn boxed(status: StatusCode, message: &str) -> Box<Refusal> {
-        let mut refusal = Refusal::new(status, message);
-        refusal.close = true;
-        Box::new(refusal)
+    pub(crate) fn fatal(status: StatusCode, message: &str) -> Refusal {
+        Refusal::new(status, message).closing()
     }
 
     /// A limit was hit; `got` is what was counted, if it is known. Ends the connection.
@@ -113,10 +111,8 @@ impl Refusal {
         what: &str,
         limit: &'static Limit,
         got: Option<usize>,
-    ) -> Box<Refusal> {
-        let mut refusal = Refusal::limited(status, what, limit, got);
-        refusal.close = true;
-        Box::new(refusal)
+    ) -> Refusal {
+        Refusal::limited(status, what, limit, got).closing()
     }
 
     /// A limit was hit, and the connection may go on.
@@ -290,7 +286,7 @@ mod tests {
 
     #[test]
     fn every_shape_names_the_limit() {
-        let refusal = *Refusal::over_limit(
+        let refusal = Refusal::over_limit(
             StatusCode::PAYLOAD_TOO_LARGE,
             "the body is too large",
             &limits::INGEST_BODY_MAX,

@@ -104,7 +104,7 @@ fn patience(elapsed: Duration, received: usize, http: &HttpLimits) -> Result<Dur
     }
     let grace = http.body_timeout.min(HttpLimits::BODY_RATE_GRACE);
     if elapsed < grace {
-        return Ok(left.min(grace - elapsed));
+        return Ok(left.min(grace.saturating_sub(elapsed)));
     }
     let expected = elapsed.as_secs_f64() * http.body_min_rate as f64;
     if (received as f64) < expected {

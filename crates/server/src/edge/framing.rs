@@ -36,7 +36,7 @@ pub(super) enum Step {
     /// Nothing can be said before more bytes have come.
     More,
     /// A head that must not pass. Nothing behind it is looked at again.
-    Refuse(Box<Refusal>),
+    Refuse(Refusal),
 }
 
 /// Follows one connection.
@@ -202,10 +202,10 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 }
 
 /// A whole head, with the empty line at its end: what comes behind it, or why it must not pass.
-fn parse_head(head: &[u8]) -> Result<State, Box<Refusal>> {
-    let bad = |why: &str| Refusal::boxed(StatusCode::BAD_REQUEST, why);
+fn parse_head(head: &[u8]) -> Result<State, Refusal> {
+    let bad = |why: &str| Refusal::fatal(StatusCode::BAD_REQUEST, why);
     let mut lines = head[..head.len() - 4].split(|b| *b == b'\n');
-    let mut line = || -> Option<Result<&[u8], Box<Refusal>>> {
+    let mut line = || -> Option<Result<&[u8], Refusal>> {
         let line = lines.next()?;
         // The last line lost its `\r` together with the head's end.
         Some(Ok(line.strip_suffix(b"\r").unwrap_or(line)))
@@ -242,8 +242,8 @@ fn parse_head(head: &[u8]) -> Result<State, Box<Refusal>> {
 }
 
 /// Checks method, target and version; true for HTTP/1.1.
-fn parse_request_line(line: &[u8]) -> Result<bool, Box<Refusal>> {
-    let bad = |why: &str| Refusal::boxed(StatusCode::BAD_REQUEST, why);
+fn parse_request_line(line: &[u8]) -> Result<bool, Refusal> {
+    let bad = |why: &str| Refusal::fatal(StatusCode::BAD_REQUEST, why);
     let mut words = line.split(|b| *b == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
@@ -314,7 +314,7 @@ impl Framing {
 }
 
 /// A head beyond the largest one: the target's fault, or the headers'.
-fn too_large(bytes: &[u8]) -> Box<Refusal> {
+fn too_large(bytes: &[u8]) -> Refusal {
     let line = bytes.split(|b| *b == b'\r').next().unwrap_or(bytes);
     let target = line.split(|b| *b == b' ').nth(1).unwrap_or(line);
     if target.len() > HTTP_URI_BYTES_MAX.usize() {
@@ -328,7 +328,7 @@ fn too_large(bytes: &[u8]) -> Box<Refusal> {
     )
 }
 
-fn uri_too_long(got: usize) -> Box<Refusal> {
+fn uri_too_long(got: usize) -> Refusal {
     Refusal::over_limit(
         StatusCode::URI_TOO_LONG,
         "the request's target is too long",
@@ -338,7 +338,7 @@ fn uri_too_long(got: usize) -> Box<Refusal> {
 }
 
 fn refuse(status: StatusCode, why: &str) -> Step {
-    Step::Refuse(Refusal::boxed(status, why))
+    Step::Refuse(Refusal::fatal(status, why))
 }
 
 /// A `tchar` of RFC 9110 5.6.2.

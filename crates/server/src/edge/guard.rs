@@ -40,12 +40,12 @@ pub(super) struct Link {
     started: AtomicUsize,
     ended: AtomicUsize,
     /// The refusal, and how many good requests came before it.
-    refusal: Mutex<Option<(usize, Box<Refusal>)>>,
+    refusal: Mutex<Option<(usize, Refusal)>>,
 }
 
 impl Link {
     /// A request has reached the service. Returns the refusal that it stands in for, if it does.
-    pub(super) fn start(&self) -> Option<Box<Refusal>> {
+    pub(super) fn start(&self) -> Option<Refusal> {
         let index = self.started.fetch_add(1, Ordering::SeqCst);
         let mut refusal = self.refusal.lock();
         match refusal.take() {
@@ -226,10 +226,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a timer of the runtime, not a reading of the clock"
-)]
 fn deadline(after: Duration) -> Instant {
     Instant::now() + after
 }

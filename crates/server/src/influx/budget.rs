@@ -40,26 +40,19 @@ impl Share {
     /// Takes more, or refuses when there is not as much left.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let take = |left: usize| left.checked_sub(bytes);
-        match self
-            .budget
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, take)
-        {
-            Ok(_) => {
-                self.bytes += bytes;
-                Ok(())
-            }
-            Err(_) => {
-                let mut refusal = Refusal::limited(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "too many bytes are being written at once, try again",
-                    &INGEST_INFLIGHT_MAX,
-                    None,
-                );
-                refusal.retry_after = Some(RETRY_AFTER);
-                Err(refusal)
-            }
+        let left = &self.budget.0;
+        if left.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take).is_ok() {
+            self.bytes += bytes;
+            return Ok(());
         }
+        let mut refusal = Refusal::limited(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many bytes are being written at once, try again",
+            &INGEST_INFLIGHT_MAX,
+            None,
+        );
+        refusal.retry_after = Some(RETRY_AFTER);
+        Err(refusal)
     }
 }
 

@@ -13,10 +13,6 @@ use crate::edge::params::Params;
 use crate::edge::route::Call;
 
 /// `GET /ping`.
-#[expect(
-    clippy::unused_async,
-    reason = "handlers are async, whether they wait or not"
-)]
 pub(super) async fn ping(_: Arc<Influx>, call: Call) -> Result<Answer, Refusal> {
     let params = call.query_params()?;
     if params
@@ -31,10 +27,6 @@ pub(super) async fn ping(_: Arc<Influx>, call: Call) -> Result<Answer, Refusal> 
 }
 
 /// `GET /health`: 503 while samples are not taken.
-#[expect(
-    clippy::unused_async,
-    reason = "handlers are async, whether they wait or not"
-)]
 pub(super) async fn health(influx: Arc<Influx>, _: Call) -> Result<Answer, Refusal> {
     let (status, verdict, message) = match influx.store.health() {
         Health::Ok => (

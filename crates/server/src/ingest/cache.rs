@@ -58,11 +58,14 @@ struct Entry {
     fields: Vec<(Box<[u8]>, SeriesRef)>,
 }
 
+/// The number of the next new mapping, and those that are known with their numbers.
+type Mappings = (u32, Vec<(u32, Arc<Mapping>)>);
+
 pub(super) struct SeriesCache {
     hasher: foldhash::fast::RandomState,
     parts: Box<[Mutex<HashTable<Entry>>]>,
     entries_max: usize,
-    mappings: Mutex<(u32, Vec<(u32, Arc<Mapping>)>)>,
+    mappings: Mutex<Mappings>,
 }
 
 impl SeriesCache {
@@ -162,16 +165,15 @@ fn fields(
                 .position(|(key, _)| **key == *field.key)
                 .map(|i| (i, entry.fields[i].1)),
         };
-        let (at, series) = match known {
-            Some(found) => found,
-            None => {
-                let head = Head::parse(&entry.key)?;
-                let mut shared = mapping.shared_labels(&head)?;
-                let labels = mapping.series(&mut shared, &head, field.key)?;
-                let series = appender.series(&labels).map_err(Refused::Series)?;
-                entry.fields.push((field.key.into(), series));
-                (entry.fields.len() - 1, series)
-            }
+        let (at, series) = if let Some(found) = known {
+            found
+        } else {
+            let head = Head::parse(&entry.key)?;
+            let mut shared = mapping.shared_labels(&head)?;
+            let labels = mapping.series(&mut shared, &head, field.key)?;
+            let series = appender.series(&labels).map_err(Refused::Series)?;
+            entry.fields.push((field.key.into(), series));
+            (entry.fields.len() - 1, series)
         };
         next = at + 1;
         row.series.push(series);

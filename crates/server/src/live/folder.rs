@@ -90,7 +90,7 @@ impl RuleFolder {
             };
             let text = String::from_utf8(bytes).map_err(|e| {
                 let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-                let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+                let line = memchr::memchr_iter(b'\n', before).count() + 1;
                 format!("{}:{line}: not UTF-8", path.display())
             })?;
             let name = path

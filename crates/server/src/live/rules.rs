@@ -166,7 +166,7 @@ impl Running {
         match order {
             Order::Reload => self.look(true),
             Order::Delivered { channel } => {
-                engine.event(Event::Delivered { channel: &channel }, now, out)
+                engine.event(Event::Delivered { channel: &channel }, now, out);
             }
             Order::AttemptFailed {
                 channel,
