@@ -50,7 +50,7 @@ fn every_other_command_works() {
         let command = command
             .replace("cargo run --release --", "bellwether")
             .replace("127.0.0.1:9090", &server.address);
-        let output = wait_for(&command, Duration::from_secs(120), || {
+        let output = wait_for(&command, Duration::from_mins(2), || {
             let output = Command::new("sh")
                 .args(["-c", &command])
                 .current_dir(folder.path())

@@ -46,7 +46,7 @@ impl Receiver {
     /// Reads the request and never answers.
     pub(crate) fn hanging() -> Receiver {
         Receiver::with(|_| {
-            std::thread::sleep(Duration::from_secs(600));
+            std::thread::sleep(Duration::from_mins(10));
             Ok(())
         })
     }

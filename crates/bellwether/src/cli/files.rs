@@ -24,11 +24,11 @@ pub(crate) fn read_rules(paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
                 .with_context(|| format!("listing {}", path.display()))?
             {
                 if file.extension().is_some_and(|e| e == "rules") {
-                    files.push(read_one(&disk, &file)?);
+                    files.push(read_one(disk, &file)?);
                 }
             }
         } else {
-            files.push(read_one(&disk, path)?);
+            files.push(read_one(disk, path)?);
         }
     }
     if files.is_empty() {
@@ -38,8 +38,8 @@ pub(crate) fn read_rules(paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
     Ok(files)
 }
 
-fn read_one(disk: &RealDisk, path: &Path) -> Result<SourceFile> {
-    let bytes = read_file(disk, path, limits::RULES_FILE_MAX.value).with_context(|| {
+fn read_one(disk: RealDisk, path: &Path) -> Result<SourceFile> {
+    let bytes = read_file(&disk, path, limits::RULES_FILE_MAX.value).with_context(|| {
         format!(
             "reading {} (at most {} bytes: rules.file)",
             path.display(),
@@ -48,7 +48,7 @@ fn read_one(disk: &RealDisk, path: &Path) -> Result<SourceFile> {
     })?;
     let text = String::from_utf8(bytes).map_err(|e| {
         let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let line = String::from_utf8_lossy(before).matches('\n').count() + 1;
         anyhow::anyhow!("{}:{line}: not UTF-8", path.display())
     })?;
     let name = path

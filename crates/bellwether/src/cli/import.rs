@@ -144,7 +144,7 @@ impl Loader {
         };
         self.store.maintain(now)?;
         self.report(&written);
-        self.line += lines.iter().filter(|b| **b == b'\n').count();
+        self.line += lines.split(|b| *b == b'\n').count() - 1;
         self.totals.samples += written.samples;
         self.totals.lines += written.lines;
         self.totals.texts += written.texts_left_out;
@@ -166,7 +166,10 @@ impl Loader {
 }
 
 /// The decompressed bytes, a counter of bytes read, and the file's length if it has one.
-fn open(path: &Path) -> Result<(Box<dyn Read>, Arc<AtomicU64>, Option<u64>)> {
+type Opened = (Box<dyn Read>, Arc<AtomicU64>, Option<u64>);
+
+/// Opens the file, or standard input for `-`; unpacks it when it begins as gzip does.
+fn open(path: &Path) -> Result<Opened> {
     let read = Arc::new(AtomicU64::new(0));
     let (raw, total): (Box<dyn Read>, _) = if path == Path::new("-") {
         (Box::new(std::io::stdin().lock()), None)

@@ -89,16 +89,7 @@ impl TestServer {
             Arc::default(),
         ));
         edge.open(routes);
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                listen(listener, edge, stopped).await;
-            });
-        });
+        let thread = std::thread::spawn(move || block_on_listen(listener, edge, stopped));
         TestServer {
             address,
             stop,
@@ -148,6 +139,21 @@ impl TestServer {
             "{got:?}"
         );
     }
+}
+
+fn block_on_listen(
+    listener: std::net::TcpListener,
+    edge: Arc<Edge>,
+    stopped: watch::Receiver<bool>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        listen(listener, edge, stopped).await;
+    });
 }
 
 impl Drop for TestServer {
@@ -558,4 +564,39 @@ fn long_answers_are_compressed_for_those_who_ask() {
         "{}",
         got.len()
     );
+}
+
+#[test]
+fn row_31_before_it_is_ready_the_server_says_so() {
+    let (stop, stopped) = watch::channel(false);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let hosts = Hosts::new(address, &[]);
+    let edge = Edge::new(
+        hosts,
+        HttpLimits::default(),
+        Clock::system(),
+        Arc::default(),
+    );
+    let thread = std::thread::spawn(move || block_on_listen(listener, Arc::new(edge), stopped));
+    let server = TestServer {
+        address,
+        stop,
+        thread: Some(thread),
+    };
+    let get = |path: &str| {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        server.exchange(request.as_bytes())
+    };
+    for path in ["/write", "/api/v1/query", "/-/ready", "/nothing"] {
+        let got = get(path);
+        assert!(got.starts_with("HTTP/1.1 503 "), "{path}: {got}");
+        assert!(
+            got.contains("retry-after: 1") && got.contains("replayed"),
+            "{path}: {got}"
+        );
+    }
+    assert!(get("/-/healthy").starts_with("HTTP/1.1 200 "), "it lives");
 }

@@ -41,7 +41,10 @@ impl Share {
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let take = |left: usize| left.checked_sub(bytes);
         let left = &self.budget.0;
-        if left.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take).is_ok() {
+        if left
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, take)
+            .is_ok()
+        {
             self.bytes += bytes;
             return Ok(());
         }

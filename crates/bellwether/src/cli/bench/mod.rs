@@ -57,10 +57,6 @@ fn folder(args: &args::Bench) -> PathBuf {
         .unwrap_or_else(|| std::env::temp_dir().join(name))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "removes the folder that this command made"
-)]
 fn remove(folder: &Path) {
     // What can't be removed stays in the temporary folder.
     let _ = std::fs::remove_dir_all(folder);
