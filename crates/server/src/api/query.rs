@@ -526,30 +526,6 @@ mod tests {
     }
 
     #[test]
-    fn scratch_slow() {
-        for q in [
-            "max_over_time(vector(1)%5B11000s:1s%5D)",
-            "max_over_time(up%5B11000s:1s%5D)",
-            "sum_over_time(max_over_time(vector(1)%5B11000s:1s%5D)%5B11000s:1s%5D)",
-        ] {
-            let world = World::filled();
-            let begun = crate::clock::Stopwatch::start();
-            let got = world.get(&format!(
-                "/api/v1/query_range?query={q}&start=0&end=11000&step=1&timeout=2s"
-            ));
-            eprintln!(
-                "{q}: {} {} after {:?}, ended {:?}",
-                got.status,
-                &got.body[..got.body.len().min(200)],
-                begun.elapsed(),
-                world.api.counters.query_totals()
-            );
-            drop(world);
-            eprintln!("gone after {:?}", begun.elapsed());
-        }
-    }
-
-    #[test]
     fn companions() {
         let world = World::new();
         check(
