@@ -130,8 +130,10 @@ fn arrows_point_down() {
 #[test]
 fn arrows_are_the_drawn_ones() {
     let text = map();
-    let drawn: BTreeSet<(String, String)> = text
-        .lines()
+    let fenced: Vec<&str> = text.split("```").skip(1).step_by(2).collect();
+    let drawn: BTreeSet<(String, String)> = fenced
+        .iter()
+        .flat_map(|block| block.lines())
         .filter_map(|line| line.trim().split_once(" -> "))
         .flat_map(|(from, to)| {
             to.split(' ')

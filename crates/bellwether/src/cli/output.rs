@@ -115,6 +115,8 @@ fn table(rows: &[Row]) -> String {
     }
     let mut text = String::new();
     for line in table.lines() {
+        // The style without borders still pads the first column on its left.
+        let line = line.strip_prefix(' ').unwrap_or(&line);
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
