@@ -19,12 +19,12 @@ pub(crate) fn path() -> &'static Path {
             .and_then(Path::parent)
             .expect("cargo's layout")
             .to_owned();
+        // As the whole workspace: the same features as this test, so that nothing is built twice.
         let mut build = Command::new(env!("CARGO"));
         build.current_dir(workspace()).args([
             "build",
             "--locked",
-            "-p",
-            "bellwether",
+            "--workspace",
             "--bin",
             "bellwether",
         ]);
