@@ -1,7 +1,5 @@
 //! The codecs of chunks: nanoseconds a value, encoding and decoding, by the kind of data.
 
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
-
 use bellwether_store::codec::{timestamps, values};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 

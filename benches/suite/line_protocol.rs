@@ -1,7 +1,5 @@
 //! Line protocol: taking lines apart, and the whole way of a body into the store but for the sync.
 
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
-
 use std::fmt::Write as _;
 
 use bellwether_wire::line_protocol::{Cursor, Lines, Precision};

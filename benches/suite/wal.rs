@@ -1,7 +1,5 @@
 //! The log and the head: samples a second through commit, with every commit synced to the real disk.
 
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
-
 use bellwether_disk::RealDisk;
 use bellwether_model::{Labels, TimestampMs};
 use bellwether_store::{Appender, Config, SeriesRef, Store};

@@ -1,7 +1,5 @@
 //! Window functions and aggregation over samples in memory: what a query costs without a disk.
 
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
-
 use bellwether_lang::promql::parse;
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 use bellwether_query::source::memory::MemorySource;
