@@ -1,4 +1,5 @@
-//! One parser for each clause: what follows its word, into types.
+//! One parser for each clause: what follows its word, into types. Level lines are in `level_line.rs`, addresses
+//! and secrets in `address.rs`.
 //!
 //! A parser sees its own clause only. What needs the rest of the item or the folder is checked later
 //! (`alerts.rs`, `levels.rs`, `folder.rs`), so what is read here keeps its spans.
@@ -6,17 +7,18 @@
 use bellwether_model::labels::is_legacy_metric_name;
 use bellwether_model::{DurationMs, Matcher, limits};
 
+use super::address::check_url;
 use super::brackets;
-use super::diagnostic::Mistake;
-pub(super) use super::diagnostic::Parsed;
+use super::diagnostic::{Mistake, Parsed};
 use super::lets::Lets;
+use super::level_line::LevelClause;
 use super::near::nearest;
 use super::scan::{Placed, Scan, shown};
 use super::template::{self, ParsedText};
 use super::text::Part;
-use super::types::{Condition, Level, LevelLine, LevelRule, Missing};
+use super::types::{Level, Missing};
 use crate::promql;
-use crate::promql::ast::{BinaryOp, Expr, Span};
+use crate::promql::ast::Expr;
 
 /// The least distance of two evaluations.
 const EVERY_MIN: DurationMs = DurationMs::from_secs(1);
@@ -43,22 +45,6 @@ pub(super) enum Clause {
     Fallback(Placed<String>),
 }
 
-/// A level line and where its parts stand.
-#[derive(Clone, Debug)]
-pub(super) struct LevelClause {
-    pub(super) line: LevelLine,
-    /// The level's word.
-    pub(super) word: Span,
-    /// The comparison and its number.
-    pub(super) condition: Option<Span>,
-    /// The time after `for`.
-    pub(super) hold_for: Option<Span>,
-    /// The comparison and its number after `clear`.
-    pub(super) clear: Option<Span>,
-    /// The matchers after `where`.
-    pub(super) only: Option<Span>,
-}
-
 pub(super) fn expr(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
     if scan.rest().is_empty() {
         return Err(scan
@@ -74,185 +60,8 @@ pub(super) fn expr(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
     Ok(Clause::Expr(lets.expr(text, at)?))
 }
 
-pub(super) fn level(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
-    let word = scan.head();
-    // The table sends only the five words here.
-    let level = Level::from_word(word.value).unwrap_or(Level::Info);
-    let mut read = LevelClause {
-        line: LevelLine {
-            level,
-            rule: LevelRule::Never,
-            only: Vec::new(),
-        },
-        word: word.span,
-        condition: None,
-        hold_for: None,
-        clear: None,
-        only: None,
-    };
-    if scan.word("never").is_some() {
-        if scan.word("where").is_some() {
-            read.only(scan)?;
-        }
-        scan.finish("`never` but `where {...}`")?;
-        return Ok(Clause::Level(read));
-    }
-    let condition = condition(scan, lets, word.value)?;
-    read.condition = condition.as_ref().map(|c| c.span);
-    let mut hold_for = DurationMs::ZERO;
-    let mut clear = None;
-    let mut keep = DurationMs::ZERO;
-    let mut last: Option<usize> = None;
-    while !scan.rest().is_empty() {
-        let next = scan.next();
-        let stage = stage(scan, last, condition.is_some())?;
-        last = Some(stage);
-        match stage {
-            0 => {
-                let duration = scan.duration("for")?;
-                hold_for = duration.value;
-                read.hold_for = Some(duration.span);
-            }
-            1 => {
-                let found = self::condition(scan, lets, "clear")?;
-                let Some(found) = found else {
-                    let mistake = scan.expected(
-                        "a condition is missing after `clear`",
-                        "a comparison such as < 1%",
-                    );
-                    return Err(mistake.into());
-                };
-                if condition.is_none() {
-                    return Err(Mistake::error(next.span, "`clear` without a firing condition")
-                        .label("a level without a comparison fires while the series is in the result")
-                        .help(format!("put the comparison here: `{} > 5 clear < 3`", word.value))
-                        .into());
-                }
-                clear = Some(found.value);
-                read.clear = Some(found.span);
-            }
-            2 => keep = scan.duration("keep")?.value,
-            _ => read.only(scan)?,
-        }
-    }
-    read.line.rule = LevelRule::When {
-        condition: condition.map(|c| c.value),
-        hold_for,
-        clear,
-        keep,
-    };
-    Ok(Clause::Level(read))
-}
-
-/// Which of the words of a level line comes next, `for` 0 to `where` 3; each stands once, in this order.
-fn stage(scan: &mut Scan<'_>, last: Option<usize>, compared: bool) -> Result<usize, Mistake> {
-    const WORDS: [&str; 4] = ["for", "clear", "keep", "where"];
-    let next = scan.next();
-    let mut probe = *scan;
-    let found = probe.any_word();
-    let stage = found
-        .as_ref()
-        .and_then(|f| WORDS.iter().position(|w| *w == f.value));
-    match (stage, last) {
-        (Some(stage), Some(last)) if stage == last => Err(Mistake::error(
-            next.span,
-            format!("a second `{}`", WORDS[stage]),
-        )
-        .label("one is enough")),
-        (Some(stage), Some(last)) if stage < last => {
-            let message = format!("`{}` stands before `{}`", WORDS[stage], WORDS[last]);
-            Err(Mistake::error(next.span, message)
-                .label("too late here")
-                .help("the order: CMP NUMBER, for, clear, keep, where"))
-        }
-        (Some(stage), _) => {
-            *scan = probe;
-            Ok(stage)
-        }
-        (None, _) => {
-            let mistake = Mistake::error(
-                next.span,
-                format!("{} does not belong on a level line", shown(next.value)),
-            );
-            Err(match next.value {
-                "and" | "or" | "if" | "unless" | "&&" | "||" => {
-                    mistake.label("one comparison a line").help(
-                        "conditions on other series belong in `expr`: `expr a and on (job) b > 5`",
-                    )
-                }
-                word if word.starts_with('{') => mistake.label("write `where {...}`"),
-                word => match nearest(word, WORDS) {
-                    Some(near) => mistake.label(format!("did you mean `{near}`?")),
-                    None if last.is_none() && !compared => mistake
-                        .label("expected a comparison such as > 5, or for, clear, keep, where"),
-                    None => mistake.label("expected for, clear, keep or where"),
-                },
-            })
-        }
-    }
-}
-
-/// `CMP NUMBER`, if a comparison comes next.
-fn condition(scan: &mut Scan<'_>, lets: &Lets, after: &str) -> Parsed<Option<Placed<Condition>>> {
-    let Some(op) = scan.comparison()? else {
-        let next = scan.next();
-        if next
-            .value
-            .starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '$'))
-        {
-            return Err(Mistake::error(next.span, "a comparison is missing")
-                .label(format!(
-                    "write `{after} > {0}` or `{after} < {0}`",
-                    next.value
-                ))
-                .into());
-        }
-        return Ok(None);
-    };
-    let number = number(scan, lets, op.value.text())?;
-    Ok(Some(Placed {
-        value: Condition {
-            op: op.value,
-            number: number.value,
-        },
-        span: Span {
-            start: op.span.start,
-            end: number.span.end,
-        },
-    }))
-}
-
-/// A number, or the `$name` of one.
-fn number(scan: &mut Scan<'_>, lets: &Lets, after: &str) -> Parsed<Placed<f64>> {
-    let Some(dollar) = scan.symbol("$") else {
-        return Ok(scan.number(after)?);
-    };
-    let name = scan.label_name("the `let`")?;
-    let span = Span {
-        start: dollar.start,
-        end: name.span.end,
-    };
-    let value = lets.number(&Placed {
-        value: name.value,
-        span,
-    })?;
-    Ok(Placed { value, span })
-}
-
-impl LevelClause {
-    /// `{...}` after `where`, the last part of a line.
-    fn only(&mut self, scan: &mut Scan<'_>) -> Parsed<()> {
-        let start = scan.offset();
-        self.line.only = matchers_of(scan, "where")?;
-        self.only = Some(Span {
-            start,
-            end: scan.offset(),
-        });
-        Ok(())
-    }
-}
-
-fn matchers_of(scan: &mut Scan<'_>, after: &str) -> Parsed<Vec<Matcher>> {
+/// Matchers in braces, the rest of the clause.
+pub(super) fn matchers_of(scan: &mut Scan<'_>, after: &str) -> Parsed<Vec<Matcher>> {
     if !scan.rest().starts_with('{') {
         let message = format!("matchers are missing after `{after}`");
         return Err(scan
@@ -489,135 +298,6 @@ pub(super) fn log(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     Ok(Clause::Log)
 }
 
-pub(super) fn webhook(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let url = if scan.rest().starts_with(['"', '`']) {
-        let quoted = scan.quoted("webhook")?;
-        Placed {
-            value: template::plain(&quoted)?,
-            span: quoted.span,
-        }
-    } else {
-        let chunk = scan.chunk();
-        Placed {
-            value: chunk.value.to_owned(),
-            span: chunk.span,
-        }
-    };
-    check_url(
-        &Placed {
-            value: url.value.as_str(),
-            span: url.span,
-        },
-        "webhook",
-    )?;
-    let mut bearer = None;
-    if !scan.rest().is_empty() {
-        if scan.word("bearer").is_none() {
-            let next = scan.next();
-            let mistake =
-                Mistake::error(next.span, format!("{} is too much here", shown(next.value)));
-            return Err(mistake
-                .label("after the address: nothing, or `bearer secret(NAME)`")
-                .into());
-        }
-        bearer = Some(secret(scan, "bearer")?);
-        scan.finish("the secret")?;
-    }
-    Ok(Clause::Webhook {
-        url: url.value,
-        bearer,
-    })
-}
-
-/// `secret(NAME)`: never the secret itself.
-fn secret(scan: &mut Scan<'_>, after: &str) -> Result<String, Mistake> {
-    let next = scan.next();
-    if scan.word("secret").is_none() {
-        let mistake = if next.value.is_empty() {
-            scan.expected(
-                format!("a secret is missing after `{after}`"),
-                "secret(NAME)",
-            )
-        } else {
-            let end = next.span.start + scan.rest().len();
-            let span = Span {
-                start: next.span.start,
-                end,
-            };
-            Mistake::error(span, "a secret stands outside of rule files")
-                .label("write secret(NAME)")
-                .hidden()
-        };
-        return Err(mistake
-            .help("rule files are read by many and kept in histories; they name secrets only"));
-    }
-    if scan.symbol("(").is_none() {
-        return Err(scan.expected("`(` is missing after `secret`", "secret(NAME)"));
-    }
-    let name = scan.name("the secret")?.value.to_owned();
-    if scan.symbol(")").is_none() {
-        return Err(scan.expected("`)` is missing after the secret's name", "`)`"));
-    }
-    Ok(name)
-}
-
-/// `http` or `https`, a host, no password, no blanks.
-fn check_url(url: &Placed<&str>, after: &str) -> Result<(), Mistake> {
-    if url.value.is_empty() {
-        return Err(
-            Mistake::error(url.span, format!("an address is missing after `{after}`"))
-                .label("expected https://..."),
-        );
-    }
-    let wrong = |message: String| Mistake::error(url.span, message);
-    if url.value.starts_with(['"', '\'', '`']) {
-        return Err(wrong("the address stands without quotes".into()).label("write it bare"));
-    }
-    let Some(rest) = url
-        .value
-        .strip_prefix("https://")
-        .or(url.value.strip_prefix("http://"))
-    else {
-        return Err(wrong(format!("{} is not a web address", shown(url.value)))
-            .label("an address begins with https:// or http://"));
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    if authority.contains('@') {
-        // The address is not repeated: it has a password.
-        return Err(wrong("an address with user and password".into())
-            .label("take the part before `@` out")
-            .hidden()
-            .help("secrets stand outside of rule files: `webhook URL bearer secret(NAME)`"));
-    }
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(v6) => v6.split_once(']').unwrap_or(("", "")),
-        None => authority.split_at(authority.rfind(':').unwrap_or(authority.len())),
-    };
-    let host_ok = !host.is_empty()
-        && host
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':'));
-    let port_ok = port.is_empty()
-        || port
-            .strip_prefix(':')
-            .is_some_and(|p| p.parse::<u16>().is_ok());
-    if !host_ok || !port_ok {
-        return Err(wrong(format!("{} has no valid host", shown(url.value)))
-            .label("expected a host such as example.com or 127.0.0.1:8080"));
-    }
-    match url
-        .value
-        .chars()
-        .find(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>' | '\\'))
-    {
-        Some(c) => {
-            Err(wrong(format!("{c:?} cannot stand in an address"))
-                .label("write it percent-encoded"))
-        }
-        None => Ok(()),
-    }
-}
-
 /// The metric of a `record`, from its head.
 pub(super) fn metric<'a>(scan: &mut Scan<'a>) -> Result<Placed<&'a str>, Mistake> {
     let found = scan.chunk();
@@ -637,13 +317,4 @@ pub(super) fn metric<'a>(scan: &mut Scan<'a>) -> Result<Placed<&'a str>, Mistake
     } else {
         mistake.label("a metric's name has letters, digits, `_` and `:`, no digit first")
     })
-}
-
-/// True for `> >=`, false for `< <=`, `None` for the others.
-pub(super) fn upwards(op: BinaryOp) -> Option<bool> {
-    match op {
-        BinaryOp::Gt | BinaryOp::Ge => Some(true),
-        BinaryOp::Lt | BinaryOp::Le => Some(false),
-        _ => None,
-    }
 }

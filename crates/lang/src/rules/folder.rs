@@ -3,26 +3,20 @@
 //! Names are unique and targets exist across files; files are taken in the order of their paths, so the answer
 //! depends on nothing else.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_model::limits;
 
 use super::alerts::{self, Subject};
 use super::build::{self, Draft, Entry, Head};
-use super::clauses::Clause;
 use super::diagnostic::{Diagnostic, Mistake, Severity};
-use super::labels::Produced;
 use super::lets::{Definition, Lets};
 use super::lex::{self, Lexed, RawItem};
-use super::near::nearest;
-use super::scan::Placed;
+use super::records::Records;
 use super::source::{Lines, SourceFile};
 use super::table::{self, Kind};
-use super::types::{Channel, ChannelKind, Place, Route, RuleSet};
-
-/// The channel that is there without being written.
-const BUILT_IN_CHANNEL: &str = "log";
+use super::types::RuleSet;
+use crate::promql::ast::Span;
 
 /// Most diagnostics of one file; behind them stands how many more there are.
 const DIAGNOSTICS_MAX: usize = 1000;
@@ -66,11 +60,12 @@ pub fn check(files: &[SourceFile]) -> Checked {
     }
 }
 
-struct Folder<'a> {
-    files: Vec<&'a SourceFile>,
-    lines: Vec<Lines<'a>>,
+/// The files of a folder, and what was found wrong so far.
+pub(super) struct Folder<'a> {
+    pub(super) files: Vec<&'a SourceFile>,
+    pub(super) lines: Vec<Lines<'a>>,
     /// With the number of their file.
-    mistakes: Vec<(usize, Mistake)>,
+    pub(super) mistakes: Vec<(usize, Mistake)>,
 }
 
 /// A head, the number of its file, and its item.
@@ -184,14 +179,7 @@ impl Folder<'_> {
         }
     }
 
-    fn repeated(
-        &self,
-        word: &str,
-        name: &str,
-        span: crate::promql::ast::Span,
-        file: usize,
-        at: usize,
-    ) -> Mistake {
+    fn repeated(&self, word: &str, name: &str, span: Span, file: usize, at: usize) -> Mistake {
         let (line, _) = self.lines[file].place(at);
         let place = format!("{}:{line}", self.files[file].path);
         if word == "defaults" {
@@ -263,135 +251,6 @@ impl Folder<'_> {
         }
     }
 
-    fn channels(&mut self, drafts: &[Draft], rules: &mut RuleSet) {
-        let names = Names::new(drafts, Kind::Channel);
-        let mut fallbacks: BTreeMap<&str, &str> = BTreeMap::new();
-        for draft in drafts.iter().filter(|d| d.kind == Kind::Channel) {
-            let mut kinds: Vec<(crate::promql::ast::Span, ChannelKind)> = Vec::new();
-            let mut retry = None;
-            let mut fallback: Option<&Placed<String>> = None;
-            for entry in &draft.clauses {
-                match &entry.clause {
-                    Clause::Log => kinds.push((entry.word, ChannelKind::Log)),
-                    Clause::Webhook { url, bearer } => kinds.push((
-                        entry.word,
-                        ChannelKind::Webhook {
-                            url: url.clone(),
-                            bearer: bearer.clone(),
-                        },
-                    )),
-                    Clause::Retry(time) => retry = Some(*time),
-                    Clause::Fallback(name) => fallback = Some(name),
-                    _ => {}
-                }
-            }
-            let mut found = Vec::new();
-            if let Some((second, _)) = kinds.get(1) {
-                found.push(
-                    Mistake::error(*second, format!("`{}` goes two ways", draft.name.value))
-                        .label("one kind a channel; a route can go to several channels"),
-                );
-            }
-            if kinds.is_empty() && !draft.spoiled {
-                found.push(
-                    Mistake::error(
-                        draft.name.span,
-                        format!("`{}` has no kind", draft.name.value),
-                    )
-                    .label("it needs a line such as `webhook https://...` or `log`"),
-                );
-            }
-            if let Some(name) = fallback {
-                found.extend(self.unknown_channel(name, &names));
-                if fallbacks_lead_back(&fallbacks, &draft.name.value, &name.value) {
-                    found.push(
-                        Mistake::error(name.span, "the fallbacks go round in a circle")
-                            .label(format!("leads back to `{}`", draft.name.value)),
-                    );
-                } else {
-                    fallbacks.insert(&draft.name.value, &name.value);
-                }
-            }
-            let kind = match (found.is_empty() && !draft.spoiled, kinds.into_iter().next()) {
-                (true, Some((_, kind))) => Some(kind),
-                _ => None,
-            };
-            self.mistakes
-                .extend(found.into_iter().map(|m| (draft.file, m)));
-            let place = self.place(draft);
-            rules.channels.extend(kind.map(|kind| Channel {
-                name: draft.name.value.clone(),
-                kind,
-                retry,
-                fallback: fallback.map(|name| name.value.clone()),
-                place,
-            }));
-        }
-    }
-
-    fn routes(&mut self, drafts: &[Draft], rules: &mut RuleSet) {
-        let names = Names::new(drafts, Kind::Channel);
-        for draft in drafts.iter().filter(|d| d.kind == Kind::Route) {
-            let mut matchers = Vec::new();
-            let mut to: &[Placed<String>] = &[];
-            for entry in &draft.clauses {
-                match &entry.clause {
-                    Clause::Match(found) => matchers.clone_from(found),
-                    Clause::To(found) => to = found,
-                    _ => {}
-                }
-            }
-            let mut found: Vec<Mistake> = to
-                .iter()
-                .filter_map(|name| self.unknown_channel(name, &names))
-                .collect();
-            if to.is_empty() && !draft.spoiled {
-                found.push(
-                    Mistake::error(
-                        draft.name.span,
-                        format!("`{}` goes nowhere", draft.name.value),
-                    )
-                    .label("it needs a line `to CHANNEL, ...`"),
-                );
-            }
-            if found.is_empty() && !draft.spoiled {
-                rules.routes.push(Route {
-                    name: draft.name.value.clone(),
-                    matchers,
-                    to: to.iter().map(|name| name.value.clone()).collect(),
-                    place: self.place(draft),
-                });
-            }
-            self.mistakes
-                .extend(found.into_iter().map(|m| (draft.file, m)));
-        }
-    }
-
-    fn place(&self, draft: &Draft) -> Place {
-        self.lines[draft.file].place_in(&self.files[draft.file].path, draft.name.span.start)
-    }
-
-    fn unknown_channel(&self, name: &Placed<String>, names: &Names<'_>) -> Option<Mistake> {
-        if name.value == BUILT_IN_CHANNEL || names.by_name.contains_key(name.value.as_str()) {
-            return None;
-        }
-        let mistake = Mistake::error(name.span, format!("no channel is named `{}`", name.value));
-        Some(match nearest(&name.value, names.by_name.keys().copied()) {
-            Some(near) => {
-                let draft = names.by_name[near];
-                let (line, _) = self.lines[draft.file].place(draft.name.span.start);
-                mistake.label(format!("did you mean `{near}` ({}:{line})?", self.files[draft.file].path))
-            }
-            None if names.by_name.is_empty() => mistake
-                .label("the folder has no channel")
-                .help("`log` is always there; others are items: `channel NAME` with a line such as `webhook https://...`"),
-            None => {
-                let known: Vec<&str> = names.by_name.keys().copied().take(8).collect();
-                mistake.label(format!("channels: {}", known.join(", ")))
-            }
-        })
-    }
-
     /// Mistakes as diagnostics, sorted, each once, not too many.
     fn diagnostics(mut self) -> Vec<Diagnostic> {
         self.mistakes.sort_by(|(file_a, a), (file_b, b)| {
@@ -427,86 +286,4 @@ fn labels_text(draft: &Draft) -> String {
         .map(|(name, text)| format!("{name}={text}"))
         .collect();
     sorted.into_iter().collect::<Vec<_>>().join(",")
-}
-
-/// True when `target` leads to `from` over the fallbacks known so far.
-fn fallbacks_lead_back(fallbacks: &BTreeMap<&str, &str>, from: &str, target: &str) -> bool {
-    let mut at = target;
-    // The known ones have no circle, so this ends.
-    loop {
-        if at == from {
-            return true;
-        }
-        match fallbacks.get(at) {
-            Some(next) => at = next,
-            None => return false,
-        }
-    }
-}
-
-/// The items of one kind by name, spoiled ones too.
-struct Names<'d> {
-    by_name: BTreeMap<&'d str, &'d Draft>,
-}
-
-impl<'d> Names<'d> {
-    fn new(drafts: &'d [Draft], kind: Kind) -> Names<'d> {
-        let mut by_name = BTreeMap::new();
-        for draft in drafts.iter().filter(|d| d.kind == kind) {
-            by_name.entry(draft.name.value.as_str()).or_insert(draft);
-        }
-        Names { by_name }
-    }
-}
-
-/// What the folder's records produce, worked out when asked.
-struct Records<'d, 'f> {
-    by_metric: BTreeMap<&'d str, Vec<&'d Draft>>,
-    defaults_of: &'f dyn Fn(&Draft) -> &'d [Entry],
-    /// `None`: being worked out.
-    known: RefCell<BTreeMap<String, Option<Produced>>>,
-}
-
-impl<'d, 'f> Records<'d, 'f> {
-    fn new(drafts: &'d [Draft], defaults_of: &'f dyn Fn(&Draft) -> &'d [Entry]) -> Records<'d, 'f> {
-        let mut by_metric: BTreeMap<&str, Vec<&Draft>> = BTreeMap::new();
-        for draft in drafts.iter().filter(|d| d.kind == Kind::Record) {
-            by_metric.entry(&draft.name.value).or_default().push(draft);
-        }
-        Records {
-            by_metric,
-            defaults_of,
-            known: RefCell::default(),
-        }
-    }
-
-    /// The labels of a recorded metric; `None` when nothing is known: it is not recorded here, one of its records
-    /// has a mistake, or records read each other in a circle or a long chain.
-    fn produced(&self, metric: &str) -> Option<Produced> {
-        let drafts = self.by_metric.get(metric)?;
-        if let Some(known) = self.known.borrow().get(metric) {
-            return known.clone();
-        }
-        // Each record on the way has an entry without an answer; a long way is not worth a deep stack.
-        let deep = self.known.borrow().values().filter(|k| k.is_none()).count()
-            > limits::QUERY_DEPTH_MAX.usize();
-        if deep {
-            return None;
-        }
-        self.known.borrow_mut().insert(metric.to_owned(), None);
-        let mut all: Option<Produced> = Some(Produced::none());
-        for draft in drafts {
-            let subject = Subject::new(draft, (self.defaults_of)(draft));
-            let found = if draft.spoiled {
-                None
-            } else {
-                subject.produced(&|name| self.produced(name))
-            };
-            all = all.zip(found).map(|(all, found)| all.union(found));
-        }
-        self.known
-            .borrow_mut()
-            .insert(metric.to_owned(), all.clone());
-        all
-    }
 }

@@ -1,7 +1,7 @@
 //! The level lines of one alert against each other: reachable, ordered, and cleared on the safe side.
 
-use super::clauses::{LevelClause, upwards};
 use super::diagnostic::Mistake;
+use super::level_line::{LevelClause, upwards};
 use super::types::{Condition, Level, LevelRule};
 use crate::promql::ast::{BinaryOp, Span};
 use bellwether_model::DurationMs;

@@ -11,19 +11,22 @@
 //! - `lex`: physical lines to items and clauses; comments.
 //! - `table`: every item and clause the language has, also those of later versions.
 //! - `build`: heads and clauses of an item, read by the table.
-//! - `scan`: the words of a clause: names, numbers with units, durations, texts.
+//! - `scan`, `units`: the words of a clause: names, texts, numbers with units, durations.
 //! - `brackets`: those that do not match.
-//! - `clauses`: one parser for each clause; `template`: the inside of a text.
+//! - `clauses`, `level_line`, `address`: one parser for each clause; `template`: the inside of a text.
 //! - `lets`: `$name`, resolved over the folder.
-//! - `alerts`, `levels`: the checks within one rule; `labels`: which labels an expression can produce.
+//! - `alerts`, `levels`, `texts`: the checks within one rule; `labels`, `records`: which labels can be there.
+//! - `channels`: channels and routes.
 //! - `types`: the result; `text` and `format`: rendering of texts; `print`: the result as text again.
 //! - `diagnostic`, `message`, `near`: mistakes for people and for machines.
 //!
 //! Not here: what a rule does in time (`engine`), reading files (`disk`), whether a metric exists (`store`).
 
+mod address;
 mod alerts;
 mod brackets;
 mod build;
+mod channels;
 mod clauses;
 mod diagnostic;
 mod folder;
@@ -32,17 +35,21 @@ mod format;
 pub mod fuzzing;
 mod labels;
 mod lets;
+mod level_line;
 mod levels;
 mod lex;
 mod message;
 mod near;
 mod print;
+mod records;
 mod scan;
 mod source;
 mod table;
 mod template;
 mod text;
+mod texts;
 mod types;
+mod units;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use folder::{Checked, check};

@@ -6,8 +6,11 @@
 
 use std::fmt::Write as _;
 
-use super::clauses::{self, Clause, Parsed};
+use super::address;
+use super::clauses::{self, Clause};
+use super::diagnostic::Parsed;
 use super::lets::Lets;
+use super::level_line;
 use super::scan::Scan;
 
 /// The version that reads this table.
@@ -149,7 +152,7 @@ const RUNBOOK: ClauseEntry = once(
 const LEVEL_DOC: &str = "when this level holds; lines with `where` stand above the general one";
 
 const fn level(word: &'static str, shape: &'static str) -> ClauseEntry {
-    many(word, shape, LEVEL_DOC, clauses::level)
+    many(word, shape, LEVEL_DOC, level_line::level)
 }
 
 /// Every item there is or is to be, in the order of the docs.
@@ -290,7 +293,7 @@ pub(super) const ITEMS: &[Item] = &[
                 "webhook",
                 "webhook URL [bearer secret(NAME)]",
                 "HTTP POST of Alertmanager's JSON",
-                clauses::webhook,
+                address::webhook,
             ),
             later(
                 "slack",
