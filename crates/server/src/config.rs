@@ -9,6 +9,8 @@ use std::time::Duration;
 use bellwether_model::limits::{self, Limit};
 use bellwether_model::{DurationMs, TimestampMs};
 
+use crate::live::rules::Orders;
+
 /// Everything [`serve`](crate::serve) needs to know.
 #[derive(Clone, Debug)]
 pub struct ServeConfig {
@@ -30,7 +32,7 @@ pub struct ServeConfig {
     pub host_metrics: bool,
     /// The base of links in notices; the address listened on when there is none.
     pub external_url: Option<String>,
-    /// Values that channels name as `secret("NAME")`, by name.
+    /// Values that channels name as `secret(NAME)`, by name; case does not matter.
     pub secrets: Vec<(String, String)>,
     /// Timeouts and sizes of the HTTP side.
     pub http: HttpLimits,
@@ -168,6 +170,20 @@ pub struct Ready {
     pub rules: RulesLoaded,
     /// Series and samples found, worded for the terminal: what recovery did.
     pub store: String,
+    /// Has the rules read again.
+    pub reload: Reload,
+}
+
+/// Has a running server read its rule folder again, as after a SIGHUP.
+#[derive(Clone, Debug)]
+pub struct Reload(pub(crate) Orders);
+
+impl Reload {
+    /// Reads the folder now, even if it looks the same, and waits until the new rules run or the old ones go on.
+    /// The log says which. False once the server is stopping.
+    pub async fn reload(&self) -> bool {
+        self.0.reload().await.is_some()
+    }
 }
 
 /// What the first look at the rules folder gave.

@@ -21,6 +21,6 @@ mod serve;
 mod tls;
 mod upkeep;
 
-pub use config::{Durability, HttpLimits, Ready, RulesLoaded, ServeConfig};
+pub use config::{Durability, HttpLimits, Ready, Reload, RulesLoaded, ServeConfig};
 pub use error::ServeError;
 pub use serve::serve;

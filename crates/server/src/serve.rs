@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::api::{self, Api};
-use crate::config::{Durability, Ready, RulesLoaded, ServeConfig};
+use crate::config::{Durability, Ready, Reload, RulesLoaded, ServeConfig};
 use crate::counters::Counters;
 use crate::edge::hosts::Hosts;
 use crate::edge::listen::listen;
@@ -88,7 +88,7 @@ impl Running {
         let started = config.clock.now();
         let live = Live::start(Parts {
             store: store.clone(),
-            ledger,
+            ledger: ledger.clone(),
             ledger_path: config.data.join(LEDGER_FILE),
             clock: config.clock.clone(),
             counters: Arc::clone(&counters),
@@ -98,7 +98,7 @@ impl Running {
             external_url: external_url(config),
             secrets: config.secrets.clone(),
         })?;
-        let upkeep = Upkeep::start(store.clone(), config.clock.clone())?;
+        let upkeep = Upkeep::start(store.clone(), ledger.clone(), config.clock.clone())?;
         let http = config.http.clone();
         let influx = Influx::new(store.clone(), counters, http.clone(), config.durability);
         let api = Api::new(
@@ -122,6 +122,7 @@ impl Running {
                 diagnostics: loaded.text.clone(),
             },
             store: describe(&store, &report),
+            reload: Reload(live.orders.clone()),
         };
         Ok((
             Running {

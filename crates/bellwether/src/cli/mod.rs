@@ -7,6 +7,7 @@ mod files;
 mod import;
 mod output;
 mod query;
+mod secrets;
 mod serve;
 mod verify;
 

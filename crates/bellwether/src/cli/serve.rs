@@ -1,15 +1,16 @@
-//! `bellwether serve`: everything in one process, until Ctrl-C or SIGTERM.
+//! `bellwether serve`: everything in one process, until Ctrl-C or SIGTERM. SIGHUP has the rules read again.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use bellwether_model::{DurationMs, limits};
-use bellwether_server::{Durability, Ready, ServeConfig, serve};
-use tokio::signal::unix::{SignalKind, signal};
+use bellwether_server::{Durability, Ready, Reload, ServeConfig, serve};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::args::{self, DurabilityArg};
+use super::secrets;
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOG_DEFAULT: &str = "info";
@@ -22,11 +23,17 @@ pub(crate) fn run(args: &args::Serve) -> Result<ExitCode> {
         .build()
         .context("starting the runtime")?;
     let announce = config.clone();
-    runtime.block_on(serve(
-        config,
-        move |ready| print_start(&announce, &ready),
-        shutdown(),
-    ))?;
+    runtime.block_on(async {
+        // Before anything takes time: unhandled, the signal ends the process.
+        let hangups = signal(SignalKind::hangup()).context("handling SIGHUP")?;
+        let on_ready = move |ready: Ready| {
+            print_start(&announce, &ready);
+            tokio::spawn(reload_on(hangups, ready.reload));
+        };
+        serve(config, on_ready, shutdown())
+            .await
+            .map_err(anyhow::Error::from)
+    })?;
     println!("stopped; everything acknowledged is on disk");
     Ok(ExitCode::SUCCESS)
 }
@@ -49,6 +56,7 @@ fn config(args: &args::Serve) -> Result<ServeConfig> {
         },
         retention,
         host_metrics: !args.no_host_metrics,
+        secrets: secrets::from_environment()?,
         ..ServeConfig::default()
     })
 }
@@ -91,6 +99,11 @@ fn print_start(config: &ServeConfig, ready: &Ready) {
     println!("  curl -d 'job,name=etl duration=12.5' {url}/write");
     println!("  bellwether check {}", config.rules.display());
     println!("\nCtrl-C stops it.");
+}
+
+/// Has the rules read again at each signal.
+async fn reload_on(mut hangups: Signal, rules: Reload) {
+    while hangups.recv().await.is_some() && rules.reload().await {}
 }
 
 /// Ends with the first Ctrl-C or SIGTERM.

@@ -9,7 +9,6 @@ use super::envelope::{push_pairs, push_text_field, success};
 use super::state::Api;
 use crate::edge::answer::{Answer, Refusal, push_json_string};
 use crate::edge::route::Call;
-use crate::live::rules::Order;
 
 /// The Prometheus whose API this is: clients choose by it what they ask for.
 const API_VERSION: &str = "2.55.0";
@@ -83,12 +82,32 @@ pub(super) fn not_well(store: &Store) -> Option<String> {
     }
 }
 
-/// `POST /-/reload`: asks for it and does not wait; what came of it is in `/api/v1/rules`.
+/// `POST /-/reload`: has the rules read again and says what came of it; 500 with the mistakes when those from
+/// before go on.
 pub(super) async fn reload(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
-    api.orders.send(Order::Reload);
-    Ok(Answer::text(
-        "the rules are being loaded; /api/v1/rules says what came of it (loadErrors)\n",
-    ))
+    let Some(loaded) = api.orders.reload().await else {
+        return Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server is stopping",
+        ));
+    };
+    if loaded.broken {
+        let text = format!(
+            "the rules are not loaded, those from before go on:\n{}\n",
+            loaded.text.trim_end()
+        );
+        return Ok(Answer {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            ..Answer::text(text)
+        });
+    }
+    let rules = &loaded.rules;
+    Ok(Answer::text(format!(
+        "{} files: {} alerts, {} recording rules\n",
+        loaded.files,
+        rules.alerts.len(),
+        rules.records.len()
+    )))
 }
 
 /// `GET /metrics`. The ledger and the disk are asked, so it is no work for the threads of connections.
@@ -111,6 +130,8 @@ pub(super) async fn metrics(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
 mod tests {
     use super::*;
     use crate::api::testing::World;
+    use crate::live::publish::Loaded;
+    use crate::live::rules::Order;
 
     #[test]
     fn build_info_is_texts_only_and_no_features() {
@@ -158,11 +179,34 @@ mod tests {
     }
 
     #[test]
-    fn reload_is_an_order_to_the_rules() {
+    fn reload_says_what_came_of_it() {
         let world = World::new();
-        let got = world.post("/-/reload", "", "");
-        assert_eq!(got.status, 200, "{}", got.body);
-        assert!(matches!(world.orders.try_recv(), Ok(Order::Reload)));
+        for (loaded, want) in [
+            (
+                Loaded::default(),
+                (200, "0 files: 0 alerts, 0 recording rules\n"),
+            ),
+            (
+                Loaded {
+                    broken: true,
+                    text: "error: a mistake\n".into(),
+                    ..Loaded::default()
+                },
+                (
+                    500,
+                    "the rules are not loaded, those from before go on:\nerror: a mistake\n",
+                ),
+            ),
+        ] {
+            let orders = world.orders.clone();
+            let answers = std::thread::spawn(move || match orders.recv() {
+                Ok(Order::Reload { done }) => drop(done.send(Arc::new(loaded))),
+                _ => panic!("not the order to reload"),
+            });
+            let got = world.post("/-/reload", "", "");
+            assert_eq!((got.status, got.body.as_str()), want);
+            answers.join().unwrap();
+        }
     }
 
     #[test]

@@ -48,8 +48,8 @@ const OVERRUN: Duration = Duration::from_secs(1);
 
 /// What the rules' thread can be asked.
 pub(crate) enum Order {
-    /// Look at the folder now, and load it even if it looks the same.
-    Reload,
+    /// Look at the folder now, and load it even if it looks the same. Answered with what came of it.
+    Reload { done: oneshot::Sender<Arc<Loaded>> },
     /// A channel took a notice.
     Delivered { channel: String },
     /// An attempt failed and will be repeated.
@@ -164,7 +164,10 @@ impl Running {
         let now = self.parts.clock.now();
         let (engine, out) = (&mut self.engine, &mut self.pending);
         match order {
-            Order::Reload => self.look(true),
+            Order::Reload { done } => {
+                self.look(true);
+                let _ = done.send(self.parts.published.loaded()); // Whoever asked may have gone.
+            }
             Order::Delivered { channel } => {
                 engine.event(Event::Delivered { channel: &channel }, now, out);
             }
@@ -394,12 +397,18 @@ impl Running {
 }
 
 /// Hands orders to the rules' thread.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Orders(pub(crate) Sender<Order>);
 
 impl Orders {
     /// Sends an order; after the end of the thread nobody is there to obey, and nothing happens.
     pub(crate) fn send(&self, order: Order) {
         let _ = self.0.send(order);
+    }
+    /// Has the folder read now, even if it looks the same. `None` when the thread has ended.
+    pub(crate) async fn reload(&self) -> Option<Arc<Loaded>> {
+        let (done, outcome) = oneshot::channel();
+        self.send(Order::Reload { done });
+        outcome.await.ok()
     }
 }

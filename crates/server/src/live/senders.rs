@@ -270,10 +270,17 @@ impl Senders {
             post = post.header(name, value);
         }
         if let Some(secret) = &request.bearer {
-            let Some((_, value)) = self.secrets.iter().find(|(name, _)| name == secret) else {
+            let Some((_, value)) = self
+                .secrets
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(secret))
+            else {
                 return (
                     Verdict::Retry { wait: None },
-                    format!("{shown}: no secret is named {secret}"),
+                    format!(
+                        "{shown}: no secret is named {secret}; give it as BELLWETHER__SECRETS__{}",
+                        secret.to_ascii_uppercase()
+                    ),
                 );
             };
             post = post.bearer_auth(value);
