@@ -9,6 +9,7 @@
 //! - [`limits`]: every limit and default, once.
 //! - [`notice`]: what one channel is to be told about one change of one alert.
 //! - [`rows`]: small structures as the opaque bytes that the ledger keeps.
+//! - [`text`]: numbers in sentences for people.
 #![forbid(unsafe_code)]
 
 pub mod labels;
@@ -16,6 +17,7 @@ pub mod limits;
 pub mod matcher;
 pub mod notice;
 pub mod rows;
+pub mod text;
 pub mod time;
 pub mod value;
 

@@ -120,7 +120,9 @@ impl Server {
 
     /// The answer to a query, as `{labels} value` lines.
     fn query(&self, expr: &str) -> String {
-        let encoded: String = expr.bytes().map(|b| format!("%{b:02X}")).collect();
+        let encoded = expr
+            .bytes()
+            .fold(String::new(), |text, b| format!("{text}%{b:02X}"));
         let got = self.get(&format!("/api/v1/query?query={encoded}"));
         assert_eq!(got.status, 200, "{}", got.body);
         let answer: serde_json::Value = serde_json::from_str(&got.body).unwrap();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use bellwether_lang::rules::{self, Severity};
+use bellwether_model::text::counted;
 
 use super::args::{self, CheckFormat};
 use super::{FINDINGS, files};
@@ -26,19 +27,20 @@ pub(crate) fn run(args: &args::Check) -> Result<ExitCode> {
             let set = &checked.rules;
             if errors == 0 {
                 println!(
-                    "{} files: {} alerts, {} recording rules, {} channels, {} routes; {} warnings",
-                    files.len(),
-                    set.alerts.len(),
-                    set.records.len(),
-                    set.channels.len(),
-                    set.routes.len(),
-                    findings.len()
+                    "{}: {}, {}, {}, {}; {}",
+                    counted(files.len(), "file"),
+                    counted(set.alerts.len(), "alert"),
+                    counted(set.records.len(), "recording rule"),
+                    counted(set.channels.len(), "channel"),
+                    counted(set.routes.len(), "route"),
+                    counted(findings.len(), "warning")
                 );
             } else {
                 println!(
-                    "{errors} errors, {} warnings in {} files",
-                    findings.len() - errors,
-                    files.len()
+                    "{}, {} in {}",
+                    counted(errors, "error"),
+                    counted(findings.len() - errors, "warning"),
+                    counted(files.len(), "file")
                 );
             }
         }

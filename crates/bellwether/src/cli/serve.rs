@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use bellwether_model::text::counted;
 use bellwether_model::{DurationMs, limits};
 use bellwether_server::{Durability, Ready, Reload, ServeConfig, serve};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -79,11 +80,11 @@ fn print_start(config: &ServeConfig, ready: &Ready) {
     println!("  samples  {} ({})", config.data.display(), ready.store);
     let rules = &ready.rules;
     println!(
-        "  rules    {} ({} files: {} alerts, {} recording rules)",
+        "  rules    {} ({}: {}, {})",
         config.rules.display(),
-        rules.files,
-        rules.alerts,
-        rules.records
+        counted(rules.files, "file"),
+        counted(rules.alerts, "alert"),
+        counted(rules.records, "recording rule")
     );
     if config.host_metrics {
         println!(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bellwether_model::text::counted;
 use bellwether_store::{Health, Store};
 use hyper::StatusCode;
 
@@ -103,10 +104,10 @@ pub(super) async fn reload(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
     }
     let rules = &loaded.rules;
     Ok(Answer::text(format!(
-        "{} files: {} alerts, {} recording rules\n",
-        loaded.files,
-        rules.alerts.len(),
-        rules.records.len()
+        "{}: {}, {}\n",
+        counted(loaded.files, "file"),
+        counted(rules.alerts.len(), "alert"),
+        counted(rules.records.len(), "recording rule")
     )))
 }
 

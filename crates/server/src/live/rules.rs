@@ -22,6 +22,7 @@ use bellwether_engine::{Engine, Event, Options, Tick};
 use bellwether_lang::rules::{Diagnostic, RuleSet, Severity, SourceFile};
 use bellwether_ledger::Ledger;
 use bellwether_model::notice::Notice;
+use bellwether_model::text::counted;
 use bellwether_model::{DurationMs, TimestampMs, limits};
 use bellwether_query::Control;
 use bellwether_query::source::store::ViewSource;
@@ -366,10 +367,11 @@ impl Running {
             self.broken(1, &why, why.clone(), Vec::new());
             return;
         }
-        let (alerts, records) = (rules.alerts.len(), rules.records.len());
         info!(
-            "rules: {} files, {alerts} alerts, {records} recording rules",
-            files.len()
+            "rules: {}, {}, {}",
+            counted(files.len(), "file"),
+            counted(rules.alerts.len(), "alert"),
+            counted(rules.records.len(), "recording rule")
         );
         if !text.is_empty() {
             warn!("rules have warnings:\n{}", text.trim_end());

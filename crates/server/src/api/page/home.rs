@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use bellwether_engine::{AlertState, AlertStatus, Health, RuleKind, Status};
 use bellwether_model::TimestampMs;
+use bellwether_model::text;
 use bellwether_model::value::format_value;
 use bellwether_store::Stats;
 
@@ -197,10 +198,7 @@ impl Home<'_> {
             ("Newest sample", newest),
             ("Series", self.stats.series.to_string()),
             ("Samples", samples.to_string()),
-            (
-                "On disk",
-                format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
-            ),
+            ("On disk", text::bytes(bytes)),
             ("Alerting rules", alerting.to_string()),
             ("Recording rules", recording.to_string()),
             ("Rule files", self.rule_files.to_string()),
