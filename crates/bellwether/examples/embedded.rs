@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bellwether::disk::RealDisk;
+use bellwether::engine::Options;
 use bellwether::query::source::store::ViewSource;
 use bellwether::rules::{self, SourceFile};
 use bellwether::{Config, DurationMs, Engine, Labels, Store, Tick, TimestampMs};
@@ -18,42 +19,37 @@ alert QueueLong
 "#;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::temp_dir().join(format!("bellwether-embedded-{}", std::process::id()));
-    let mut now = TimestampMs(1_800_000_000_000);
-    let (store, _) = Store::open(RealDisk::shared(), &folder, Config::default(), now)?;
-    let mut appender = store.appender();
-    let queue = appender.series(&Labels::from_pairs([
-        ("__name__", "queue_length"),
-        ("queue", "mail"),
-    ]))?;
-
-    let checked = rules::check(&[SourceFile {
+    let files = [SourceFile {
         path: "queue.rules".into(),
         text: RULES.into(),
-    }]);
-    let mut engine = Engine::new(
-        Arc::new(checked.rules),
-        bellwether::engine::Options::default(),
-    )?;
+    }];
+    let checked = rules::check(&files);
+    if checked.has_errors() {
+        return Err(rules::render(&checked.diagnostics, &files, false).into());
+    }
+    let mut engine = Engine::new(Arc::new(checked.rules), Options::default())?;
+
+    let folder = tempfile::tempdir()?; // A program keeps its data somewhere lasting.
+    let mut now = TimestampMs(1_800_000_000_000); // Time is whatever you say it is.
+    let (store, _) = Store::open(RealDisk::shared(), folder.path(), Config::default(), now)?;
+    let mut appender = store.appender();
+    let labels = Labels::from_pairs([("__name__", "queue_length"), ("queue", "mail")]);
+    let queue = appender.series(&labels)?;
+
     let mut tick = Tick::default();
     while tick.notices.is_empty() {
         now = now.plus(DurationMs::from_secs(10));
         appender.push(queue, now, 25.0);
         appender.commit(now)?; // Durable and visible from here on.
-        if let Some(slot) = engine
-            .next_due(now.minus(DurationMs::from_secs(10)))
-            .filter(|slot| *slot <= now)
-        {
+        let evaluated = now.minus(DurationMs::from_secs(10));
+        if let Some(slot) = engine.next_due(evaluated).filter(|slot| *slot <= now) {
             engine.tick(slot, &ViewSource(&store.view()), &mut tick);
         }
     }
     for notice in &tick.notices {
-        println!(
-            "{}: {} ({})",
-            notice.rule, notice.annotations[0].1, notice.labels
-        );
+        let (rule, labels) = (&notice.rule, &notice.labels);
+        println!("{rule}: {} {labels}", notice.annotations[0].1);
     }
     store.close(now)?;
-    std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

@@ -189,10 +189,10 @@ pub(crate) struct ImportLp {
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Hosts to pretend; each has 10 gauges every 10 s.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub hosts: u32,
     /// Length of the history.
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
     pub hours: u32,
     /// Where to build the store; a folder under the system's temporary one unless named, removed afterwards.
     #[arg(long, value_name = "DIR")]
@@ -201,7 +201,7 @@ pub(crate) struct Bench {
     #[arg(long)]
     pub keep: bool,
     /// Runs of each query class.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
     /// How the figures are printed.
     #[arg(short, long, value_enum, default_value = "table")]

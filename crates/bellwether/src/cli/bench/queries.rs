@@ -1,6 +1,9 @@
 //! The ten classes of query that `bench` times: what dashboards and rules ask of such a history.
+//!
+//! They are plain PromQL: functions over a range drop the metric's name, so each selector names one metric, and series
+//! of several metrics are told apart by a label before they meet.
 
-use super::history::Random;
+use super::history::{GAUGES, Random};
 
 const HOUR: i64 = 3_600_000;
 
@@ -105,12 +108,14 @@ pub(super) const CLASSES: [Class; 10] = [
         name: "five-gauges-1h",
         about: "5 gauges of one host over 1 h, step 1 m",
         draw: |d| {
-            let names = "cpu_(usage_user|usage_system|usage_idle|usage_nice|usage_iowait)";
-            let expr = format!(
-                "max by (__name__) (max_over_time({{__name__=~\"{names}\",hostname=\"{}\"}}[1m]))",
-                d.host()
-            );
-            d.over(expr, HOUR, 60_000)
+            let host = d.host();
+            let one = |gauge: &&str| {
+                format!(
+                    "label_replace(max_over_time(cpu_{gauge}{{hostname=\"{host}\"}}[1m]), \"gauge\", \"{gauge}\", \"\", \"\")"
+                )
+            };
+            let gauges: Vec<String> = GAUGES[..5].iter().map(one).collect();
+            d.over(gauges.join(" or "), HOUR, 60_000)
         },
     },
     Class {
@@ -159,11 +164,12 @@ pub(super) const CLASSES: [Class; 10] = [
         name: "range-24h-all",
         about: "every series over 24 h, step 1 m, one line out",
         draw: |d| {
-            d.over(
-                "avg(avg_over_time({__name__=~\"cpu_.*\"}[1m]))".into(),
-                24 * HOUR,
-                60_000,
-            )
+            let means: Vec<String> = GAUGES
+                .iter()
+                .map(|gauge| format!("avg(avg_over_time(cpu_{gauge}[1m]))"))
+                .collect();
+            let expr = format!("({}) / {}", means.join(" + "), GAUGES.len());
+            d.over(expr, 24 * HOUR, 60_000)
         },
     },
 ];
