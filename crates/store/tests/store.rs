@@ -1,6 +1,6 @@
 //! The store through its public face, on the real disk.
 
-use bellwether_disk::RealDisk;
+use bellwether_disk::{Disk, RealDisk};
 use bellwether_model::{Labels, MatchOp, Matcher, STALE_NAN, TimeRange, TimestampMs};
 use bellwether_store::{Commit, Config, ReadOnly, RejectReason, Rejected, Store, StoreError};
 use std::path::Path;
@@ -232,12 +232,8 @@ fn a_closed_store_opens_clean_and_is_small() {
         })
     ));
     drop(late);
-    assert_eq!(
-        std::fs::read_dir(folder.path().join("wal"))
-            .expect("is there")
-            .count(),
-        0
-    );
+    let logs = RealDisk.read_dir(&folder.path().join("wal"));
+    assert_eq!(logs.expect("is there").len(), 0);
     let (store, report) =
         Store::open(RealDisk::shared(), folder.path(), config(), NOW).expect("opens");
     assert!(report.clean);

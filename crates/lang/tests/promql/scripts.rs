@@ -14,6 +14,7 @@ use bellwether_lang::promql::error::line_and_column;
 use bellwether_lang::promql::{ParseError, parse};
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "scripts are files")]
 fn scripts() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promql");
     let mut count = 0;

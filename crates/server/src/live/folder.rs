@@ -109,8 +109,8 @@ mod tests {
     use super::*;
 
     #[expect(clippy::disallowed_methods, reason = "the test plays the editor")]
-    fn write(path: &Path, text: &str) {
-        std::fs::write(path, text).unwrap();
+    fn write(path: &Path, content: impl AsRef<[u8]>) {
+        std::fs::write(path, content).unwrap();
     }
 
     #[test]
@@ -135,9 +135,7 @@ mod tests {
     fn trouble_names_the_file_and_line_once() {
         let folder = tempfile::tempdir().unwrap();
         let mut watch = RuleFolder::new(folder.path());
-        std::fs::File::create_new(folder.path().join("b.rules"))
-            .and_then(|mut f| io::Write::write_all(&mut f, b"# fine\n\xff\n"))
-            .unwrap();
+        write(&folder.path().join("b.rules"), b"# fine\n\xff\n");
         assert!(
             matches!(watch.look(false), Look::Unreadable(why) if why.contains("b.rules:2: not UTF-8"))
         );
