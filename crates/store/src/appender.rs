@@ -116,6 +116,7 @@ impl Appender {
         let last = now.plus(config.future_max).0;
         // A time that no segment could ever expire by is refused, too.
         let first = now.minus(config.retention).0.max(i64::MIN + 1);
+        self.batch.trusted = last;
         for row in &mut self.batch.rows {
             row.refused = if row.t > last {
                 Some(RejectReason::FutureTimestamp)

@@ -5,7 +5,6 @@ use crate::head::Placement;
 use std::ops::Range;
 
 /// The samples between two commits, in the order they were pushed.
-#[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) rows: Vec<Row>,
     /// Series and value of every sample.
@@ -13,6 +12,20 @@ pub(crate) struct Batch {
     pub(crate) values: Vec<f64>,
     /// Where each sample goes; filled by [`crate::head::Newest::decide`].
     pub(crate) placements: Vec<Placement>,
+    /// Times beyond it are ahead of the clock by more than samples may be.
+    pub(crate) trusted: i64,
+}
+
+impl Default for Batch {
+    fn default() -> Batch {
+        Batch {
+            rows: Vec::new(),
+            series: Vec::new(),
+            values: Vec::new(),
+            placements: Vec::new(),
+            trusted: i64::MAX,
+        }
+    }
 }
 
 /// Samples of one time, next to each other.
@@ -55,6 +68,18 @@ impl Batch {
             let samples = start..row.end as usize;
             start = row.end as usize;
             (row.t, samples)
+        })
+    }
+
+    /// Series, time and value of those samples that were decided to be kept, the last one first.
+    pub(crate) fn kept_newest_first(&self) -> impl Iterator<Item = (u32, i64, f64)> + '_ {
+        let start = |row: usize| row.checked_sub(1).map_or(0, |r| self.rows[r].end as usize);
+        (0..self.rows.len()).rev().flat_map(move |row| {
+            let samples = start(row)..self.rows[row].end as usize;
+            samples
+                .rev()
+                .filter(|&i| self.placements[i].is_kept())
+                .map(move |i| (self.series[i], self.rows[row].t, self.values[i]))
         })
     }
 

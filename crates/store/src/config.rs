@@ -25,8 +25,8 @@ pub enum DuplicatePolicy {
     LastWins,
     /// The value accepted first is the one that is read.
     FirstWins,
-    /// As `FirstWins`; besides, a second value at a series' newest time is reported as rejected. (Older
-    /// times are not looked up on arrival: that would cost a read per sample.)
+    /// As `FirstWins`; besides, a second value is reported as rejected. (As far as it is found: looking for samples
+    /// older than the newest of their series is bounded.)
     Reject,
 }
 

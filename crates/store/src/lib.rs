@@ -25,6 +25,7 @@ mod appender;
 mod batch;
 mod catalog;
 mod config;
+mod earlier;
 mod error;
 mod flush;
 #[doc(hidden)]

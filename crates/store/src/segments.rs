@@ -68,6 +68,11 @@ impl Live {
         }
     }
 
+    /// Whether it has samples of series `id`.
+    pub(crate) fn holds(&self, id: u32) -> bool {
+        self.ids.contains(id)
+    }
+
     fn overlaps(&self, range: TimeRange) -> bool {
         range.overlaps(self.segment.min_ts(), self.segment.max_ts())
     }
@@ -168,6 +173,11 @@ impl Segments {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Live>> {
         self.live.iter()
+    }
+
+    /// The one written last comes first.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Arc<Live>> {
+        self.live.iter().rev()
     }
 
     /// The series that have samples.

@@ -32,7 +32,7 @@ enum Op {
     Maintain,
     Reopen,
     CloseAndOpen,
-    /// Time goes on, in milliseconds.
+    /// The clock goes on by so many milliseconds, or is set back.
     Pass(i64),
     /// Keeps a view, to be compared at the end.
     Hold,
@@ -74,6 +74,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::CloseAndOpen),
         4 => (0..200_i64).prop_map(Op::Pass),
         1 => (0..RETENTION / 2).prop_map(Op::Pass),
+        1 => (-RETENTION / 2..0).prop_map(Op::Pass),
         2 => Just(Op::Hold),
         2 => (offset(), offset()).prop_map(|(a, b)| Op::Query { from: a.min(b), to: a.max(b) }),
     ]
@@ -128,16 +129,14 @@ impl Model {
         if t > newest {
             return Ok(true);
         }
-        if t == newest {
-            let same = self.samples.get(&(series.clone(), t)) == Some(&bits);
-            return match self.policy {
-                _ if same => Ok(false),
-                DuplicatePolicy::LastWins => Ok(true),
-                DuplicatePolicy::FirstWins => Ok(false),
-                DuplicatePolicy::Reject => Err(RejectReason::Duplicate),
-            };
+        match (self.samples.get(&(series.clone(), t)), self.policy) {
+            (Some(stored), _) if *stored == bits => return Ok(false),
+            (Some(_), DuplicatePolicy::FirstWins) => return Ok(false),
+            (Some(_), DuplicatePolicy::Reject) => return Err(RejectReason::Duplicate),
+            _ => {}
         }
-        if t < newest - WINDOW {
+        // A sample ahead of what the clock allows now says nothing about the window.
+        if t < newest.min(now + FUTURE) - WINDOW {
             Err(RejectReason::TooOld)
         } else {
             Ok(true)

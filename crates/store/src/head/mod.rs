@@ -17,7 +17,7 @@ mod placement;
 mod slot;
 
 pub(crate) use block::Corrupted;
-pub(crate) use placement::{Decided, Newest, Placement, Rules};
+pub(crate) use placement::{Decided, Newest, Past, Placement, Rules, settle};
 pub(crate) use slot::{Captured, Living};
 
 use crate::batch::Batch;

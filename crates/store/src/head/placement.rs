@@ -3,10 +3,17 @@
 //! | time of the sample | |
 //! | --- | --- |
 //! | after the newest of its series | in order |
-//! | equal, same bits | a no-op: retries are safe |
-//! | equal, other bits | by the duplicate policy |
-//! | before, inside the out-of-order window | late: kept aside, merged when read |
+//! | one that is stored, same bits | a no-op: retries are safe |
+//! | one that is stored, other bits | by the duplicate policy; too old all the same |
+//! | before the newest, inside the out-of-order window | late: kept aside, merged when read |
 //! | before that | refused as too old |
+//!
+//! What is stored at the time of the newest sample is known here. What is stored before that has to be looked
+//! up, so deciding takes two steps where a batch has such samples: [`Newest::decide`] leaves them open, someone
+//! who can read looks for them, [`settle`] decides.
+//!
+//! The window is measured from the newest sample of the series, but not from one that lies further ahead of the
+//! clock than samples may: a clock that ran ahead for a while and was set back must not freeze its series.
 //!
 //! What is decided counts at once, also for the samples after it in the same batch. Should writing fail, the
 //! store is read-only until it is opened anew, so nothing has to be taken back.
@@ -38,6 +45,36 @@ pub(crate) struct Decided {
     pub(crate) accepted: u64,
     pub(crate) duplicates: u64,
     pub(crate) rejected: Vec<Rejected>,
+}
+
+/// A sample before the newest of its series, to be decided once it is known what is stored at its time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Past {
+    pub(crate) series: u32,
+    pub(crate) t: i64,
+    /// Which of the batch's samples it is.
+    index: u32,
+    in_window: bool,
+    /// Bits of the value that is stored at its time.
+    stored: Option<u64>,
+}
+
+impl Past {
+    /// Samples to be decided are sorted by this, those of one key in the order of the batch.
+    pub(crate) fn key(&self) -> (u32, i64) {
+        (self.series, self.t)
+    }
+
+    pub(crate) fn is_found(&self) -> bool {
+        self.stored.is_some()
+    }
+
+    /// Notes a value at its time. To be told about newer values first.
+    pub(crate) fn found(&mut self, bits: u64, policy: DuplicatePolicy) {
+        if policy != DuplicatePolicy::LastWins || self.stored.is_none() {
+            self.stored = Some(bits);
+        }
+    }
 }
 
 /// The newest sample of a series, wherever it is stored.
@@ -72,7 +109,8 @@ pub(crate) struct Rules {
 }
 
 impl Newest {
-    /// Decides about every sample of `batch`, in order, and fills its placements.
+    /// Decides about the samples of `batch`, in order, and fills its placements. Those before the newest of their
+    /// series are returned, sorted, for [`settle`].
     ///
     /// - `lookup`: the newest sample of a series in the segments, called at most once per series.
     pub(crate) fn decide(
@@ -80,8 +118,9 @@ impl Newest {
         batch: &mut Batch,
         rules: Rules,
         mut lookup: impl FnMut(u32, i64) -> Option<(i64, u64)>,
-    ) -> Decided {
+    ) -> (Decided, Vec<Past>) {
         let mut decided = Decided::default();
+        let mut past = Vec::new();
         if let Some(&max) = batch.series.iter().max()
             && max as usize >= self.known.len()
         {
@@ -99,8 +138,9 @@ impl Newest {
             series,
             values,
             placements,
-            ..
+            trusted,
         } = batch;
+        let trusted = *trusted;
         placements.clear();
         placements.resize(series.len(), Placement::Dropped);
         let mut start = 0;
@@ -132,10 +172,18 @@ impl Newest {
                     }
                     Place::Duplicate => decided.duplicates += 1,
                     Place::Refused(reason) => decided.rejected.push(Rejected { index, reason }),
+                    Place::Past => past.push(Past {
+                        series: series[index],
+                        t: row.t,
+                        index: index as u32,
+                        in_window: row.t >= known.window_start(trusted, rules),
+                        stored: None,
+                    }),
                 }
             }
         }
-        decided
+        past.sort_unstable_by_key(|p| (p.key(), p.index));
+        (decided, past)
     }
 
     /// Places every sample of a batch that a log gives back: it was accepted once, so nothing is refused.
@@ -148,14 +196,50 @@ impl Newest {
             ooo_window: i64::MAX,
             duplicates: DuplicatePolicy::LastWins,
         };
-        self.decide(batch, rules, lookup);
+        let (mut decided, past) = self.decide(batch, rules, lookup);
+        settle(batch, &past, rules, &mut decided);
     }
+}
+
+/// Decides about the samples that [`Newest::decide`] left open, now that they know what is stored.
+pub(crate) fn settle(batch: &mut Batch, past: &[Past], rules: Rules, decided: &mut Decided) {
+    for same in past.chunk_by(|a, b| a.key() == b.key()) {
+        let mut stored = same[0].stored;
+        for past in same {
+            let index = past.index as usize;
+            let bits = batch.values[index].to_bits();
+            match past.place(stored, bits, rules.duplicates) {
+                Place::Refused(reason) => decided.rejected.push(Rejected { index, reason }),
+                Place::At(placement) => {
+                    batch.placements[index] = placement;
+                    decided.accepted += 1;
+                    stored = Some(bits); // Unless there was none, the last one wins.
+                }
+                _ => decided.duplicates += 1,
+            }
+        }
+    }
+    decided.rejected.sort_unstable_by_key(|r| r.index);
 }
 
 enum Place {
     At(Placement),
     Duplicate,
     Refused(RejectReason),
+    /// To be looked up.
+    Past,
+}
+
+impl Past {
+    fn place(&self, stored: Option<u64>, bits: u64, policy: DuplicatePolicy) -> Place {
+        match (stored, policy) {
+            (Some(stored), _) if stored == bits => Place::Duplicate,
+            (Some(_), DuplicatePolicy::FirstWins) => Place::Duplicate,
+            (Some(_), DuplicatePolicy::Reject) => Place::Refused(RejectReason::Duplicate),
+            _ if self.in_window => Place::At(Placement::Late),
+            _ => Place::Refused(RejectReason::TooOld),
+        }
+    }
 }
 
 impl Known {
@@ -195,9 +279,11 @@ impl Known {
                 DuplicatePolicy::Reject => Place::Refused(RejectReason::Duplicate),
             };
         }
-        if t < self.t.saturating_sub(rules.ooo_window) {
-            return Place::Refused(RejectReason::TooOld);
-        }
-        Place::At(Placement::Late)
+        Place::Past
+    }
+
+    /// Samples from this time on may come out of order.
+    fn window_start(&self, trusted: i64, rules: Rules) -> i64 {
+        self.t.min(trusted).saturating_sub(rules.ooo_window)
     }
 }

@@ -16,8 +16,9 @@ use super::frame::{
 use super::record::{self, DefinitionWriter, RowWriter};
 use crate::batch::Batch;
 use crate::config::Durability;
+use crate::earlier;
 use crate::error::{ReadOnly, StoreError};
-use crate::head::{Decided, Generation, Newest, Writer};
+use crate::head::{self, Decided, Generation, Newest, Writer};
 use crate::shared::Shared;
 use crossbeam::channel::{Receiver, Sender};
 use std::sync::Arc;
@@ -172,9 +173,16 @@ impl Log {
 
     fn decide(&mut self, batch: &mut Batch) -> Decided {
         let published = self.shared.visible.published();
+        let rules = self.shared.config.rules();
         let lookup = |id, t| published.segments.newest(id, t);
-        self.newest
-            .decide(batch, self.shared.config.rules(), lookup)
+        let (mut decided, mut past) = self.newest.decide(batch, rules, lookup);
+        if !past.is_empty() {
+            let group = self.group.iter().rev().map(|pending| &*pending.batch);
+            let waiting = std::iter::once(&*batch).chain(group);
+            earlier::look_up(&mut past, rules.duplicates, waiting, &published);
+            head::settle(batch, &past, rules, &mut decided);
+        }
+        decided
     }
 
     /// Makes sure that `batch` fits in the file, taking the next one, or growing this one, if need be.
