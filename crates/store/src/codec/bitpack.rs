@@ -48,13 +48,14 @@ pub fn pack(width: u32, values: &[u64; BLOCK], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads what [`pack`] wrote. `packed` holds `16 * width` bytes, or the result is unspecified.
-pub fn unpack(width: u32, packed: &[u8], values: &mut [u64; BLOCK]) {
+/// Reads what [`pack`] wrote, each value added to `base`. `packed` holds `16 * width` bytes, or the result is
+/// unspecified.
+pub fn unpack(width: u32, packed: &[u8], base: i64, values: &mut [i64; BLOCK]) {
     macro_rules! by_width {
         ($($w:literal)*) => {
             match width {
-                $($w => unpack_fixed::<$w>(packed, values),)*
-                _ => unpack_any(width, packed, values),
+                $($w => unpack_fixed::<$w>(packed, base, values),)*
+                _ => unpack_any(width, packed, base, values),
             }
         };
     }
@@ -62,7 +63,7 @@ pub fn unpack(width: u32, packed: &[u8], values: &mut [u64; BLOCK]) {
     by_width!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24);
 }
 
-fn unpack_any(width: u32, packed: &[u8], values: &mut [u64; BLOCK]) {
+fn unpack_any(width: u32, packed: &[u8], base: i64, values: &mut [i64; BLOCK]) {
     let mut words = [[0_u64; 2]; ROWS + 1];
     for (word, bytes) in words.iter_mut().zip(packed.as_chunks::<16>().0).take(ROWS) {
         *word = load(bytes);
@@ -74,22 +75,22 @@ fn unpack_any(width: u32, packed: &[u8], values: &mut [u64; BLOCK]) {
         for lane in 0..2 {
             let low = words[word][lane] >> shift;
             let high = (words[word + 1][lane] << 1) << (63 - shift);
-            pair[lane] = (low | high) & mask;
+            pair[lane] = base.wrapping_add(((low | high) & mask) as i64);
         }
     }
 }
 
 /// The same with every shift a constant of the compiled code, 64 rows unrolled.
-fn unpack_fixed<const W: usize>(packed: &[u8], values: &mut [u64; BLOCK]) {
+fn unpack_fixed<const W: usize>(packed: &[u8], base: i64, values: &mut [i64; BLOCK]) {
     if packed.len() != 16 * W {
         return;
     }
     if W == 0 {
-        *values = [0; BLOCK];
+        *values = [base; BLOCK];
         return;
     }
     macro_rules! rows {
-        ($($r:literal)*) => { $( row::<W, $r>(packed, values); )* };
+        ($($r:literal)*) => { $( row::<W, $r>(packed, base, values); )* };
     }
     rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
     rows!(32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61);
@@ -97,7 +98,7 @@ fn unpack_fixed<const W: usize>(packed: &[u8], values: &mut [u64; BLOCK]) {
 }
 
 #[inline(always)]
-fn row<const W: usize, const R: usize>(packed: &[u8], values: &mut [u64; BLOCK]) {
+fn row<const W: usize, const R: usize>(packed: &[u8], base: i64, values: &mut [i64; BLOCK]) {
     let (word, shift) = (R * W / 64, R * W % 64);
     let mask = u64::MAX >> (64 - W);
     let at = |word: usize| packed[16 * word..].first_chunk::<16>().map_or([0; 2], load);
@@ -108,8 +109,8 @@ fn row<const W: usize, const R: usize>(packed: &[u8], values: &mut [u64; BLOCK])
             pair[lane] |= next[lane] << (64 - shift);
         }
     }
-    values[2 * R] = pair[0] & mask;
-    values[2 * R + 1] = pair[1] & mask;
+    values[2 * R] = base.wrapping_add((pair[0] & mask) as i64);
+    values[2 * R + 1] = base.wrapping_add((pair[1] & mask) as i64);
 }
 
 #[inline(always)]
@@ -139,9 +140,9 @@ pub fn pack_tail(width: u32, values: &[u64], out: &mut Vec<u8>) {
     out.extend_from_slice(&word.to_le_bytes()[..used.div_ceil(8) as usize]);
 }
 
-/// Reads what [`pack_tail`] wrote. `packed` holds `packed_len(width, values.len())` bytes; any that
-/// are missing read as zero.
-pub fn unpack_tail(width: u32, packed: &[u8], values: &mut [u64]) {
+/// Reads what [`pack_tail`] wrote, each value added to `base`. `packed` holds `packed_len(width, values.len())`
+/// bytes; any that are missing read as zero.
+pub fn unpack_tail(width: u32, packed: &[u8], base: i64, values: &mut [i64]) {
     let mask = mask(width);
     for (i, value) in values.iter_mut().enumerate() {
         let bit = i * width as usize;
@@ -154,7 +155,7 @@ pub fn unpack_tail(width: u32, packed: &[u8], values: &mut [u64]) {
             padded
         });
         let window = u128::from_le_bytes(window);
-        *value = (window >> shift) as u64 & mask;
+        *value = base.wrapping_add(((window >> shift) as u64 & mask) as i64);
     }
 }
 
@@ -176,14 +177,15 @@ mod tests {
     fn every_width_comes_back_by_both_readers() {
         for width in 0..=64 {
             let values = noise(u64::from(width) + 1);
-            let expected = values.map(|value| value & mask(width));
+            let base = -3_i64;
+            let expected = values.map(|value| base.wrapping_add((value & mask(width)) as i64));
             let mut packed = Vec::new();
             pack(width, &values, &mut packed);
             assert_eq!(packed.len(), packed_len(width, BLOCK));
             let mut got = [1; BLOCK];
-            unpack(width, &packed, &mut got);
+            unpack(width, &packed, base, &mut got);
             assert_eq!(got, expected, "width {width}");
-            unpack_any(width, &packed, &mut got);
+            unpack_any(width, &packed, base, &mut got);
             assert_eq!(got, expected, "width {width}, the general reader");
         }
     }
@@ -201,8 +203,10 @@ mod tests {
                     "width {width}, {len} values"
                 );
                 let mut got = vec![1; len];
-                unpack_tail(width, &packed, &mut got);
-                let expected: Vec<u64> = values.iter().map(|value| value & mask(width)).collect();
+                unpack_tail(width, &packed, 5, &mut got);
+                let expected: Vec<i64> = (values.iter())
+                    .map(|value| ((value & mask(width)) as i64).wrapping_add(5))
+                    .collect();
                 assert_eq!(got, expected, "width {width}, {len} values");
             }
         }

@@ -309,47 +309,53 @@ pub fn decode(
         last.base
     };
     *last = Window::new(base, width);
-    let mut patches = [(0_u8, 0_i64); BLOCK];
-    let patches = if head & OUTLIERS == 0 {
-        &patches[..0]
+    let outliers = if head & OUTLIERS == 0 {
+        None
     } else {
-        read_outliers(input, count, &mut patches)?
+        Some(Outliers::skip(input, count)?)
     };
     let packed = input.take(bitpack::packed_len(width, count))?;
-    let mut low = [0_u64; BLOCK];
     if count == BLOCK {
-        bitpack::unpack(width, packed, &mut low);
+        bitpack::unpack(width, packed, base, block);
     } else {
-        bitpack::unpack_tail(width, packed, &mut low[..count]);
+        bitpack::unpack_tail(width, packed, base, &mut block[..count]);
     }
-    for (to, low) in block.iter_mut().zip(low) {
-        *to = base.wrapping_add(low as i64);
+    match outliers {
+        None => Ok(()),
+        Some(outliers) => outliers.patch(width, block),
     }
-    for &(at, high) in patches {
-        let high = if width == 64 { 0 } else { high << width };
-        block[at as usize] = block[at as usize].wrapping_add(high);
-    }
-    Ok(())
 }
 
-fn read_outliers<'a>(
-    input: &mut Input<'_>,
-    count: usize,
-    patches: &'a mut [(u8, i64); BLOCK],
-) -> Result<&'a [(u8, i64)], Corrupt> {
-    let len = usize::from(input.byte()?);
-    let start = input.corrupt();
-    let patches = patches.get_mut(..len).ok_or(start)?;
-    for (patch, &at) in patches.iter_mut().zip(input.take(len)?) {
-        if usize::from(at) >= count {
+/// The outliers of a frame: read over first, since they stand before what they patch.
+struct Outliers<'a> {
+    positions: &'a [u8],
+    highs: Input<'a>,
+}
+
+impl<'a> Outliers<'a> {
+    fn skip(input: &mut Input<'a>, count: usize) -> Result<Outliers<'a>, Corrupt> {
+        let len = usize::from(input.byte()?);
+        let start = input.corrupt();
+        let positions = input.take(len)?;
+        if positions.iter().any(|&at| usize::from(at) >= count) {
             return Err(start);
         }
-        patch.0 = at;
+        let highs = input.clone();
+        for _ in positions {
+            input.unsigned()?;
+        }
+        Ok(Outliers { positions, highs })
     }
-    for patch in patches.iter_mut() {
-        patch.1 = input.signed()?;
+
+    fn patch(mut self, width: u32, block: &mut [i64; BLOCK]) -> Result<(), Corrupt> {
+        for &at in self.positions {
+            let high = self.highs.signed()?;
+            let high = if width == 64 { 0 } else { high << width };
+            let value = &mut block[usize::from(at)];
+            *value = value.wrapping_add(high);
+        }
+        Ok(())
     }
-    Ok(patches)
 }
 
 #[cfg(test)]
