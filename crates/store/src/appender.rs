@@ -30,9 +30,26 @@ impl Appender {
         }
     }
 
+    /// Errors when a commit would be refused as a whole now, whatever is in it.
+    pub fn ready(&self) -> Result<(), StoreError> {
+        self.store.shared.writable()?;
+        if self.store.is_full() {
+            return Err(StoreError::Busy {
+                retry_after: RETRY_AFTER,
+            });
+        }
+        Ok(())
+    }
+
+    /// What speaks against a sample at `t` by its time alone: all that can, for a series that is new.
+    pub fn judge(&self, t: TimestampMs, now: TimestampMs) -> Option<RejectReason> {
+        self.acceptable(now).judge(t.0)
+    }
+
     /// The series with these labels, created when it is new.
     ///
-    /// A created series reaches the disk with its first committed sample.
+    /// A created series reaches the disk with its first committed sample, but it counts at once and stays: whoever
+    /// takes samples from strangers asks [`Appender::ready`] and [`Appender::judge`] first.
     pub fn series(&mut self, labels: &Labels) -> Result<SeriesRef, AppendError> {
         let shared = &self.store.shared;
         shared
@@ -87,13 +104,7 @@ impl Appender {
     }
 
     fn try_commit(&mut self, now: TimestampMs) -> Result<Commit, StoreError> {
-        let shared = &self.store.shared;
-        shared.writable()?;
-        if self.store.is_full() {
-            return Err(StoreError::Busy {
-                retry_after: RETRY_AFTER,
-            });
-        }
+        self.ready()?;
         self.refuse_by_time(now);
         let batch = std::mem::take(&mut self.batch);
         let (reply, answer) = bounded(1);
@@ -112,19 +123,37 @@ impl Appender {
 
     /// Marks the rows whose time alone speaks against them.
     fn refuse_by_time(&mut self, now: TimestampMs) {
-        let config = &self.store.shared.config;
-        let last = now.plus(config.future_max).0;
-        // A time that no segment could ever expire by is refused, too.
-        let first = now.minus(config.retention).0.max(i64::MIN + 1);
-        self.batch.trusted = last;
+        let acceptable = self.acceptable(now);
+        self.batch.trusted = acceptable.last;
         for row in &mut self.batch.rows {
-            row.refused = if row.t > last {
-                Some(RejectReason::FutureTimestamp)
-            } else if row.t < first {
-                Some(RejectReason::BeyondRetention)
-            } else {
-                None
-            };
+            row.refused = acceptable.judge(row.t);
+        }
+    }
+
+    fn acceptable(&self, now: TimestampMs) -> Acceptable {
+        let config = &self.store.shared.config;
+        Acceptable {
+            // A time that no segment could ever expire by is refused, too.
+            first: now.minus(config.retention).0.max(i64::MIN + 1),
+            last: now.plus(config.future_max).0,
+        }
+    }
+}
+
+/// The times that samples may have at one moment.
+struct Acceptable {
+    first: i64,
+    last: i64,
+}
+
+impl Acceptable {
+    fn judge(&self, t: i64) -> Option<RejectReason> {
+        if t > self.last {
+            Some(RejectReason::FutureTimestamp)
+        } else if t < self.first {
+            Some(RejectReason::BeyondRetention)
+        } else {
+            None
         }
     }
 }

@@ -4,14 +4,17 @@
 //! mapping; the entry lists the fields seen so far. A hit costs a hash and a comparison, whatever the
 //! number of tags, and builds no label.
 //!
+//! Reading a line changes nothing: what is new about it is learned in a second step, once all of the line is
+//! known to be acceptable. A refused line makes no series.
+//!
 //! The cache is split into parts, each behind its own lock, held for one line. It holds at most
 //! `series.max_active` lines' keys: a part that is full starts over.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use bellwether_model::limits;
-use bellwether_store::{AppendError, Appender, SeriesRef};
+use bellwether_model::{Labels, limits};
+use bellwether_store::{AppendError, Appender, RejectReason, SeriesRef};
 use bellwether_wire::line_protocol::{Cursor, Fault, Head, Mapping};
 use hashbrown::HashTable;
 use parking_lot::Mutex;
@@ -29,6 +32,8 @@ pub(super) enum Refused {
     Syntax(Fault),
     /// Its series is new and cannot be created.
     Series(AppendError),
+    /// Its time alone speaks against so many samples.
+    Time(RejectReason, u64),
 }
 
 impl From<Fault> for Refused {
@@ -42,6 +47,30 @@ impl From<Fault> for Refused {
 pub(super) struct Row {
     pub(super) series: Vec<SeriesRef>,
     pub(super) values: Vec<f64>,
+    /// Samples whose series is not known yet: [`SeriesCache::learn`] moves them to the others.
+    unknown: Vec<Unknown>,
+    /// The line's key is not known yet.
+    unseen: bool,
+}
+
+/// A sample of a field that was not seen before.
+struct Unknown {
+    /// The field's key as it stands in the line.
+    key: Box<[u8]>,
+    labels: Labels,
+    value: f64,
+}
+
+impl Row {
+    /// Number of samples.
+    pub(super) fn len(&self) -> usize {
+        self.series.len() + self.unknown.len()
+    }
+
+    /// True when there is something to be learned.
+    pub(super) fn has_news(&self) -> bool {
+        self.unseen || !self.unknown.is_empty()
+    }
 }
 
 /// A mapping and its number: entries of different mappings are different.
@@ -102,54 +131,94 @@ impl SeriesCache {
         &self,
         cursor: &mut Cursor<'_>,
         mapping: &KnownMapping,
-        appender: &mut Appender,
         row: &mut Row,
     ) -> Result<u64, Refused> {
         row.series.clear();
         row.values.clear();
+        row.unknown.clear();
         let key = cursor.series_key();
-        let hash = self.hasher.hash_one((mapping.number, key));
-        let mut part = self.parts[hash as usize % PARTS].lock();
-        // The low bits chose the part; the table must not see them again as its own.
-        let hash = hash.rotate_right(PARTS.trailing_zeros());
-        let same = |e: &Entry| e.mapping == mapping.number && *e.key == *key;
-        if let Some(entry) = part.find_mut(hash, same) {
-            return fields(cursor, entry, &mapping.mapping, appender, row);
+        let (part, hash) = self.part(mapping, key);
+        let part = part.lock();
+        let entry = part.find(hash, |e| e.is(mapping, key));
+        row.unseen = entry.is_none();
+        let known = entry.map_or(&[][..], |entry| &entry.fields);
+        let texts = fields(cursor, known, &mapping.mapping, row)?;
+        if row.unseen && row.unknown.is_empty() {
+            Head::parse(key)?; // Nothing but texts: no labels were built, so nobody has looked at the tags.
         }
-        let mut entry = Entry {
-            key: key.into(),
-            mapping: mapping.number,
-            fields: Vec::new(),
-        };
-        let texts = fields(cursor, &mut entry, &mapping.mapping, appender, row)?;
-        if entry.fields.is_empty() {
-            Head::parse(key)?; // Nothing but texts: no series was made, so nobody has looked at the tags.
+        Ok(texts)
+    }
+
+    /// Makes the series that are new in `row`, which was just read from a line that begins with `key`.
+    pub(super) fn learn(
+        &self,
+        key: &[u8],
+        mapping: &KnownMapping,
+        appender: &mut Appender,
+        row: &mut Row,
+    ) -> Result<(), Refused> {
+        let mut learned = Vec::with_capacity(row.unknown.len());
+        for unknown in row.unknown.drain(..) {
+            let series = appender.series(&unknown.labels).map_err(Refused::Series)?;
+            row.series.push(series);
+            row.values.push(unknown.value);
+            learned.push((unknown.key, series));
+        }
+        let (part, hash) = self.part(mapping, key);
+        let mut part = part.lock();
+        if let Some(entry) = part.find_mut(hash, |e| e.is(mapping, key)) {
+            // Another body may have been quicker.
+            learned.retain(|(key, _)| entry.fields.iter().all(|(known, _)| known != key));
+            entry.fields.append(&mut learned);
+            return Ok(());
         }
         if part.len() >= self.entries_max {
             part.clear();
         }
-        let rehash = |e: &Entry| {
-            self.hasher
-                .hash_one((e.mapping, &*e.key))
-                .rotate_right(PARTS.trailing_zeros())
+        let entry = Entry {
+            key: key.into(),
+            mapping: mapping.number,
+            fields: learned,
         };
-        part.insert_unique(hash, entry, rehash);
-        Ok(texts)
+        part.insert_unique(hash, entry, |e| self.hash(e.mapping, &e.key).1);
+        Ok(())
+    }
+
+    /// The part that a key belongs to, and its hash in there.
+    fn part(&self, mapping: &KnownMapping, key: &[u8]) -> (&Mutex<HashTable<Entry>>, u64) {
+        let (part, hash) = self.hash(mapping.number, key);
+        (&self.parts[part], hash)
+    }
+
+    fn hash(&self, mapping: u32, key: &[u8]) -> (usize, u64) {
+        let hash = self.hasher.hash_one((mapping, key));
+        // The low bits chose the part; the table must not see them again as its own.
+        (
+            hash as usize % PARTS,
+            hash.rotate_right(PARTS.trailing_zeros()),
+        )
     }
 }
 
+impl Entry {
+    fn is(&self, mapping: &KnownMapping, key: &[u8]) -> bool {
+        self.mapping == mapping.number && *self.key == *key
+    }
+}
+
+/// Reads all fields of a line of which `known` are known.
 fn fields(
     cursor: &mut Cursor<'_>,
-    entry: &mut Entry,
+    known: &[(Box<[u8]>, SeriesRef)],
     mapping: &Mapping,
-    appender: &mut Appender,
     row: &mut Row,
 ) -> Result<u64, Refused> {
+    let key = cursor.series_key();
     let mut texts = 0;
     let mut next = 0;
     loop {
         // Lines of one kind list their fields in one order: the next known one is the likely one.
-        let guess: &[u8] = entry.fields.get(next).map_or(b"", |(key, _)| key);
+        let guess: &[u8] = known.get(next).map_or(b"", |(key, _)| key);
         let Some(field) = cursor.field(guess)? else {
             return Ok(texts);
         };
@@ -157,26 +226,23 @@ fn fields(
             texts += 1;
             continue;
         };
-        let known = match entry.fields.get(next) {
-            Some((key, series)) if **key == *field.key => Some((next, *series)),
-            _ => entry
-                .fields
-                .iter()
-                .position(|(key, _)| **key == *field.key)
-                .map(|i| (i, entry.fields[i].1)),
+        let same = |(key, _): &(Box<[u8]>, SeriesRef)| **key == *field.key;
+        let at = match known.get(next) {
+            Some(likely) if same(likely) => Some(next),
+            _ => known.iter().position(same),
         };
-        let (at, series) = if let Some(found) = known {
-            found
+        if let Some(at) = at {
+            next = at + 1;
+            row.series.push(known[at].1);
+            row.values.push(value);
         } else {
-            let head = Head::parse(&entry.key)?;
+            let head = Head::parse(key)?;
             let mut shared = mapping.shared_labels(&head)?;
-            let labels = mapping.series(&mut shared, &head, field.key)?;
-            let series = appender.series(&labels).map_err(Refused::Series)?;
-            entry.fields.push((field.key.into(), series));
-            (entry.fields.len() - 1, series)
-        };
-        next = at + 1;
-        row.series.push(series);
-        row.values.push(value);
+            row.unknown.push(Unknown {
+                labels: mapping.series(&mut shared, &head, field.key)?,
+                key: field.key.into(),
+                value,
+            });
+        }
     }
 }

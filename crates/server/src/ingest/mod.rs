@@ -4,6 +4,9 @@
 //! with; labels are only built for what is new (`cache.rs`). One body is one batch of the store: what is
 //! accepted of it becomes durable and visible together.
 //!
+//! What is refused leaves no trace: series are made for lines that are good as a whole and of an acceptable time,
+//! while the store takes samples. A body that may be refused altogether is read twice for that.
+//!
 //! Blocks until the samples are durable. Not here: HTTP (`api`), what a line may look like (`wire`).
 
 mod cache;
@@ -135,52 +138,125 @@ impl LineIngest {
         options: &LineOptions,
         now: TimestampMs,
     ) -> Result<Written, IngestError> {
-        let samples_max = limits::INGEST_SAMPLES_MAX.usize();
-        let mapping = self.cache.mapping(&options.mapping);
-        let mut written = Written::default();
-        for (number, line) in Lines::new(body) {
-            let before = worker.appender.pending();
-            if before > samples_max {
-                return Err(IngestError::TooManySamples { max: samples_max });
-            }
-            match self.line(worker, line, &mapping, options.precision, now) {
-                Ok(texts) => {
-                    written.lines += 1;
-                    written.texts_left_out += texts;
-                    worker.starts.push((before, number));
-                }
-                Err(refused) => written.refuse(fault(refused, number, line)),
+        worker.appender.ready()?;
+        let reader = LineReader {
+            cache: &self.cache,
+            mapping: self.cache.mapping(&options.mapping),
+            precision: options.precision,
+            now,
+        };
+        if options.all_or_nothing || may_have_too_many(body) {
+            let checked = reader.check(worker, body)?;
+            if options.all_or_nothing && checked.lines_refused > 0 {
+                return Ok(checked);
             }
         }
-        if options.all_or_nothing && written.lines_refused > 0 {
-            written.lines = 0;
-            return Ok(written);
-        }
+        let mut written = reader.write(worker, body)?;
         let commit = worker.appender.commit(now)?;
         written.samples = commit.accepted + commit.duplicates;
         written.refuse_samples(&commit.rejected, &worker.starts);
         Ok(written)
     }
+}
 
-    /// Adds one line to the batch, all of it or nothing. Returns how many of its fields hold text.
-    fn line(
-        &self,
-        worker: &mut Worker,
-        line: &[u8],
-        mapping: &cache::KnownMapping,
-        precision: Precision,
-        now: TimestampMs,
-    ) -> Result<u64, Refused> {
+/// Reads the lines of one body.
+struct LineReader<'a> {
+    cache: &'a SeriesCache,
+    mapping: cache::KnownMapping,
+    precision: Precision,
+    now: TimestampMs,
+}
+
+impl LineReader<'_> {
+    /// Looks for lines to be refused, and changes nothing.
+    fn check(&self, worker: &mut Worker, body: &[u8]) -> Result<Written, IngestError> {
+        let mut checked = Written::default();
+        let mut samples = 0;
+        for (number, line) in Lines::new(body) {
+            check_samples(samples)?;
+            let read = self.line(worker, line).and_then(|read| {
+                samples += worker.row.len();
+                self.judge(worker, read.time)
+            });
+            if let Err(refused) = read {
+                checked.refuse(refused, number, line);
+            }
+        }
+        Ok(checked)
+    }
+
+    /// Adds the lines to the batch, each of them whole or not at all.
+    fn write(&self, worker: &mut Worker, body: &[u8]) -> Result<Written, IngestError> {
+        let mut written = Written::default();
+        for (number, line) in Lines::new(body) {
+            let before = worker.appender.pending();
+            check_samples(before)?;
+            match self.add(worker, line) {
+                Ok(texts) => {
+                    written.lines += 1;
+                    written.texts_left_out += texts;
+                    worker.starts.push((before, number));
+                }
+                Err(refused) => written.refuse(refused, number, line),
+            }
+        }
+        Ok(written)
+    }
+
+    /// Returns how many of the line's fields hold text.
+    fn add(&self, worker: &mut Worker, line: &[u8]) -> Result<u64, Refused> {
+        let read = self.line(worker, line)?;
+        if worker.row.has_news() {
+            self.judge(worker, read.time)?;
+            let Worker { appender, row, .. } = worker;
+            self.cache.learn(read.key, &self.mapping, appender, row)?;
+        }
+        worker
+            .appender
+            .push_row(&worker.row.series, read.time, &worker.row.values);
+        Ok(read.texts)
+    }
+
+    /// Reads the samples of a line into the worker's row.
+    fn line<'a>(&self, worker: &mut Worker, line: &'a [u8]) -> Result<Read<'a>, Refused> {
         let mut cursor = Cursor::new(line)?;
         let texts = self
             .cache
-            .read(&mut cursor, mapping, &mut worker.appender, &mut worker.row)?;
-        let time = cursor.timestamp(precision)?.unwrap_or(now);
-        worker
-            .appender
-            .push_row(&worker.row.series, time, &worker.row.values);
-        Ok(texts)
+            .read(&mut cursor, &self.mapping, &mut worker.row)?;
+        Ok(Read {
+            key: cursor.series_key(),
+            time: cursor.timestamp(self.precision)?.unwrap_or(self.now),
+            texts,
+        })
     }
+
+    fn judge(&self, worker: &Worker, time: TimestampMs) -> Result<(), Refused> {
+        match worker.appender.judge(time, self.now) {
+            Some(reason) => Err(Refused::Time(reason, worker.row.len() as u64)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a line says beside its samples.
+struct Read<'a> {
+    key: &'a [u8],
+    time: TimestampMs,
+    texts: u64,
+}
+
+fn check_samples(samples: usize) -> Result<(), IngestError> {
+    let max = limits::INGEST_SAMPLES_MAX.usize();
+    if samples > max {
+        return Err(IngestError::TooManySamples { max });
+    }
+    Ok(())
+}
+
+/// Each sample has an `=`, and at least a byte before and behind it and one that ends it.
+fn may_have_too_many(body: &[u8]) -> bool {
+    let max = limits::INGEST_SAMPLES_MAX.usize();
+    body.len() / 4 > max && memchr::memchr_iter(b'=', body).count() > max
 }
 
 fn fault(refused: Refused, number: usize, line: &[u8]) -> LineFault {
@@ -202,13 +278,23 @@ fn fault(refused: Refused, number: usize, line: &[u8]) -> LineFault {
                 message: format!("'{key}': {error}"),
             }
         }
+        Refused::Time(reason, _) => LineFault {
+            line: number,
+            code: reason.code(),
+            message: explain(reason),
+        },
     }
 }
 
 impl Written {
-    fn refuse(&mut self, fault: LineFault) {
+    fn refuse(&mut self, refused: Refused, number: usize, line: &[u8]) {
+        let samples = match refused {
+            Refused::Time(_, samples) => samples,
+            Refused::Syntax(_) | Refused::Series(_) => 1,
+        };
+        let fault = fault(refused, number, line);
         self.lines_refused += 1;
-        self.count(fault.code, 1);
+        self.count(fault.code, samples);
         if self.faults.len() < FAULTS_TOLD {
             self.faults.push(fault);
         }
@@ -274,3 +360,6 @@ fn explain(reason: RejectReason) -> String {
         RejectReason::Duplicate => format!("{code}: another value stands at this time"),
     }
 }
+
+#[cfg(test)]
+mod tests;
