@@ -26,7 +26,7 @@ mod whole_file;
 mod tests;
 
 pub use real::RealDisk;
-pub use redb_backend::{RedbFile, open_database};
+pub use redb_backend::{RedbFile, open_database, write_database};
 pub use sim::SimDisk;
 pub use whole_file::{TEMP_SUFFIX, read_file, temp_path, write_file_atomically};
 
@@ -84,8 +84,8 @@ pub trait Disk: Send + Sync + Debug {
     /// Bytes that this process may still write on the file system that holds `path`.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
 
-    /// Takes the exclusive lock `path`, creating the file when missing, and writes the process id
-    /// into it. Never waits: kind [`io::ErrorKind::WouldBlock`] when someone else holds it.
+    /// Takes the exclusive lock `path`, creating the file when missing, and writes the process id into
+    /// it if there is room: the id is for people. Never waits: kind [`io::ErrorKind::WouldBlock`] when someone else holds it.
     ///
     /// The lock ends when the value is dropped or the process dies; the file stays.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;

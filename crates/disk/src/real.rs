@@ -103,8 +103,10 @@ impl Disk for RealDisk {
             Err(TryLockError::WouldBlock) => return Err(held_by(&file)),
             Err(TryLockError::Error(e)) => return Err(e),
         }
-        file.set_len(0)?;
-        file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
+        // A full disk must not keep anyone out of the data on it.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0));
         Ok(Box::new(RealLock(file)))
     }
 }

@@ -51,20 +51,50 @@ pub fn open_database(
         disk.remove_file(&temp)?; // Left by a crash during the first start, maybe as a second name.
     }
     if !disk.exists(path)? {
-        create_database(disk, path, builder)?;
+        write_database(disk, path, builder, |_| Ok::<(), DatabaseError>(()))?;
     }
     let file = disk.open(path, OpenMode::ReadWrite)?;
     builder.create_with_backend(RedbFile::open(file)?)
 }
 
-fn create_database(disk: &dyn Disk, path: &Path, builder: &Builder) -> Result<(), DatabaseError> {
+/// Makes a new database, has `fill` write to it, and puts it in place of whatever stands at `path`.
+///
+/// A crash leaves what was there before, or all of the new one. Nobody may have the old one open.
+pub fn write_database<E: From<DatabaseError>>(
+    disk: &dyn Disk,
+    path: &Path,
+    builder: &Builder,
+    fill: impl FnOnce(&Database) -> Result<(), E>,
+) -> Result<(), E> {
+    let io = |error: io::Error| E::from(DatabaseError::from(error));
     let temp = temp_path(path);
-    let file = disk.open(&temp, OpenMode::CreateNew)?;
-    drop(builder.create_with_backend(RedbFile::create(file.clone())?)?);
+    if disk.exists(&temp).map_err(io)? {
+        disk.remove_file(&temp).map_err(io)?; // Left by a crash.
+    }
+    let made = make_database(disk, &temp, builder, fill)
+        .and_then(|()| disk.rename(&temp, path).map_err(io));
+    if let Err(error) = made {
+        // Best effort: the first error is the one to tell, and the next attempt removes it too.
+        let _ = disk.remove_file(&temp);
+        return Err(error);
+    }
+    disk.sync_dir(parent(path)).map_err(io)
+}
+
+fn make_database<E: From<DatabaseError>>(
+    disk: &dyn Disk,
+    temp: &Path,
+    builder: &Builder,
+    fill: impl FnOnce(&Database) -> Result<(), E>,
+) -> Result<(), E> {
+    let io = |error: io::Error| E::from(DatabaseError::from(error));
+    let file = disk.open(temp, OpenMode::CreateNew).map_err(io)?;
+    let storage = RedbFile::create(file.clone()).map_err(io)?;
+    let database = builder.create_with_backend(storage)?;
+    fill(&database)?;
+    drop(database);
     // Closing the database wrote to it, and could not report an error.
-    file.sync_all()?;
-    disk.rename(&temp, path)?;
-    Ok(disk.sync_dir(parent(path))?)
+    file.sync_all().map_err(io)
 }
 
 /// A file as redb's storage.

@@ -119,19 +119,17 @@ impl Disk for SimDisk {
                 "held by process 1",
             ));
         }
+        // The process id, if there is room.
+        if state.begin(OpKind::SetLen, path).is_ok() && state.set_len(id, 0).is_ok() {
+            let _ = state
+                .begin(OpKind::Write, path)
+                .and_then(|_| state.write(id, 0, b"1\n"));
+        }
         drop(state);
-        // From here on the lock ends by itself if a write fails.
-        let lock = SimLock {
+        Ok(Box::new(SimLock {
             disk: self.clone(),
             id,
-        };
-        let mut state = self.state();
-        state.begin(OpKind::SetLen, path)?;
-        state.set_len(id, 0)?;
-        state.begin(OpKind::Write, path)?;
-        state.write(id, 0, b"1\n")?;
-        drop(state);
-        Ok(Box::new(lock))
+        }))
     }
 }
 
