@@ -4,6 +4,11 @@
 //! leaves the state before or after it. Never written per batch. All of it can be rebuilt from segments
 //! and log; see `recovery`.
 //!
+//! redb refuses all further work on a file of which one call failed. After a failed *write* the file is closed, and
+//! opened again by the next commit: that is how work goes on when a full disk has room again. After a failed
+//! *sync* nothing is known about the file any more; it is not touched again, and [`Catalog::replace`] writes
+//! another one from what is in memory.
+//!
 //! ```text
 //! table   | key                          | value
 //! meta    | "store", "progress"          | StoreRow, ProgressRow
@@ -14,7 +19,7 @@
 use crate::error::StoreError;
 use crate::meta_codec::{self, DecodeError, ProgressRow, SegmentRow, SeriesRow, StoreRow, Value};
 use crate::wal::record::{self, DefinitionWriter};
-use bellwether_disk::{Disk, open_database};
+use bellwether_disk::{Disk, open_database, write_database};
 use bellwether_model::Labels;
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition,
@@ -22,6 +27,7 @@ use redb::{
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const SEGMENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("segments");
@@ -36,8 +42,17 @@ const SERIES_PER_ROW: usize = 512;
 const SERIES_ROW_BYTES: usize = 256 << 10;
 
 pub(crate) struct Catalog {
-    database: Database,
+    disk: Arc<dyn Disk>,
     path: PathBuf,
+    handle: Handle,
+}
+
+enum Handle {
+    Open(Database),
+    /// After a failed write, until the next commit.
+    Closed,
+    /// After a failed sync, until it is replaced.
+    Lost,
 }
 
 /// Everything the catalogue says.
@@ -72,31 +87,21 @@ pub(crate) enum OpenError {
 
 impl Catalog {
     /// Opens the database, creating it when there is none. A new one is empty: [`Catalog::load`] gives `None`.
-    pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<Catalog, OpenError> {
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_BYTES);
-        match open_database(disk, path, &builder) {
-            Ok(database) => Ok(Catalog {
-                database,
-                path: path.to_owned(),
-            }),
-            Err(DatabaseError::Storage(redb::StorageError::Io(source)))
-                if source.kind() != std::io::ErrorKind::InvalidData
-                    && source.kind() != std::io::ErrorKind::UnexpectedEof =>
-            {
-                Err(OpenError::Fatal(StoreError::io("open", path)(source)))
-            }
-            Err(error) => Err(OpenError::Unreadable(error.to_string())),
-        }
+    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<Catalog, OpenError> {
+        Ok(Catalog {
+            handle: Handle::Open(open_file(&**disk, path)?),
+            disk: Arc::clone(disk),
+            path: path.to_owned(),
+        })
     }
 
     /// Reads all of it; `None` when nothing was ever written.
     pub(crate) fn load(&self) -> Result<Option<Loaded>, OpenError> {
         let unreadable = |e: redb::Error| OpenError::Unreadable(e.to_string());
-        let read = self
-            .database
-            .begin_read()
-            .map_err(|e| unreadable(e.into()))?;
+        let Handle::Open(database) = &self.handle else {
+            return Err(unreadable(redb::Error::DatabaseClosed));
+        };
+        let read = database.begin_read().map_err(|e| unreadable(e.into()))?;
         let meta = match read.open_table(META) {
             Ok(meta) => meta,
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -151,44 +156,124 @@ impl Catalog {
         })
     }
 
-    /// Makes `change` durable, whole or not at all.
-    pub(crate) fn commit(&self, change: &Change) -> Result<(), StoreError> {
-        self.try_commit(change).map_err(|error| match error {
-            redb::Error::Io(source) => StoreError::io("write", &self.path)(source),
-            other => StoreError::Catalog {
-                action: "writing",
-                message: other.to_string(),
-            },
+    /// Makes `change` durable, whole or not at all. An error may mean "whole", too: a change that is made
+    /// again does no harm.
+    pub(crate) fn commit(&mut self, change: &Change) -> Result<(), StoreError> {
+        self.reopen()?;
+        let Handle::Open(database) = &self.handle else {
+            return Err(self.is_lost_error());
+        };
+        let committed = transact(database, change).map_err(|error| self.error("writing", error));
+        committed.inspect_err(|error| {
+            // Of a full disk nothing but a write was told: `RedbFile` tells a failed sync apart.
+            self.handle = if error.is_disk_full() {
+                Handle::Closed
+            } else {
+                Handle::Lost
+            };
         })
     }
 
-    fn try_commit(&self, change: &Change) -> Result<(), redb::Error> {
-        let mut write = self.database.begin_write()?;
-        write.set_durability(Durability::Immediate)?;
-        // Commits are rare, and opening after a crash must not scan the file.
-        write.set_quick_repair(true);
-        write_tables(&write, change)?;
-        write.commit()?;
+    /// True when nothing can be committed before [`Catalog::replace`].
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self.handle, Handle::Lost)
+    }
+
+    /// Writes a new file that holds `all`, in place of the one that cannot be used any more.
+    pub(crate) fn replace(&mut self, all: &Change) -> Result<(), StoreError> {
+        self.handle = Handle::Lost; // Closes it.
+        write_database(&*self.disk, &self.path, &builder(), |database| {
+            transact(database, all)
+        })
+        .map_err(|error| self.error("replacing", error))?;
+        self.handle = Handle::Closed;
+        self.reopen()
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        if let Handle::Closed = self.handle {
+            let database = open_file(&*self.disk, &self.path).map_err(|error| match error {
+                OpenError::Fatal(error) => error,
+                OpenError::Unreadable(message) => StoreError::Catalog {
+                    action: "opening",
+                    message,
+                },
+            })?;
+            self.handle = Handle::Open(database);
+        }
         Ok(())
+    }
+
+    fn error(&self, action: &'static str, error: redb::Error) -> StoreError {
+        match error {
+            redb::Error::Io(source) => StoreError::io("write", &self.path)(source),
+            other => StoreError::Catalog {
+                action,
+                message: other.to_string(),
+            },
+        }
+    }
+
+    fn is_lost_error(&self) -> StoreError {
+        self.error("writing", redb::Error::PreviousIo)
     }
 
     /// Makes the file as small as it can be.
     pub(crate) fn compact(&mut self) -> Result<(), StoreError> {
+        self.reopen()?;
+        let Handle::Open(database) = &mut self.handle else {
+            return Err(self.is_lost_error());
+        };
         let message = |e: redb::CompactionError| StoreError::Catalog {
             action: "compacting",
             message: e.to_string(),
         };
-        self.database.compact().map(|_| ()).map_err(message)
+        database.compact().map(|_| ()).map_err(message)
     }
 
     /// Checks every page's checksum; what is wrong, if anything is.
     pub(crate) fn verify(&mut self) -> Option<String> {
-        match self.database.check_integrity() {
+        if let Err(error) = self.reopen() {
+            return Some(error.to_string());
+        }
+        let Handle::Open(database) = &mut self.handle else {
+            return Some("a sync failed; the next flush writes it anew".to_owned());
+        };
+        match database.check_integrity() {
             Ok(true) => None,
             Ok(false) => Some("the database had to be repaired".to_owned()),
             Err(error) => Some(error.to_string()),
         }
     }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+fn open_file(disk: &dyn Disk, path: &Path) -> Result<Database, OpenError> {
+    match open_database(disk, path, &builder()) {
+        Ok(database) => Ok(database),
+        Err(DatabaseError::Storage(redb::StorageError::Io(source)))
+            if source.kind() != std::io::ErrorKind::InvalidData
+                && source.kind() != std::io::ErrorKind::UnexpectedEof =>
+        {
+            Err(OpenError::Fatal(StoreError::io("open", path)(source)))
+        }
+        Err(error) => Err(OpenError::Unreadable(error.to_string())),
+    }
+}
+
+fn transact(database: &Database, change: &Change) -> Result<(), redb::Error> {
+    let mut write = database.begin_write()?;
+    write.set_durability(Durability::Immediate)?;
+    // Commits are rare, and opening after a crash must not scan the file.
+    write.set_quick_repair(true);
+    write_tables(&write, change)?;
+    write.commit()?;
+    Ok(())
 }
 
 fn write_tables(write: &WriteTransaction, change: &Change) -> Result<(), redb::Error> {
@@ -259,7 +344,7 @@ mod tests {
 
     #[test]
     fn what_is_committed_is_loaded() {
-        let disk = SimDisk::new();
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
         let path = Path::new("catalog.redb");
         let open = || Catalog::open(&disk, path).ok().expect("opens");
         assert!(open().load().ok().expect("loads").is_none());
@@ -305,9 +390,9 @@ mod tests {
 
     #[test]
     fn a_folder_of_a_later_format_is_refused() {
-        let disk = SimDisk::new();
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
         let path = Path::new("catalog.redb");
-        let catalog = Catalog::open(&disk, path).ok().expect("opens");
+        let mut catalog = Catalog::open(&disk, path).ok().expect("opens");
         let store = Some(StoreRow {
             format: FORMAT + 1,
             id: 1,
@@ -326,9 +411,9 @@ mod tests {
 
     #[test]
     fn damage_is_unreadable_and_not_fatal() {
-        let disk = SimDisk::new();
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
         let path = Path::new("catalog.redb");
-        bellwether_disk::write_file_atomically(&disk, path, &[7; 8192]).unwrap();
+        bellwether_disk::write_file_atomically(&*disk, path, &[7; 8192]).unwrap();
         assert!(matches!(
             Catalog::open(&disk, path),
             Err(OpenError::Unreadable(_))

@@ -33,6 +33,9 @@ pub enum DuplicatePolicy {
 /// Everything that can be chosen when a store is opened.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Whether a store begins where there is none. If not, opening one is [`crate::StoreError::NotAStore`] there,
+    /// and nothing is written.
+    pub create: bool,
     /// Samples older than this are refused on arrival, and dropped once all of their segment is older.
     pub retention: DurationMs,
     /// How far behind the newest sample of its series a sample may be.
@@ -69,6 +72,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            create: true,
             retention: DurationMs(limits::RETENTION_RAW.millis()),
             ooo_window: DurationMs(limits::TIME_OOO_WINDOW.millis()),
             future_max: DurationMs(limits::TIME_FUTURE_MAX.millis()),

@@ -54,6 +54,12 @@ pub enum StoreError {
         /// Who holds it, as far as known.
         reason: String,
     },
+    /// There is no store, and [`crate::Config::create`] says that none shall begin.
+    #[error("{} is not a bellwether data folder", path.display())]
+    NotAStore {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Written by a version of this program that this one does not know.
     #[error("{}: format version {found}, this program knows up to {known}", path.display())]
     Version {

@@ -49,7 +49,8 @@ pub(crate) struct Flushing<'a> {
     pub(crate) store_id: u128,
     pub(crate) index: &'a Index,
     pub(crate) duplicates: DuplicatePolicy,
-    pub(crate) now: TimestampMs,
+    /// What retention takes for the present.
+    pub(crate) clock: TimestampMs,
 }
 
 impl Flushing<'_> {
@@ -58,7 +59,7 @@ impl Flushing<'_> {
     pub(crate) fn run(
         &self,
         generation: &Generation,
-        catalog: &Catalog,
+        catalog: &mut Catalog,
         manifest: &mut Manifest,
         wal_first: u64,
     ) -> Result<Option<Arc<Live>>, StoreError> {
@@ -134,7 +135,7 @@ impl Flushing<'_> {
     fn make_official(
         &self,
         live: Option<&Live>,
-        catalog: &Catalog,
+        catalog: &mut Catalog,
         manifest: &mut Manifest,
         wal_first: u64,
     ) -> Result<(), StoreError> {
@@ -147,7 +148,7 @@ impl Flushing<'_> {
             });
         progress.series_end = end;
         progress.wal_first = wal_first;
-        progress.clock = self.now.0;
+        progress.clock = self.clock.0;
         progress.clean = false;
         let rows: Vec<(u64, SegmentRow)> =
             live.map(|live| (live.id, live.row())).into_iter().collect();
@@ -217,6 +218,8 @@ pub(crate) fn scan_segments(
 }
 
 fn restore_series(live: &Live, index: &Index) -> Result<(), SegmentError> {
+    // Ids have gaps where series were forgotten; those that a segment holds were given out.
+    index.reserve(live.ids().max().map_or(0, |id| id.saturating_add(1)));
     for entry in live.segment.series() {
         let entry = entry?;
         let id = u32::try_from(entry.id).ok();

@@ -34,6 +34,7 @@ mod head;
 mod index;
 mod meta_codec;
 mod recovery;
+mod retention;
 mod segments;
 mod selection;
 mod shared;

@@ -73,6 +73,11 @@ impl Live {
         self.ids.contains(id)
     }
 
+    /// The series it holds.
+    pub(crate) fn ids(&self) -> &RoaringBitmap {
+        &self.ids
+    }
+
     fn overlaps(&self, range: TimeRange) -> bool {
         range.overlaps(self.segment.min_ts(), self.segment.max_ts())
     }
@@ -345,13 +350,15 @@ fn set_aside(
         times: Some((row.first, row.last)),
     };
     let moved = if exists {
-        Some(quarantine::take(disk, folder, &finding)?)
+        quarantine::take(disk, folder, &finding).map(Some)
     } else {
-        None
+        quarantine::report(disk, folder, &finding).map(|()| None)
     };
-    if moved.is_none() {
-        quarantine::report(disk, folder, &finding)?;
-    }
+    // Where quarantine cannot be written to, it stays where it is, and the rest is served all the same.
+    let moved = moved.unwrap_or_else(|error| {
+        report.carry_on(Err(error));
+        None
+    });
     report.quarantined_segments.push(QuarantinedSegment {
         path: path.to_owned(),
         moved,

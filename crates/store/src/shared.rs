@@ -56,45 +56,49 @@ struct Condition {
     log_failed: Option<String>,
 }
 
+/// What a store begins with.
+pub(crate) struct Begin {
+    pub(crate) config: Config,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) folder: PathBuf,
+    pub(crate) store_id: u128,
+    pub(crate) index: Arc<Index>,
+    pub(crate) visible: Arc<Visible>,
+    pub(crate) catalogued: u32,
+    pub(crate) log_number: u64,
+    pub(crate) wal_bytes: u64,
+    pub(crate) newest: i64,
+    pub(crate) disk_full: bool,
+}
+
 impl Shared {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called once, by `recovery`, which made all of them"
-    )]
-    pub(crate) fn new(
-        config: Config,
-        disk: Arc<dyn Disk>,
-        folder: PathBuf,
-        store_id: u128,
-        index: Arc<Index>,
-        visible: Arc<Visible>,
-        catalogued: u32,
-        log_number: u64,
-        wal_bytes: u64,
-        newest: i64,
-    ) -> Shared {
+    pub(crate) fn new(begin: Begin) -> Shared {
         let totals = Totals {
             accepted: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
-            wal_bytes: AtomicU64::new(wal_bytes),
-            newest: AtomicI64::new(newest),
+            wal_bytes: AtomicU64::new(begin.wal_bytes),
+            newest: AtomicI64::new(begin.newest),
+        };
+        let condition = Condition {
+            disk_full: begin.disk_full,
+            ..Condition::default()
         };
         Shared {
-            wal_folder: folder.join("wal"),
-            config,
-            disk,
-            folder,
-            store_id,
-            index,
-            visible,
+            wal_folder: begin.folder.join("wal"),
+            config: begin.config,
+            disk: begin.disk,
+            folder: begin.folder,
+            store_id: begin.store_id,
+            index: begin.index,
+            visible: begin.visible,
             spare: Mutex::new(None),
-            log_number: AtomicU64::new(log_number),
+            log_number: AtomicU64::new(begin.log_number),
             log_at: AtomicU64::new(0),
-            catalogued: AtomicU32::new(catalogued),
+            catalogued: AtomicU32::new(begin.catalogued),
             totals,
-            health: Mutex::new(Condition::default()),
+            health: Mutex::new(condition),
         }
     }
 

@@ -6,7 +6,8 @@ use crate::config::Durability;
 use crate::error::{Health, StoreError};
 use crate::flush::{self, Flushing};
 use crate::head::Generation;
-use crate::recovery::Manifest;
+use crate::recovery::{Manifest, remove_files};
+use crate::retention::Clock;
 use crate::shared::Shared;
 use crate::stats::{FlushReport, Maintenance, VerifyReport};
 use crate::store::Inner;
@@ -17,16 +18,10 @@ use crate::wal::scan::scan;
 use bellwether_disk::read_file;
 use bellwether_model::{DurationMs, TimestampMs};
 use crossbeam::channel::bounded;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// A clock that moved further than this between two looks has jumped.
-const JUMP: DurationMs = DurationMs(3_600_000);
-/// Between passes of retention for as long as a jump is recent, and how long that is.
-const WARY_PAUSE: DurationMs = DurationMs(10 * 60_000);
-const WARY_FOR: DurationMs = JUMP;
-/// Of the bytes stored, one pass after a jump removes at most one part in this many.
-const WARY_PART: u64 = 10;
 /// Samples this far past the newest one are what the clock may claim and retention believes.
 const CLOCK_TRUST: DurationMs = DurationMs(3_600_000);
 /// Log files longer than this are not verified.
@@ -41,27 +36,14 @@ pub(crate) struct Upkeep {
     clock: Clock,
 }
 
-/// What retention knows about the clock.
-struct Clock {
-    last: Option<TimestampMs>,
-    /// Jumped at this time, or 0 before now; passes are small until [`WARY_FOR`] after it.
-    jumped: Option<TimestampMs>,
-    last_pass: Option<TimestampMs>,
-}
-
 impl Upkeep {
     pub(crate) fn new(catalog: Catalog, manifest: Manifest) -> Upkeep {
         let last = Some(TimestampMs(manifest.progress.clock)).filter(|t| t.0 != 0);
-        let clock = Clock {
-            last,
-            jumped: None,
-            last_pass: None,
-        };
         Upkeep {
             catalog,
             manifest,
             filling_since: None,
-            clock,
+            clock: Clock::new(last),
         }
     }
 
@@ -72,35 +54,40 @@ impl Upkeep {
         now: TimestampMs,
     ) -> Result<Maintenance, StoreError> {
         let shared = &store.shared;
-        // First, since it makes room.
-        let segments_dropped = self.drop_expired(shared, now)?;
+        // Each of these is worth doing when another cannot be done. First what makes room.
+        let dropped = unless_read_only(self.drop_expired(shared, now));
         look_at_space(shared);
-        let published = shared.visible.published();
-        published
-            .segments
-            .report_damage(&*shared.disk, &shared.folder)?;
-        let mut flushed = None;
-        if self.flush_is_due(shared, now) {
-            flushed = match self.flush(store, now) {
-                Ok(report) => Some(report),
-                // Known by now as the store's health; retried when there is space.
-                Err(StoreError::ReadOnly { .. }) => None,
-                Err(error) => return Err(error),
-            };
+        let flushed = unless_read_only(self.flush_if_due(store, now));
+        let synced = unless_read_only(sync_log(store));
+        let prepared = unless_read_only(prepare_next(shared));
+        let segments = &shared.visible.published().segments;
+        let reported = segments.report_damage(&*shared.disk, &shared.folder);
+        let done = Maintenance {
+            segments_dropped: *dropped.as_ref().unwrap_or(&0),
+            flushed: flushed.as_ref().map_or(None, Clone::clone),
+        };
+        let failed = [
+            dropped.map(drop),
+            flushed.map(drop),
+            synced,
+            prepared,
+            reported,
+        ];
+        failed
+            .into_iter()
+            .collect::<Result<(), StoreError>>()
+            .map(|()| done)
+    }
+
+    fn flush_if_due(
+        &mut self,
+        store: &Inner,
+        now: TimestampMs,
+    ) -> Result<Option<FlushReport>, StoreError> {
+        if !self.flush_is_due(&store.shared, now) {
+            return Ok(None);
         }
-        if shared.config.durability != Durability::Sync && shared.health() == Health::Ok {
-            let (reply, answer) = bounded(1);
-            store.send(Message::Sync { reply })?;
-            answer.recv().map_err(|_| store.log_is_gone())??;
-        }
-        let file_bytes = shared.config.wal_file_bytes;
-        if shared.health() == Health::Ok && shared.log_at.load(Ordering::Relaxed) > file_bytes / 2 {
-            prepare_spare(shared, Fill::Zeros)?;
-        }
-        Ok(Maintenance {
-            flushed,
-            segments_dropped,
-        })
+        self.flush(store, now).map(Some)
     }
 
     fn flush_is_due(&mut self, shared: &Shared, now: TimestampMs) -> bool {
@@ -129,15 +116,16 @@ impl Upkeep {
             return Ok(FlushReport::default());
         };
         let wal_first = shared.visible.published().active.wal_from;
+        self.mend_catalog(shared)?;
         let flushing = Flushing {
             disk: &shared.disk,
             folder: &shared.folder,
             store_id: shared.store_id,
             index: &shared.index,
             duplicates: shared.config.duplicates,
-            now,
+            clock: self.clock.look(now),
         };
-        let live = flushing.run(&frozen, &self.catalog, &mut self.manifest, wal_first);
+        let live = flushing.run(&frozen, &mut self.catalog, &mut self.manifest, wal_first);
         let live = live.map_err(|error| shared.note_full(error))?;
         let row = live.as_ref().map(|live| live.row());
         shared.visible.publish(|published| {
@@ -176,42 +164,36 @@ impl Upkeep {
         answer.recv().map_err(|_| store.log_is_gone())?
     }
 
+    /// After a failed sync of the catalogue: writes it anew, from what it said last.
+    fn mend_catalog(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        if !self.catalog.is_lost() {
+            return Ok(());
+        }
+        let whole = self.manifest.whole(shared.store_id, &shared.index);
+        self.catalog
+            .replace(&whole)
+            .map_err(|error| shared.note_full(error))
+    }
+
     /// Drops the segments that hold nothing young enough. Returns how many.
     fn drop_expired(&mut self, shared: &Shared, now: TimestampMs) -> Result<u64, StoreError> {
-        let wary = self.clock.look(now);
+        let clock = self.clock.look(now);
         let newest = shared.totals.newest.load(Ordering::Relaxed);
-        if newest == i64::MIN
-            || wary
-                && self
-                    .clock
-                    .last_pass
-                    .is_some_and(|t| now.since(t) < WARY_PAUSE)
-        {
+        if newest == i64::MIN {
             return Ok(0);
         }
-        // A clock far ahead of every sample is not believed: it must not delete anything.
-        let present = now.min(TimestampMs(newest).plus(CLOCK_TRUST));
+        // A clock far ahead of every sample is not believed either.
+        let present = clock.min(TimestampMs(newest).plus(CLOCK_TRUST));
         let cutoff = present.minus(shared.config.retention).0;
-        let all: u64 = self.manifest.segments.values().map(|row| row.bytes).sum();
-        let mut gone = Vec::new();
-        let mut bytes = 0;
-        for (&id, row) in self
-            .manifest
-            .segments
-            .iter()
+        let rows = self.manifest.segments.iter();
+        let gone: Vec<u64> = rows
             .filter(|(_, row)| row.last < cutoff)
-        {
-            if wary && !gone.is_empty() && bytes + row.bytes > all / WARY_PART {
-                break;
-            }
-            bytes += row.bytes;
-            gone.push(id);
-        }
+            .map(|(&id, _)| id)
+            .collect();
         if gone.is_empty() {
             return Ok(0);
         }
-        self.clock.last_pass = Some(now);
-        self.drop_segments(shared, &gone, cutoff, now)?;
+        self.drop_segments(shared, &gone, cutoff, clock)?;
         Ok(gone.len() as u64)
     }
 
@@ -220,10 +202,11 @@ impl Upkeep {
         shared: &Shared,
         gone: &[u64],
         cutoff: i64,
-        now: TimestampMs,
+        clock: TimestampMs,
     ) -> Result<(), StoreError> {
+        self.mend_catalog(shared)?;
         let mut progress = self.manifest.progress.clone();
-        progress.clock = now.0;
+        progress.clock = clock.0;
         let change = Change {
             progress: Some(progress.clone()),
             segments_gone: gone.to_vec(),
@@ -238,18 +221,11 @@ impl Upkeep {
             published.segments = Arc::new(published.segments.without(gone, cutoff));
         });
         // The manifest forgot them, so a crash from here on leaves files that the next open removes.
-        for &id in gone {
-            let path = flush::segment_path(&shared.folder, id);
-            match shared.disk.remove_file(&path) {
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {} // In quarantine.
-                removed => removed.map_err(StoreError::io("remove", &path))?,
-            }
-        }
-        let folder = shared.folder.join("seg");
-        shared
-            .disk
-            .sync_dir(&folder)
-            .map_err(StoreError::io("sync", &folder))
+        let paths: Vec<_> = gone
+            .iter()
+            .map(|&id| flush::segment_path(&shared.folder, id))
+            .collect();
+        remove_files(&*shared.disk, &paths, |_| {})
     }
 
     /// See [`crate::Store::verify`].
@@ -335,8 +311,12 @@ impl Upkeep {
         shared.spare.lock().take();
         let mut progress = self.manifest.progress.clone();
         progress.wal_first = shared.log_number.load(Ordering::Relaxed) + 1;
-        progress.clock = now.0;
+        if progress.clean && progress.wal_first == self.manifest.progress.wal_first {
+            return Ok(()); // Nothing was written since it was closed the last time.
+        }
+        progress.clock = self.clock.look(now).0;
         progress.clean = true;
+        self.mend_catalog(shared)?;
         self.catalog.commit(&Change {
             progress: Some(progress.clone()),
             ..Change::default()
@@ -347,20 +327,32 @@ impl Upkeep {
     }
 }
 
-impl Clock {
-    /// Notes the time; true while a jump is recent.
-    fn look(&mut self, now: TimestampMs) -> bool {
-        let moved = self
-            .last
-            .map_or(0, |last| now.since(last).0.saturating_abs());
-        if moved > JUMP.0 {
-            self.jumped = Some(now);
-        }
-        self.last = Some(now);
-        let recent = |jumped: TimestampMs| now.since(jumped).0.saturating_abs() < WARY_FOR.0;
-        self.jumped = self.jumped.filter(|&jumped| recent(jumped));
-        self.jumped.is_some()
+/// What the store's health says already is no error of maintenance: it is tried again by the next one.
+fn unless_read_only<T: Default>(result: Result<T, StoreError>) -> Result<T, StoreError> {
+    match result {
+        Err(StoreError::ReadOnly { .. }) => Ok(T::default()),
+        other => other,
     }
+}
+
+/// What was acknowledged before it was synced becomes durable.
+fn sync_log(store: &Inner) -> Result<(), StoreError> {
+    let shared = &store.shared;
+    if shared.config.durability == Durability::Sync || shared.health() != Health::Ok {
+        return Ok(());
+    }
+    let (reply, answer) = bounded(1);
+    store.send(Message::Sync { reply })?;
+    answer.recv().map_err(|_| store.log_is_gone())?
+}
+
+/// The next log file, once the current one is half full.
+fn prepare_next(shared: &Shared) -> Result<(), StoreError> {
+    let half = shared.config.wal_file_bytes / 2;
+    if shared.health() != Health::Ok || shared.log_at.load(Ordering::Relaxed) <= half {
+        return Ok(());
+    }
+    prepare_spare(shared, Fill::Zeros)
 }
 
 /// Read-only below the minimum, writable again some way above it.
@@ -396,14 +388,7 @@ fn prepare_spare(shared: &Shared, fill: Fill) -> Result<(), StoreError> {
 
 /// Of the log files below `first`, one becomes the next file, if that is wanted; the others are removed.
 fn release_logs(shared: &Shared, first: u64) -> Result<(), StoreError> {
-    let paths = shared
-        .disk
-        .read_dir(&shared.wal_folder)
-        .map_err(StoreError::io("list", &shared.wal_folder))?;
-    let mut old: Vec<_> = paths
-        .into_iter()
-        .filter(|p| file::number_of(p).is_some_and(|n| n < first))
-        .collect();
+    let mut old = logs_below(shared, first)?;
     let mut spare = shared.spare.lock();
     let wanted = spare.is_none() && shared.health() == Health::Ok;
     if wanted && let Some(path) = old.pop() {
@@ -413,43 +398,22 @@ fn release_logs(shared: &Shared, first: u64) -> Result<(), StoreError> {
             number,
         };
         let bytes = shared.config.wal_file_bytes;
-        *spare = Some(file::recycle(
-            &*shared.disk,
-            &shared.wal_folder,
-            &path,
-            header,
-            bytes,
-        )?);
+        let ready = file::recycle(&*shared.disk, &shared.wal_folder, &path, header, bytes);
+        *spare = Some(ready.map_err(|error| shared.note_full(error))?);
     }
     drop(spare);
-    for path in old {
-        shared
-            .disk
-            .remove_file(&path)
-            .map_err(StoreError::io("remove", &path))?;
-    }
-    shared
-        .disk
-        .sync_dir(&shared.wal_folder)
-        .map_err(StoreError::io("sync", &shared.wal_folder))
+    remove_files(&*shared.disk, &old, |_| {})
 }
 
 fn remove_logs(shared: &Shared, first: u64) -> Result<(), StoreError> {
+    remove_files(&*shared.disk, &logs_below(shared, first)?, |_| {})
+}
+
+fn logs_below(shared: &Shared, first: u64) -> Result<Vec<PathBuf>, StoreError> {
     let paths = shared
         .disk
         .read_dir(&shared.wal_folder)
         .map_err(StoreError::io("list", &shared.wal_folder))?;
-    for path in paths
-        .into_iter()
-        .filter(|p| file::number_of(p).is_some_and(|n| n < first))
-    {
-        shared
-            .disk
-            .remove_file(&path)
-            .map_err(StoreError::io("remove", &path))?;
-    }
-    shared
-        .disk
-        .sync_dir(&shared.wal_folder)
-        .map_err(StoreError::io("sync", &shared.wal_folder))
+    let old = |path: &PathBuf| file::number_of(path).is_some_and(|number| number < first);
+    Ok(paths.into_iter().filter(old).collect())
 }

@@ -4,8 +4,11 @@
 //! half-way through one; a view takes it to copy an `Arc` and to enter itself into the register of
 //! living views, which tells the log thread which earlier states are still wanted.
 
+use crate::config::DuplicatePolicy;
 use crate::head::{Generation, Living};
 use crate::segments::Segments;
+use crate::selection::settle_captured;
+use bellwether_model::{TimeRange, TimestampMs};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +22,32 @@ pub(crate) struct Published {
     pub(crate) frozen: Option<Arc<Generation>>,
     /// On disk.
     pub(crate) segments: Arc<Segments>,
+}
+
+impl Published {
+    /// The newest sample of a series, when it may be at or after `t`.
+    pub(crate) fn newest(&self, id: u32, t: i64, policy: DuplicatePolicy) -> Option<(i64, u64)> {
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        let range = TimeRange {
+            from: TimestampMs(t),
+            to: TimestampMs(i64::MAX),
+        };
+        let mut newest = self.segments.newest(id, t);
+        for generation in self.frozen.iter().chain([&self.active]) {
+            // The writer asks: it knows of no group that is not visible yet.
+            let Some(captured) = generation.capture(id, u64::MAX, range) else {
+                continue;
+            };
+            // Unreadable means unknown; the sample is then judged as if there were none.
+            if settle_captured(captured, policy, &mut times, &mut values).is_ok()
+                && let Some((&t, value)) = times.last().zip(values.last())
+                && newest.is_none_or(|(known, _)| t >= known)
+            {
+                newest = Some((t, value.to_bits()));
+            }
+        }
+        newest
+    }
 }
 
 /// The state behind the mutex.

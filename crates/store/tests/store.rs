@@ -1,11 +1,12 @@
 //! The store through its public face, on the real disk.
 
-use bellwether_disk::{Disk, RealDisk};
+use bellwether_disk::{Disk, RealDisk, write_file_atomically};
 use bellwether_model::{Labels, MatchOp, Matcher, STALE_NAN, TimeRange, TimestampMs};
 use bellwether_store::{Commit, Config, ReadOnly, RejectReason, Rejected, Store, StoreError};
 use std::path::Path;
 
 const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
 const NOW: TimestampMs = TimestampMs(1_793_491_200_000);
 
 fn config() -> Config {
@@ -52,6 +53,14 @@ fn append(store: &Store, samples: &[(i64, f64)]) -> Commit {
         appender.push(series, TimestampMs(NOW.0 + offset), value);
     }
     appender.commit(NOW).expect("commits")
+}
+
+/// Commits one sample of `cpu{host="a"}` at a time that is the present, too.
+fn append_at(store: &Store, now: i64, value: f64) {
+    let mut appender = store.appender();
+    let series = appender.series(&cpu("a")).expect("creates");
+    appender.push(series, TimestampMs(now), value);
+    appender.commit(TimestampMs(now)).expect("commits");
 }
 
 #[test]
@@ -247,29 +256,98 @@ fn a_closed_store_opens_clean_and_is_small() {
     assert_eq!(dump(&store, &[]), [r#"cpu{host="a"} +0 5"#]);
 }
 
+/// Calls for maintenance once an hour, from an hour after `from` on, up to `to`; returns how many segments went.
+fn maintain_hourly(store: &Store, from: i64, to: i64) -> u64 {
+    let hours = (1..).map(|hour| from + hour * HOUR);
+    hours
+        .take_while(|now| *now <= to)
+        .map(|now| {
+            store
+                .maintain(TimestampMs(now))
+                .expect("maintains")
+                .segments_dropped
+        })
+        .sum()
+}
+
 #[test]
-fn retention_drops_whole_segments_and_does_not_believe_a_clock_that_ran_ahead() {
+fn retention_drops_whole_segments_as_time_passes() {
     let folder = tempfile::tempdir().expect("makes a folder");
     let store = open(folder.path());
-    append(&store, &[(-80 * 24 * HOUR, 1.0)]);
+    append(&store, &[(-80 * DAY, 1.0)]);
     store.flush(NOW).expect("flushes");
     append(&store, &[(0, 2.0)]);
     store.flush(NOW).expect("flushes");
-    // A year ahead: the newest sample says otherwise.
-    let year = TimestampMs(NOW.0 + 365 * 24 * HOUR);
-    assert_eq!(store.maintain(year).expect("maintains").segments_dropped, 0);
-    // Eleven days later, and samples to prove it.
-    let later = TimestampMs(NOW.0 + 11 * 24 * HOUR);
-    let mut appender = store.appender();
-    let series = appender.series(&cpu("a")).expect("known");
-    appender.push(series, later, 3.0);
-    appender.commit(later).expect("commits");
-    assert_eq!(
-        store.maintain(later).expect("maintains").segments_dropped,
-        1
-    );
+    // Without newer samples the clock is not believed.
+    assert_eq!(maintain_hourly(&store, NOW.0, NOW.0 + 11 * DAY), 0);
+    let later = NOW.0 + 11 * DAY;
+    append_at(&store, later, 3.0);
+    assert_eq!(maintain_hourly(&store, later, later + HOUR), 1);
     assert_eq!(dump(&store, &[]).len(), 2);
     assert_eq!(store.stats().segments, 1);
-    drop((store, appender));
+    drop(store);
     assert_eq!(dump(&open(folder.path()), &[]).len(), 2);
+}
+
+#[test]
+fn a_clock_that_steps_deletes_nothing_even_if_samples_bear_it_out() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    append(&store, &[(-80 * DAY, 1.0), (0, 2.0)]);
+    store.flush(NOW).expect("flushes");
+    // A year ahead; what measures the host has the same clock.
+    let wrong = NOW.0 + 365 * DAY;
+    let mut dropped = 0;
+    for minute in 0..300 {
+        let now = wrong + minute * 60_000;
+        append_at(&store, now, minute as f64);
+        dropped += store
+            .maintain(TimestampMs(now))
+            .expect("maintains")
+            .segments_dropped;
+    }
+    assert_eq!(dropped, 0, "within five hours");
+    // Nor when the process starts anew on the wrong clock.
+    drop(store);
+    let now = TimestampMs(wrong + 6 * HOUR);
+    let opened = Store::open(RealDisk::shared(), folder.path(), config(), now);
+    let store = opened.expect("opens").0;
+    append_at(&store, now.0, 0.0);
+    store.flush(now).expect("flushes");
+    assert_eq!(maintain_hourly(&store, now.0, now.0 + 10 * HOUR), 0);
+    // The clock is put right.
+    assert_eq!(maintain_hourly(&store, NOW.0, NOW.0 + 5 * DAY), 0);
+    let expected = [r#"cpu{host="a"} -6912000000 1"#, r#"cpu{host="a"} +0 2"#];
+    assert_eq!(dump(&store, &[])[..2], expected);
+}
+
+#[test]
+fn a_folder_without_a_store_is_refused_and_left_alone_where_none_shall_begin() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let existing = Config {
+        create: false,
+        ..config()
+    };
+    let open_existing = |path: &Path| Store::open(RealDisk::shared(), path, existing.clone(), NOW);
+    let rules = folder.path().join("cpu.rules");
+    write_file_atomically(&RealDisk, &rules, b"alert a when b").expect("writes");
+    for path in [folder.path().to_owned(), folder.path().join("missing")] {
+        let error = open_existing(&path).err().expect("is refused");
+        assert!(matches!(error, StoreError::NotAStore { .. }), "{error}");
+        let text = format!("{} is not a bellwether data folder", path.display());
+        assert_eq!(error.to_string(), text);
+    }
+    assert_eq!(RealDisk.read_dir(folder.path()).expect("is there").len(), 1);
+    let data = folder.path().join("data");
+    let store = open(&data);
+    append(&store, &[(0, 1.0)]);
+    store.close(NOW).expect("closes");
+    let (store, _) = open_existing(&data).expect("is a store");
+    assert_eq!(dump(&store, &[]).len(), 1);
+    // Without the catalogue, segments make a store.
+    drop(store);
+    let catalog = data.join("catalog.redb");
+    RealDisk.remove_file(&catalog).expect("is there");
+    let (store, _) = open_existing(&data).expect("is a store");
+    assert_eq!(dump(&store, &[]).len(), 1);
 }

@@ -27,6 +27,10 @@ pub(crate) const LABELS_BYTES_MAX: usize = 512 << 10;
 /// Ids are below this: tables by id are as long as the highest id, and a damaged one must not blow them up.
 const IDS_MAX: u32 = 1 << 26;
 
+/// Ids that may be missing before one that a log mentions: series that were created and never had a sample
+/// leave such gaps. Beyond them, the series gets another id instead of a table of holes.
+const GAP_MAX: usize = 1 << 16;
+
 /// The index of a store. Shared by appenders, views and the log.
 pub(crate) struct Index {
     inner: RwLock<Inner>,
@@ -36,8 +40,10 @@ pub(crate) struct Index {
 
 #[derive(Default)]
 struct Inner {
-    /// By id. A hole is an id that a damaged log mentions and nothing defines.
+    /// By id. A hole is an id of a series that was forgotten, or never had a sample.
     labels: Vec<Option<Labels>>,
+    /// Ids below this are known to have been given out.
+    reserved: u32,
     /// Ids, found by the hash of their labels.
     table: HashTable<u32>,
     hasher: RandomState,
@@ -86,14 +92,23 @@ impl Index {
     }
 
     /// Takes a series that the disk knows under `id`. Returns the id under which it is known here: another
-    /// one when either the labels or the id stand for something else already; `None` when `id` is none.
+    /// one when either the labels or the id stand for something else already, or when the id is so far
+    /// beyond all others that it cannot be true; `None` when `id` is none.
     pub(crate) fn restore(&self, id: u32, labels: &Labels) -> Option<u32> {
         let mut inner = self.inner.write();
         if let Some(known) = inner.find(labels) {
             return Some(known);
         }
+        if id >= IDS_MAX {
+            return None;
+        }
         let taken = inner.labels.get(id as usize).is_some_and(Option::is_some);
-        let id = if taken { inner.labels.len() as u32 } else { id };
+        let far = id as usize >= inner.reserved as usize + inner.series + GAP_MAX;
+        let id = if taken || far {
+            inner.labels.len() as u32
+        } else {
+            id
+        };
         if id >= IDS_MAX {
             return None;
         }
@@ -101,11 +116,13 @@ impl Index {
         Some(id)
     }
 
-    /// Makes sure that ids below `end` are never given to new series.
+    /// Makes sure that ids below `end`, which were given out once, are never given to new series.
     pub(crate) fn reserve(&self, end: u32) {
         let mut inner = self.inner.write();
-        if inner.labels.len() < end.min(IDS_MAX) as usize {
-            inner.labels.resize(end.min(IDS_MAX) as usize, None);
+        let end = end.min(IDS_MAX);
+        inner.reserved = inner.reserved.max(end);
+        if inner.labels.len() < end as usize {
+            inner.labels.resize(end as usize, None);
         }
     }
 
@@ -117,6 +134,11 @@ impl Index {
             .iter()
             .map(Option::is_some)
             .collect()
+    }
+
+    /// The ids of all series.
+    pub(crate) fn ids(&self) -> RoaringBitmap {
+        self.inner.read().postings.matching(&[])
     }
 
     /// One more than the highest id in use.

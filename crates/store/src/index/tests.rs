@@ -119,3 +119,24 @@ fn restored_ids_stay_unless_taken() {
     assert_eq!(index.labels(3), None);
     assert_eq!(index.len(), 3);
 }
+
+#[test]
+fn an_id_that_cannot_be_true_does_not_blow_up_the_tables() {
+    let index = Index::new();
+    let labels = |n: u32| Labels::from_pairs([("n", n.to_string())]);
+    assert_eq!(index.restore(IDS_MAX - 1, &labels(0)), Some(0));
+    assert_eq!(index.restore(IDS_MAX - 1, &labels(0)), Some(0));
+    assert_eq!(index.restore(1 << 20, &labels(1)), Some(1));
+    assert_eq!(index.end(), 2);
+    // As far as gaps go, and where the catalogue says that ids were given out.
+    assert_eq!(index.restore(60_000, &labels(2)), Some(60_000));
+    index.reserve(1 << 20);
+    assert_eq!(
+        index.restore((1 << 20) + 5, &labels(3)),
+        Some((1 << 20) + 5)
+    );
+    assert_eq!(
+        index.ids().iter().collect::<Vec<_>>(),
+        [0, 1, 60_000, (1 << 20) + 5]
+    );
+}

@@ -15,7 +15,7 @@ pub(super) struct Decoder<'a> {
     frames: &'a [Frame],
     /// Ids of the file that are called otherwise in the index.
     renamed: &'a HashMap<u32, u32>,
-    /// By id: whether the index has it.
+    /// By id: whether the index had it before the file, or the file defines it under that very id.
     defined: &'a [bool],
 }
 
@@ -26,9 +26,8 @@ pub(super) struct Decoded {
     pub(super) bad: Vec<Range<u64>>,
     /// Batches that lost their beginning, their end, or something between.
     pub(super) batches_partial: u64,
-    /// Samples of series that nothing defines, and one more than the highest id of those.
+    /// Samples of series that nothing defines.
     pub(super) undefined: u64,
-    pub(super) ids_end: u32,
 }
 
 impl<'a> Decoder<'a> {
@@ -73,18 +72,17 @@ impl<'a> Decoder<'a> {
         let payload = &self.bytes[frame.payload.clone()];
         let read = record::read_rows(payload, |ids, t, values| {
             for (&id, &value) in ids.iter().zip(values) {
-                let known = if self.renamed.is_empty() {
+                let renamed = if self.renamed.is_empty() {
                     None
                 } else {
-                    self.renamed.get(&id)
+                    self.renamed.get(&id).copied()
                 };
-                let id = known.copied().unwrap_or(id);
-                if self.defined.get(id as usize).copied().unwrap_or(false) {
+                let defined = || self.defined.get(id as usize).copied().unwrap_or(false);
+                if let Some(id) = renamed.or_else(|| defined().then_some(id)) {
                     batch.series.push(id);
                     batch.values.push(value);
                 } else {
                     decoded.undefined += 1;
-                    decoded.ids_end = decoded.ids_end.max(id.saturating_add(1));
                 }
             }
             batch.end_row(t);

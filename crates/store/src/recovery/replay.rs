@@ -17,18 +17,30 @@ use crate::wal::scan::{Scan, scan};
 use bellwether_disk::{Disk, OpenMode, read_file};
 use bellwether_model::HashMap;
 use crossbeam::channel::bounded;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 /// A longer log file is not one of ours: batches are bounded.
 const FILE_BYTES_MAX: u64 = 4 << 30;
+/// What is read of a file to see whether it holds frames.
+const BEGINNING_BYTES: usize = 1 << 20;
 /// Log files with more than this are decoded on a thread of their own.
 const DECODE_AHEAD_BYTES: usize = 1 << 20;
 /// Decoded batches that may wait for their insertion.
 const BATCHES_AHEAD: usize = 4;
 /// The group that everything recovered belongs to.
 pub(crate) const GROUP: u64 = 1;
+
+/// What a file turned out to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Frames, or damage where frames were.
+    Frames,
+    /// It was made ready and never written to, or a crash tore the first write.
+    Nothing,
+}
 
 /// One log file to be read.
 pub(crate) struct LogPart {
@@ -64,6 +76,13 @@ pub(crate) fn store_id(disk: &dyn Disk, parts: &[LogPart]) -> Option<u128> {
     })
 }
 
+fn read_beginning(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, OpenMode::Read)?;
+    let mut bytes = vec![0; bytes_max.min(file.len()? as usize)];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
 /// Reads a log back into a generation.
 pub(crate) struct Replay<'a> {
     pub(crate) disk: &'a dyn Disk,
@@ -71,32 +90,41 @@ pub(crate) struct Replay<'a> {
     pub(crate) store_id: u128,
     pub(crate) index: &'a Index,
     pub(crate) segments: &'a Segments,
-    pub(crate) newest: Newest,
-    pub(crate) writer: Writer,
+    pub(crate) newest: &'a mut Newest,
+    pub(crate) writer: &'a mut Writer,
     pub(crate) report: &'a mut RecoveryReport,
     /// The sequence number after the last frame read.
-    pub(crate) seq: u64,
+    pub(crate) seq: &'a mut u64,
 }
 
 impl Replay<'_> {
     /// Which of `parts` is the last with frames that count: only its end may be torn.
     pub(crate) fn last_written(&self, parts: &[LogPart]) -> Result<Option<usize>, StoreError> {
         for (i, part) in parts.iter().enumerate().rev() {
-            let bytes = self.read(part)?;
-            if !scan(&bytes, &self.header(part), true).frames.is_empty() {
+            if self.has_frames(part)? {
                 return Ok(Some(i));
             }
         }
         Ok(None)
     }
 
-    /// Inserts the samples of one file. `newest`: it is the last with frames; its torn end is cut off.
+    /// Almost always its beginning tells; only of a file without frames all is read.
+    fn has_frames(&self, part: &LogPart) -> Result<bool, StoreError> {
+        let beginning = read_beginning(self.disk, &part.path, BEGINNING_BYTES)
+            .map_err(StoreError::io("read", &part.path))?;
+        let holds = |bytes: &[u8]| !scan(bytes, &self.header(part), true).frames.is_empty();
+        Ok(holds(&beginning) || beginning.len() == BEGINNING_BYTES && holds(&self.read(part)?))
+    }
+
+    /// Inserts the samples of one file, and says whether it holds anything worth keeping.
+    ///
+    /// - `newest`: it is the last with frames, or one after that; its torn end is cut off.
     pub(crate) fn file(
         &mut self,
         part: &LogPart,
         newest: bool,
         into: &Generation,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Content, StoreError> {
         let bytes = self.read(part)?;
         let mut lost: Vec<_> = self.check_header(part, &bytes)?.into_iter().collect();
         let found = scan(&bytes, &self.header(part), newest);
@@ -110,6 +138,10 @@ impl Replay<'_> {
         self.report.wal_bytes += found.end as u64;
         let decoded = self.frames(&found, &bytes, into)?;
         lost.extend(decoded.bad);
+        let content = match (&found.frames[..], &lost[..]) {
+            ([], []) => Content::Nothing,
+            _ => Content::Frames,
+        };
         if !lost.is_empty() {
             self.report_damage(part, lost, &found, decoded.batches_partial);
         }
@@ -117,9 +149,9 @@ impl Replay<'_> {
             self.cut(part, found.end as u64)?;
         }
         if let Some(last) = found.frames.last() {
-            self.seq = self.seq.max(last.seq.saturating_add(1));
+            *self.seq = (*self.seq).max(last.seq.saturating_add(1));
         }
-        Ok(())
+        Ok(content)
     }
 
     fn header(&self, part: &LogPart) -> FileHeader {
@@ -154,8 +186,7 @@ impl Replay<'_> {
         into: &Generation,
     ) -> Result<Decoded, StoreError> {
         let mut bad = Vec::new();
-        let renamed = self.define(found, bytes, &mut bad);
-        let defined = self.index.defined();
+        let (renamed, defined) = self.define(found, bytes, &mut bad);
         let decoder = Decoder::new(bytes, &found.frames, &renamed, &defined);
         let mut decoded = if found.end < DECODE_AHEAD_BYTES {
             decoder.run(|mut batch| {
@@ -165,8 +196,6 @@ impl Replay<'_> {
         } else {
             self.decode_ahead(decoder, into)?
         };
-        // While the file is there, a new series of that id would be taken for the lost one.
-        self.index.reserve(decoded.ids_end);
         decoded.bad.append(&mut bad);
         self.report.undefined_samples += decoded.undefined;
         Ok(decoded)
@@ -203,13 +232,23 @@ impl Replay<'_> {
     }
 
     /// Takes every definition of the file, wherever in it: a copy may come after the first use. Returns the
-    /// ids that are called otherwise here.
-    fn define(&self, found: &Scan, bytes: &[u8], bad: &mut Vec<Range<u64>>) -> HashMap<u32, u32> {
+    /// ids that are called otherwise here, and by id, whether it means here what it means in the file.
+    fn define(
+        &self,
+        found: &Scan,
+        bytes: &[u8],
+        bad: &mut Vec<Range<u64>>,
+    ) -> (HashMap<u32, u32>, Vec<bool>) {
         let mut renamed = HashMap::default();
+        let mut defined = self.index.defined();
         for frame in found.frames.iter().filter(|f| f.kind == Some(Kind::Series)) {
             let read = record::read_definitions(&bytes[frame.payload.clone()], |id, labels| {
                 match self.index.restore(id, &labels) {
-                    Some(known) if known == id => {}
+                    Some(known) if known == id => {
+                        // The index just grew to hold it, so it is no length from outside.
+                        defined.resize(defined.len().max(id as usize + 1), false);
+                        defined[id as usize] = true;
+                    }
                     Some(known) => {
                         renamed.insert(id, known);
                     }
@@ -220,7 +259,7 @@ impl Replay<'_> {
                 bad.push(frame.at as u64..frame.end as u64);
             }
         }
-        renamed
+        (renamed, defined)
     }
 
     fn insert(&mut self, batch: &mut Batch, into: &Generation) {

@@ -1,5 +1,6 @@
 //! What opening a store found, for the log, the start-up lines and the store's own alerts.
 
+use crate::error::StoreError;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -24,8 +25,15 @@ pub struct RecoveryReport {
     pub catalog_rebuilt: Option<String>,
     /// Segments that could not be read, now in `quarantine/`.
     pub quarantined_segments: Vec<QuarantinedSegment>,
+    /// Series of which segments hold samples and nobody knows the labels: they cannot be selected.
+    pub unnamed_series: u64,
     /// Files that no one needs, removed: leftovers of a crash during a flush, mostly.
     pub removed: Vec<PathBuf>,
+    /// What could not be done, on a full disk mostly, and is no reason not to open: the next flush or the next
+    /// open does it.
+    pub put_off: Vec<String>,
+    /// One of those failed because the disk is full.
+    pub disk_full: bool,
 }
 
 /// Damage in one log file.
@@ -60,5 +68,16 @@ impl RecoveryReport {
         !self.damaged_logs.is_empty()
             || !self.quarantined_segments.is_empty()
             || self.undefined_samples > 0
+            || self.unnamed_series > 0
+    }
+
+    /// Notes an error that must not keep the store from opening. Returns whether there was none.
+    pub(crate) fn carry_on(&mut self, result: Result<(), StoreError>) -> bool {
+        let Err(error) = result else {
+            return true;
+        };
+        self.disk_full |= error.is_disk_full();
+        self.put_off.push(error.to_string());
+        false
     }
 }

@@ -3,10 +3,15 @@
 //! For each batch, in the order of arrival: decide which samples are taken, and encode those. For all batches that
 //! wait: one write, one sync, then insert into the head, publish, acknowledge.
 //!
-//! Deciding changes what later samples are compared with, so it must not be followed by a failure that the
-//! store survives. Space for a batch is therefore made sure of first; a write or sync that fails after
-//! that makes the store read-only until it is opened anew ([`ReadOnly::LogFailed`]). The file is not
-//! touched again: after a failed sync, a second one may report success without having written.
+//! Space for a batch, and for all that its file is still owed, is made sure of before anything is decided. Where a
+//! write meets a full disk all the same (there are file systems that need space to overwrite), its group is
+//! taken back: refused as [`ReadOnly::DiskFull`], with the next write going to the same place.
+//!
+//! Any other failed write, and any failed sync, makes the store read-only until it is opened anew
+//! ([`ReadOnly::LogFailed`]). The file is not touched again: after a failed sync, a second one may report
+//! success without having written.
+//!
+//! There is no file until the first batch comes: a store that is opened to be read writes no log.
 
 use super::file::{self, Fill, LogFile};
 use super::frame::{
@@ -26,6 +31,8 @@ use std::sync::atomic::Ordering;
 
 /// Samples of one group: more wait for the next sync.
 const GROUP_SAMPLES_MAX: usize = 200_000;
+/// What a frame takes beside its payload: the header, and zeros up to the alignment.
+const FRAME_OVERHEAD_MAX: usize = FRAME_HEADER_BYTES + 8;
 /// Log bytes between a definition and its copy: damage to a disk's sector or page does not reach that far.
 const COPY_DISTANCE: u64 = 64 << 10;
 
@@ -57,7 +64,9 @@ pub(crate) struct Reply {
 /// The state of the log thread.
 pub(crate) struct Log {
     shared: Arc<Shared>,
-    file: LogFile,
+    file: Option<LogFile>,
+    /// The low half of its number.
+    number: u32,
     /// Where the next write goes, and below which offset everything is synced.
     at: u64,
     synced: u64,
@@ -67,15 +76,27 @@ pub(crate) struct Log {
     writer: Writer,
     /// By series: the low half of the number of the file that defines it last.
     defined_in: Vec<u32>,
-    /// Series whose definitions are to be copied once the log has reached the offset.
-    copies: Vec<u32>,
+    /// Definitions to be copied once the log has reached the offset, and those that the group being written copies.
+    copies: Copies,
+    copied: Copies,
     copies_at: u64,
     group: Vec<Pending>,
+    /// Where in the framer's bytes the group begins.
+    group_at: usize,
     /// Set when nothing is written any more.
     refused: Option<ReadOnly>,
     ints: Vec<i64>,
     row: (Vec<u32>, Vec<f64>),
+    /// Series of a batch that the file does not define yet, and the most their definitions can take.
     fresh: Vec<u32>,
+    fresh_bytes: u64,
+}
+
+/// Series, and bytes that their definitions take at most.
+#[derive(Default)]
+struct Copies {
+    ids: Vec<u32>,
+    bytes: u64,
 }
 
 struct Pending {
@@ -85,30 +106,36 @@ struct Pending {
 }
 
 impl Log {
-    /// - `file`: ready and empty. `seq`: the number of the next frame.
+    /// - `seq`: the number of the next frame.
     /// - `newest`: what recovery learned about the series.
-    pub(crate) fn new(shared: Arc<Shared>, file: LogFile, seq: u64, newest: Newest) -> Log {
-        let mut framer = Framer::new(&file.header, seq);
-        framer.set_synced(FILE_HEADER_BYTES as u64);
+    pub(crate) fn new(shared: Arc<Shared>, seq: u64, newest: Newest) -> Log {
+        let none = FileHeader {
+            store: shared.store_id,
+            number: 0,
+        };
         let active = Arc::clone(&shared.visible.published().active);
         let writer = Writer::new(shared.config.open_bytes);
         Log {
             shared,
-            file,
+            file: None,
+            number: 0,
             at: FILE_HEADER_BYTES as u64,
             synced: FILE_HEADER_BYTES as u64,
-            framer,
+            framer: Framer::new(&none, seq),
             active,
             newest,
             writer,
             defined_in: Vec::new(),
-            copies: Vec::new(),
+            copies: Copies::default(),
+            copied: Copies::default(),
             copies_at: 0,
             group: Vec::new(),
+            group_at: 0,
             refused: None,
             ints: Vec::new(),
             row: (Vec::new(), Vec::new()),
             fresh: Vec::new(),
+            fresh_bytes: 0,
         }
     }
 
@@ -159,6 +186,9 @@ impl Log {
             });
             return 0;
         }
+        if self.group.is_empty() {
+            self.group_at = self.framer.bytes.len();
+        }
         let decided = self.decide(&mut batch);
         if decided.accepted > 0 {
             self.encode(&batch);
@@ -174,7 +204,7 @@ impl Log {
     fn decide(&mut self, batch: &mut Batch) -> Decided {
         let published = self.shared.visible.published();
         let rules = self.shared.config.rules();
-        let lookup = |id, t| published.segments.newest(id, t);
+        let lookup = |id, t| published.newest(id, t, rules.duplicates);
         let (mut decided, mut past) = self.newest.decide(batch, rules, lookup);
         if !past.is_empty() {
             let group = self.group.iter().rev().map(|pending| &*pending.batch);
@@ -188,20 +218,29 @@ impl Log {
     /// Makes sure that `batch` fits in the file, taking the next one, or growing this one, if need be.
     fn make_room(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.refuse_after_failure()?;
+        if self.file.is_none() {
+            self.rotate()?;
+        }
         let mut end = self.end() + self.bytes_max(batch);
-        if end > self.file.allocated && self.end() > FILE_HEADER_BYTES as u64 {
+        if end > self.allocated() && self.end() > FILE_HEADER_BYTES as u64 {
             self.finish_group();
             self.rotate()?;
             end = self.end() + self.bytes_max(batch);
         }
-        if end > self.file.allocated {
-            let grown = self.file.file.allocate(end);
+        if let Some(file) = &mut self.file
+            && end > file.allocated
+        {
+            let grown = file.file.allocate(end);
             grown
-                .map_err(StoreError::io("grow", &self.file.path))
+                .map_err(StoreError::io("grow", &file.path))
                 .map_err(|e| self.shared.note_full(e))?;
-            self.file.allocated = end;
+            file.allocated = end;
         }
         Ok(())
+    }
+
+    fn allocated(&self) -> u64 {
+        self.file.as_ref().map_or(0, |file| file.allocated)
     }
 
     fn refuse_after_failure(&self) -> Result<(), StoreError> {
@@ -222,30 +261,30 @@ impl Log {
         self.at + self.framer.bytes.len() as u64
     }
 
-    /// Bytes that encoding `batch` takes at most. Also collects the series that the file does not define.
+    /// Bytes that encoding `batch` takes at most, and all copies of definitions that come after it. Also collects
+    /// the series that the file does not define.
     fn bytes_max(&mut self, batch: &Batch) -> u64 {
         if let Some(&max) = batch.series.iter().max()
             && max as usize >= self.defined_in.len()
         {
             self.defined_in.resize(max as usize + 1, 0);
         }
-        let number = self.file.header.number as u32;
         self.fresh.clear();
-        let undefined = |id: &u32| self.defined_in[*id as usize] != number;
+        let undefined = |id: &u32| self.defined_in[*id as usize] != self.number;
         self.fresh
             .extend(batch.series.iter().copied().filter(undefined));
         self.fresh.sort_unstable();
         self.fresh.dedup();
         let mut definitions = 0;
         let fresh = self.fresh.iter().copied();
-        self.shared
-            .index
-            .each_labels(fresh, |_, l| definitions += record::definition_bytes_max(l));
+        self.shared.index.each_labels(fresh, |_, labels| {
+            definitions += record::definition_bytes_max(labels) + FRAME_OVERHEAD_MAX;
+        });
+        self.fresh_bytes = (definitions + FRAME_OVERHEAD_MAX) as u64;
         let rows = batch.rows.len() * record::row_bytes_max(0) + record::row_bytes_max(batch.len());
-        // Each frame holds a row, a piece of one, or a definition.
-        let frames =
-            2 + batch.rows.len() + batch.len() / record::ROW_SAMPLES_MAX + self.fresh.len();
-        (rows + definitions + frames * (FRAME_HEADER_BYTES + 8)) as u64
+        // Each frame holds a row, or a piece of one.
+        let frames = 2 + batch.rows.len() + batch.len() / record::ROW_SAMPLES_MAX;
+        (rows + frames * FRAME_OVERHEAD_MAX) as u64 + 2 * self.fresh_bytes + self.copies.bytes
     }
 
     fn encode(&mut self, batch: &Batch) {
@@ -261,14 +300,14 @@ impl Log {
             self.fresh = fresh;
         }
         self.encode_rows(batch, flags);
-        if !self.copies.is_empty() && self.end() >= self.copies_at {
+        if !self.copies.ids.is_empty() && self.end() >= self.copies_at {
             self.encode_copies();
         }
     }
 
     /// Several frames if need be: `FIRST` then goes to the first, `LAST` to the last of them.
     fn encode_definitions(&mut self, ids: &[u32], mut flags: u8) {
-        let number = self.file.header.number as u32;
+        let number = self.number;
         let frame_bytes = self.frame_bytes();
         let Log {
             framer,
@@ -295,16 +334,18 @@ impl Log {
     /// Series that the catalogue knows have their second copy there.
     fn plan_copies(&mut self, fresh: &[u32]) {
         let catalogued = self.shared.catalogued.load(Ordering::Acquire);
-        if self.copies.is_empty() {
+        if self.copies.ids.is_empty() {
             self.copies_at = self.end() + COPY_DISTANCE;
         }
-        self.copies
-            .extend(fresh.iter().copied().filter(|&id| id >= catalogued));
+        let new = fresh.iter().copied().filter(|&id| id >= catalogued);
+        self.copies.ids.extend(new);
+        self.copies.bytes += self.fresh_bytes;
     }
 
     fn encode_copies(&mut self) {
         let copies = std::mem::take(&mut self.copies);
-        self.encode_definitions(&copies, FIRST | LAST | COPY);
+        self.encode_definitions(&copies.ids, FIRST | LAST | COPY);
+        self.copied = copies;
     }
 
     fn encode_rows(&mut self, batch: &Batch, mut flags: u8) {
@@ -353,11 +394,9 @@ impl Log {
         let durable = self.make_durable();
         let mut group = std::mem::take(&mut self.group);
         if let Err(error) = durable {
-            self.fail(&error);
+            let reason = self.give_up(&group, &error);
             for Pending { batch, reply, .. } in group.drain(..) {
-                let result = Err(StoreError::ReadOnly {
-                    reason: ReadOnly::LogFailed,
-                });
+                let result = Err(StoreError::ReadOnly { reason });
                 let _ = reply.send(Reply { batch, result });
             }
             return;
@@ -377,6 +416,30 @@ impl Log {
         self.group = group; // For its memory.
     }
 
+    /// What becomes of a group that could not be made durable.
+    fn give_up(&mut self, group: &[Pending], error: &StoreError) -> ReadOnly {
+        self.fail(error);
+        if self.refused.is_none() {
+            self.take_back(group);
+            return ReadOnly::DiskFull;
+        }
+        ReadOnly::LogFailed
+    }
+
+    /// Undoes what joining the group changed. The numbers of its frames are not used again, so that what a
+    /// write left of them is older than whatever is written over it.
+    fn take_back(&mut self, group: &[Pending]) {
+        self.framer.bytes.truncate(self.group_at);
+        for id in group.iter().flat_map(|pending| &pending.batch.series) {
+            self.defined_in[*id as usize] = 0;
+        }
+        let copied = std::mem::take(&mut self.copied);
+        self.copies.ids.extend(copied.ids);
+        self.copies.bytes += copied.bytes;
+        // Looked up again in head and segments, when asked for.
+        self.newest = Newest::default();
+    }
+
     fn make_durable(&mut self) -> Result<(), StoreError> {
         match self.shared.config.durability {
             Durability::Sync => self.write_and_sync(),
@@ -386,29 +449,36 @@ impl Log {
         }
     }
 
+    /// A full disk is [`ReadOnly::DiskFull`]: then nothing has changed, and the same can be written again.
     fn write(&mut self) -> Result<(), StoreError> {
-        if self.framer.bytes.is_empty() {
+        let Some(file) = self.file.as_ref().filter(|_| !self.framer.bytes.is_empty()) else {
             return Ok(());
-        }
-        let written = self.file.file.write_all_at(&self.framer.bytes, self.at);
-        written.map_err(StoreError::io("write to", &self.file.path))?;
+        };
+        let written = file.file.write_all_at(&self.framer.bytes, self.at);
+        written
+            .map_err(StoreError::io("write to", &file.path))
+            .map_err(|e| self.shared.note_full(e))?;
         let len = self.framer.bytes.len() as u64;
         self.at += len;
+        self.shared.log_at.store(self.at, Ordering::Relaxed);
         self.shared
             .totals
             .wal_bytes
             .fetch_add(len, Ordering::Relaxed);
         self.framer.bytes.clear();
+        self.copied = Copies::default();
         Ok(())
     }
 
+    /// After a failed sync nothing is known, also when it failed for want of space.
     fn write_and_sync(&mut self) -> Result<(), StoreError> {
         self.write()?;
-        if self.synced < self.at {
-            self.file
-                .file
+        if let Some(file) = &self.file
+            && self.synced < self.at
+        {
+            file.file
                 .sync_data()
-                .map_err(StoreError::io("sync", &self.file.path))?;
+                .map_err(StoreError::io("sync", &file.path))?;
             self.synced = self.at;
             self.shared.totals.syncs.fetch_add(1, Ordering::Relaxed);
         }
@@ -421,9 +491,18 @@ impl Log {
         self.write_and_sync().inspect_err(|error| self.fail(error))
     }
 
+    /// Ends writing, unless it was a write that found the disk full.
     fn fail(&mut self, error: &StoreError) {
-        self.refused = Some(ReadOnly::LogFailed);
-        self.shared.log_failed(error);
+        let full = matches!(
+            error,
+            StoreError::ReadOnly {
+                reason: ReadOnly::DiskFull
+            }
+        );
+        if !full {
+            self.refused = Some(ReadOnly::LogFailed);
+            self.shared.log_failed(error);
+        }
     }
 
     /// Inserts the group's samples and makes them visible in one step.
@@ -447,15 +526,21 @@ impl Log {
     /// Goes on in the next file; this one is whole and synced then.
     fn rotate(&mut self) -> Result<(), StoreError> {
         let next = self.next_file().map_err(|e| self.shared.note_full(e))?;
-        if !self.copies.is_empty() {
+        if !self.copies.ids.is_empty() {
             self.framer.set_synced(self.synced);
             self.encode_copies();
         }
-        self.sync()?;
+        if let Err(error) = self.sync() {
+            // For the next attempt, or each of them would leave a file.
+            self.shared.spare.lock().get_or_insert(next);
+            return Err(error);
+        }
         self.framer.change_file(&next.header);
-        self.file = next;
+        self.number = next.header.number as u32;
+        self.file = Some(next);
         self.at = FILE_HEADER_BYTES as u64;
         self.synced = self.at;
+        self.shared.log_at.store(self.at, Ordering::Relaxed);
         self.shared
             .totals
             .wal_bytes
@@ -467,8 +552,9 @@ impl Log {
     fn next_file(&mut self) -> Result<LogFile, StoreError> {
         let shared = &self.shared;
         let ready = shared.spare.try_lock().and_then(|mut spare| spare.take());
+        let current = self.file.as_ref().map_or(0, |file| file.header.number);
         // One that was overtaken stays empty until a flush removes it.
-        if let Some(ready) = ready.filter(|file| file.header.number > self.file.header.number) {
+        if let Some(ready) = ready.filter(|file| file.header.number > current) {
             return Ok(ready);
         }
         let number = shared.log_number.fetch_add(1, Ordering::Relaxed) + 1;
@@ -495,7 +581,8 @@ impl Log {
         // Of what the log holds from here on, the file header is all that a flush of `frozen` leaves.
         let wal_bytes = self.shared.totals.wal_bytes.load(Ordering::Relaxed) - self.at;
         self.active.set_wal_bytes(wal_bytes);
-        let next = Arc::new(Generation::new(self.file.header.number));
+        let number = self.file.as_ref().map_or(0, |file| file.header.number);
+        let next = Arc::new(Generation::new(number));
         let frozen = std::mem::replace(&mut self.active, Arc::clone(&next));
         self.shared.visible.publish(|published| {
             published.active = next;
