@@ -26,6 +26,12 @@ pub enum StoreError {
         /// The caller's limit.
         max: usize,
     },
+    /// The samples of a series are more than the caller has room for. Nothing was allocated for them.
+    #[error("{needed} samples do not fit into the room given for them")]
+    NoRoom {
+        /// With room for so many they fit.
+        needed: usize,
+    },
     /// A checksum does not match, or bytes are not what their checksum promised.
     #[error("{}: corrupt at byte {offset}: {what}", path.display())]
     Corrupt {

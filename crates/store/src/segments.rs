@@ -244,6 +244,7 @@ impl Segments {
         range: TimeRange,
         merge: &mut Merge<'_>,
     ) -> Result<(), StoreError> {
+        let room = merge.room;
         for live in self
             .live
             .iter()
@@ -255,7 +256,7 @@ impl Segments {
             // A corrupt chunk leaves the others appended, so what is there is settled in either case.
             let mut read = Ok(());
             merge.add(|times, values| {
-                read = live.segment.read(ix, range, times, values);
+                read = live.segment.read_within(ix, range, room, times, values);
                 Ok::<(), StoreError>(())
             })?;
             match read {
@@ -380,6 +381,7 @@ impl From<SegmentError> for StoreError {
                 path,
                 source,
             },
+            SegmentError::NoRoom { needed } => StoreError::NoRoom { needed },
             SegmentError::NotASegment { path } => StoreError::corrupt(&path, 0, "not a segment"),
             SegmentError::Version { path, found, known } => StoreError::Version {
                 path,

@@ -58,6 +58,19 @@ impl Selection {
         times: &mut Vec<i64>,
         values: &mut Vec<f64>,
     ) -> Result<(), StoreError> {
+        self.read_within(index, range, usize::MAX, times, values)
+    }
+
+    /// As [`Selection::read`], for a caller that has room for `room` samples: where more would have to be put into the
+    /// columns, be it for a moment, the answer is [`StoreError::NoRoom`] before they are.
+    pub fn read_within(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+    ) -> Result<(), StoreError> {
         times.clear();
         values.clear();
         let Some(&id) = self.ids.get(index) else {
@@ -66,6 +79,7 @@ impl Selection {
         let published = &self.view.pin.published;
         let mut merge = Merge {
             policy: self.view.duplicates,
+            room,
             times,
             values,
         };
@@ -82,6 +96,8 @@ impl Selection {
 /// A column that grows by sources, in the order in which they were written.
 pub(crate) struct Merge<'a> {
     pub(crate) policy: DuplicatePolicy,
+    /// No more samples than this at any moment.
+    pub(crate) room: usize,
     pub(crate) times: &'a mut Vec<i64>,
     pub(crate) values: &'a mut Vec<f64>,
 }
@@ -100,6 +116,10 @@ impl Merge<'_> {
 
     /// Adds one generation's part.
     pub(crate) fn add_captured(&mut self, mut captured: Captured) -> Result<(), StoreError> {
+        let needed = self.times.len().saturating_add(captured.len());
+        if needed > self.room {
+            return Err(StoreError::NoRoom { needed });
+        }
         let memory =
             |e: crate::head::Corrupted| StoreError::corrupt("memory".as_ref(), 0, e.to_string());
         self.add(|times, values| captured.in_order(times, values))
@@ -165,6 +185,7 @@ pub(crate) fn settle_captured(
     values.clear();
     Merge {
         policy,
+        room: usize::MAX,
         times,
         values,
     }
@@ -179,6 +200,7 @@ mod tests {
         let (mut times, mut values) = (Vec::new(), Vec::new());
         let mut merge = Merge {
             policy,
+            room: usize::MAX,
             times: &mut times,
             values: &mut values,
         };

@@ -190,6 +190,47 @@ fn a_second_store_in_the_same_folder_is_refused() {
 }
 
 #[test]
+fn a_series_is_read_within_the_room_there_is_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    let samples = |from: i64| -> Vec<(i64, f64)> {
+        (0..1000)
+            .map(|i| (from + i * 100, (i % 7) as f64))
+            .collect()
+    };
+    append(&store, &samples(-HOUR));
+    store.flush(NOW).expect("flushes");
+    append(&store, &samples(-HOUR / 2));
+    // In two segments, the second overlapping the first, and the head.
+    append(&store, &[(-HOUR + 50, 1.0)]);
+    store.flush(NOW).expect("flushes");
+    append(&store, &samples(-HOUR / 4));
+    let view = store.view();
+    let selection = view.select(&[], TimeRange::ALL, 10).expect("selects");
+    let (mut room, mut tries) = (10, 0);
+    loop {
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        let read = selection.read_within(0, TimeRange::ALL, room, &mut times, &mut values);
+        assert!(times.len() <= room && values.len() <= room);
+        match read {
+            Ok(()) => {
+                assert_eq!((times.len(), values.len()), (3001, 3001));
+                break;
+            }
+            Err(StoreError::NoRoom { needed }) => {
+                assert!(times.capacity() <= 2 * room.max(64), "{}", times.capacity());
+                assert!(needed > room, "{needed} of {room}");
+                room = needed;
+            }
+            Err(other) => panic!("{other}"),
+        }
+        tries += 1;
+        assert!(tries <= 3, "one more for each place that has samples");
+    }
+    assert!(room < 2 * 3001, "{room}");
+}
+
+#[test]
 fn flushing_changes_nothing_that_is_read() {
     let folder = tempfile::tempdir().expect("makes a folder");
     let store = open(folder.path());

@@ -229,6 +229,16 @@ impl Captured {
         self.blocks.is_empty() && self.open.is_empty() && self.late.is_empty()
     }
 
+    /// The most samples that decoding puts into a column: blocks at the ends of the range are decoded whole.
+    pub(crate) fn len(&self) -> usize {
+        let blocks: usize = self
+            .blocks
+            .iter()
+            .map(|(block, _)| block.len as usize)
+            .sum();
+        blocks + self.open.len() + self.late.len()
+    }
+
     /// Appends the samples that came in order, in order.
     pub(crate) fn in_order(
         &self,

@@ -45,6 +45,12 @@ pub enum SegmentError {
         /// The global id of the series it belongs to, if to one only.
         series: Option<u64>,
     },
+    /// The samples of a series are more than the caller has room for.
+    #[error("{needed} samples do not fit into the room given for them")]
+    NoRoom {
+        /// With room for so many they fit.
+        needed: usize,
+    },
     /// The caller's mistake: ids and, within a series, times must ascend.
     #[error("{what} {got} does not come after {last}")]
     NotAscending {

@@ -25,6 +25,13 @@ pub struct ReadBuf {
     ahead: bool,
 }
 
+/// Columns that samples are appended to, as long as there are no more than `room` of them.
+struct Out<'a> {
+    room: usize,
+    ts: &'a mut Vec<i64>,
+    vals: &'a mut Vec<f64>,
+}
+
 impl ReadBuf {
     /// A buffer that reads at least 64 KiB at once, for reading series after series in ascending order.
     pub fn ahead() -> ReadBuf {
@@ -71,7 +78,25 @@ impl Segment {
         ts: &mut Vec<i64>,
         vals: &mut Vec<f64>,
     ) -> Result<(), SegmentError> {
-        self.read_with(&mut ReadBuf::default(), ix, range, ts, vals)
+        self.read_within(ix, range, usize::MAX, ts, vals)
+    }
+
+    /// As [`Segment::read`], as long as the columns have no more than `room` samples: beyond that
+    /// [`SegmentError::NoRoom`], before anything is decoded that does not fit.
+    pub fn read_within(
+        &self,
+        ix: u32,
+        range: TimeRange,
+        room: usize,
+        ts: &mut Vec<i64>,
+        vals: &mut Vec<f64>,
+    ) -> Result<(), SegmentError> {
+        self.read_chunks(
+            &mut ReadBuf::default(),
+            ix,
+            range,
+            &mut Out { room, ts, vals },
+        )
     }
 
     /// As [`Segment::read`], with a buffer for the bytes.
@@ -83,18 +108,29 @@ impl Segment {
         ts: &mut Vec<i64>,
         vals: &mut Vec<f64>,
     ) -> Result<(), SegmentError> {
-        let before = ts.len();
+        let room = usize::MAX;
+        self.read_chunks(buf, ix, range, &mut Out { room, ts, vals })
+    }
+
+    fn read_chunks(
+        &self,
+        buf: &mut ReadBuf,
+        ix: u32,
+        range: TimeRange,
+        out: &mut Out<'_>,
+    ) -> Result<(), SegmentError> {
+        let before = out.ts.len();
         let id = self.series_id(ix)?;
         let mut chunks = self.chunks(ix)?;
         chunks.retain(|chunk| range.overlaps(chunk.t_first, chunk.t_last));
         let mut damage = None;
         for i in 0..chunks.len() {
-            match self.read_first(buf, id, &chunks[i..], range, ts, vals) {
+            match self.read_first(buf, id, &chunks[i..], range, out) {
                 Ok(()) => {}
                 Err(error @ SegmentError::Corrupt { .. }) => damage = damage.or(Some(error)),
                 Err(error) => {
-                    ts.truncate(before);
-                    vals.truncate(before);
+                    out.ts.truncate(before);
+                    out.vals.truncate(before);
                     return Err(error);
                 }
             }
@@ -127,8 +163,7 @@ impl Segment {
         id: u64,
         chunks: &[ChunkMeta],
         range: TimeRange,
-        ts: &mut Vec<i64>,
-        vals: &mut Vec<f64>,
+        out: &mut Out<'_>,
     ) -> Result<(), SegmentError> {
         let Some(chunk) = chunks.first() else {
             return Ok(());
@@ -136,6 +171,13 @@ impl Segment {
         let (times, wanted) = self.times(id, chunk, range)?;
         if wanted.is_empty() {
             return Ok(());
+        }
+        if out.ts.len().saturating_add(wanted.len()) > out.room {
+            // What the chunks after this one add is not known any closer without their times.
+            let later: usize = chunks[1..].iter().map(|chunk| chunk.n as usize).sum();
+            return Err(SegmentError::NoRoom {
+                needed: out.ts.len() + wanted.len() + later,
+            });
         }
         if buf.get(chunk.offset, chunk.len).is_none() {
             self.fill(buf, chunks)?;
@@ -145,9 +187,9 @@ impl Segment {
         if self.check_payloads && crc32c::crc32c(payload) != chunk.crc {
             return Err(corrupt());
         }
-        values::decode_range(payload, chunk.n as usize, wanted.clone(), vals)
+        values::decode_range(payload, chunk.n as usize, wanted.clone(), out.vals)
             .map_err(|_| corrupt())?;
-        times.append(wanted, ts);
+        times.append(wanted, out.ts);
         Ok(())
     }
 
