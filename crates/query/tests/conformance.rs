@@ -1,6 +1,7 @@
 //! Script files: our own, and Prometheus' where they are at hand.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use bellwether_query::promqltest;
@@ -48,37 +49,56 @@ fn our_scripts_pass() {
     assert!(passed == total && total > 90, "{passed} of {total}");
 }
 
-/// The part of Prometheus' scripts in `folder`, and how many of its evaluations have to pass.
+/// Prometheus' data, where it is at hand; `None`, said aloud, where it isn't. Inside a folder that is there, nothing may be missing.
 #[expect(
     clippy::disallowed_methods,
     reason = "tests find their data by the environment"
 )]
-fn check_shared(folder: &str, passed_min: usize) {
+fn shared(path: &str) -> Option<PathBuf> {
     let shared = std::env::var("BELLWETHER_SHARED")
         .map_or_else(|_| crate_dir().join("../../../shared"), PathBuf::from);
-    let dir = shared.join("conformance/promql").join(folder);
-    if !dir.is_dir() {
-        println!("SKIP: {} is not there", dir.display());
-        return;
+    if !shared.join("conformance").is_dir() {
+        // Past the capture of tests' output: a skipped test must not look like one that passed.
+        let _ = writeln!(std::io::stderr(), "SKIP: no {path} in {}", shared.display());
+        return None;
     }
+    let path = shared.join("conformance").join(path);
+    assert!(path.exists(), "{} is not there", path.display());
+    Some(path)
+}
+
+/// Runs the part of Prometheus' scripts in `folder`: everything passes that does not contain one of `missing`, each of
+/// which is in some evaluation that fails.
+fn check_shared(folder: &str, missing: &[&str]) {
+    let Some(dir) = shared(&format!("promql/{folder}")) else {
+        return;
+    };
     let (passed, total, failures) = run(&dir);
-    println!("promql {folder}: {passed} of {total} evals passed");
-    assert!(
-        passed >= passed_min,
-        "{passed} of {total}:\n{}",
-        failures.join("\n")
+    let _ = writeln!(
+        std::io::stderr(),
+        "promql {folder}: {passed} of {total} evals passed"
     );
+    assert!(total > 0, "no evaluations below {}", dir.display());
+    let known = |failure: &&String| missing.iter().any(|part| failure.contains(part));
+    let unknown: Vec<_> = failures.iter().filter(|f| !known(f)).collect();
+    assert!(unknown.is_empty(), "{passed} of {total}: {unknown:#?}");
+    for part in missing {
+        let fails = failures.iter().any(|f| f.contains(part));
+        assert!(fails, "{part} passes: it is no longer missing");
+    }
+    // A part that is missing must not hide the rest.
+    assert!(passed * 100 >= total * 95, "{passed} of {total}");
 }
 
 #[test]
 fn prometheus_core_scripts_pass() {
-    check_shared("core", 460);
+    check_shared("core", &[]);
 }
 
-/// Missing: start timestamps of samples, which the store does not keep.
 #[test]
 fn prometheus_experimental_scripts_pass() {
-    check_shared("experimental", 235);
+    // Start timestamps of samples, which the store does not keep.
+    check_shared("experimental", &["start_timestamps.test"]);
 }
 
 /// What the demo service of the compliance tester exposes, in small.
@@ -120,18 +140,12 @@ const PLACEHOLDERS: [(&str, &str); 14] = [
 
 /// The tester's queries run, those that should fail do.
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests find their data by the environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "tests read their own files")]
 fn prometheus_compliance_queries_run() {
-    let shared = std::env::var("BELLWETHER_SHARED")
-        .map_or_else(|_| crate_dir().join("../../../shared"), PathBuf::from);
-    let path = shared.join("conformance/promql-compliance-queries.yml");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("SKIP: {} is not there", path.display());
+    let Some(path) = shared("promql-compliance-queries.yml") else {
         return;
     };
+    let text = std::fs::read_to_string(path).unwrap();
     let mut script = DEMO.to_string();
     let mut lines = text.lines().map(str::trim).peekable();
     let mut count = 0;
