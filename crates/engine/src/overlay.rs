@@ -126,16 +126,26 @@ struct Reader<'a> {
 }
 
 impl SeriesReader for Reader<'_> {
-    fn read(&self, index: usize, range: TimeRange, out: &mut Columns) -> Result<(), SourceError> {
+    fn read(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError> {
         out.clear();
         let layers = &self.layers[index];
         if let Some((i, hidden_from)) = layers.base {
-            self.base.read(i, range, out)?;
+            self.base.read(i, range, room, out)?;
             if let Some(from) = hidden_from {
                 let keep = out.times.partition_point(|&t| t < from.0);
                 out.times.truncate(keep);
                 out.values.truncate(keep);
             }
+        }
+        let needed = out.times.len() + layers.recorded.len();
+        if needed > room {
+            return Err(SourceError::NoRoom { needed });
         }
         for (_, t, v) in &layers.recorded {
             if !range.contains(t.0) {
@@ -178,7 +188,7 @@ mod tests {
         let mut columns = Columns::default();
         let mut text = Vec::new();
         for (i, labels) in set.labels.iter().enumerate() {
-            set.reader.read(i, range, &mut columns).unwrap();
+            set.reader.read(i, range, usize::MAX, &mut columns).unwrap();
             text.push(format!("{labels} {:?} {:?}", columns.times, columns.values));
         }
         text

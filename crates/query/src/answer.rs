@@ -8,7 +8,7 @@ use bellwether_model::{DurationMs, Labels, Sample, TimestampMs, limits};
 
 use crate::control::Control;
 use crate::error::QueryError;
-use crate::eval::Evaluator;
+use crate::eval::{Evaluator, RangeVector};
 use crate::mask;
 use crate::notes::Notes;
 use crate::plan::{Kind, Node, plan};
@@ -100,8 +100,8 @@ enum Rows {
         vector: Vector,
         order: Vec<usize>,
     },
-    /// A range vector: samples as they are stored.
-    Samples(Vec<(Labels, Columns)>),
+    /// A range vector: samples as they are stored. Names are those shown.
+    Samples(RangeVector),
 }
 
 impl Matrix {
@@ -109,7 +109,7 @@ impl Matrix {
     pub fn len(&self) -> usize {
         match &self.0 {
             Rows::Steps { order, .. } => order.len(),
-            Rows::Samples(rows) => rows.len(),
+            Rows::Samples(vector) => vector.rows.len(),
         }
     }
 
@@ -122,7 +122,7 @@ impl Matrix {
     pub fn labels(&self, index: usize) -> &Labels {
         match &self.0 {
             Rows::Steps { vector, order, .. } => &vector.name(order[index]).labels,
-            Rows::Samples(rows) => &rows[index].0,
+            Rows::Samples(vector) => &vector.rows[index].0.labels,
         }
     }
 
@@ -139,8 +139,8 @@ impl Matrix {
                     visit(TimestampMs(grid.time(step)), values[step]);
                 }
             }
-            Rows::Samples(rows) => {
-                let Columns { times, values } = &rows[index].1;
+            Rows::Samples(vector) => {
+                let Columns { times, values } = &vector.rows[index].1;
                 for (t, v) in times.iter().zip(values) {
                     visit(TimestampMs(*t), *v);
                 }
@@ -204,13 +204,12 @@ pub fn instant(
             Value::Vector(samples(&vector, at))
         }
         ValueType::Matrix => {
-            let mut rows: Vec<(Labels, Columns)> = eval
-                .matrix(root, at.0)?
-                .into_iter()
-                .map(|(name, columns)| (name.shown(), columns))
-                .collect();
-            rows.sort_by(|a, b| a.0.cmp(&b.0));
-            Value::Matrix(Matrix(Rows::Samples(rows)))
+            let mut vector = eval.matrix(root, at.0)?;
+            for (name, _) in &mut vector.rows {
+                name.labels = name.shown();
+            }
+            vector.rows.sort_by(|a, b| a.0.labels.cmp(&b.0.labels));
+            Value::Matrix(Matrix(Rows::Samples(vector)))
         }
     };
     Ok(finish(value, eval, options))

@@ -1,16 +1,20 @@
 //! What one query may use, and what it has used so far.
 //!
-//! Memory is charged before it is allocated; a [`Charge`] gives it back when it goes. Only columns that grow with the data are
-//! charged, not the few bytes of plan and bookkeeping.
+//! Memory is charged before it is allocated; a [`Charge`] gives it back when it goes. Only columns and labels that grow with the
+//! data are charged, not the few bytes of plan and bookkeeping. Time is up when the [`Control`] says so: whoever
+//! works through many values asks through a [`Pace`].
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::control::Control;
 use crate::error::QueryError;
 
 /// The account of one query, shared by its threads.
 #[derive(Debug)]
 pub(crate) struct Budget {
+    control: Control,
     memory_max: usize,
     samples_max: u64,
     memory: AtomicUsize,
@@ -19,8 +23,9 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn new(memory_max: usize, samples_max: u64) -> Arc<Budget> {
+    pub(crate) fn new(control: &Control, memory_max: usize, samples_max: u64) -> Arc<Budget> {
         Arc::new(Budget {
+            control: control.clone(),
             memory_max,
             samples_max,
             memory: AtomicUsize::new(0),
@@ -29,7 +34,12 @@ impl Budget {
         })
     }
 
-    /// Counts samples that were read.
+    /// Errors once the query has been stopped.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        self.control.check()
+    }
+
+    /// Counts samples that were read, or made by a subquery.
     pub(crate) fn add_samples(&self, count: usize) -> Result<(), QueryError> {
         let before = self.samples.fetch_add(count as u64, Ordering::Relaxed);
         if before.saturating_add(count as u64) > self.samples_max {
@@ -75,9 +85,11 @@ impl Charge {
         }
     }
 
-    /// Takes `bytes` more, or errors and takes nothing.
+    /// Takes `bytes` more, or errors and takes nothing. Errors too once the query has been stopped: what is about to be
+    /// filled would be in vain.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), QueryError> {
         let budget = &*self.budget;
+        budget.check()?;
         let before = budget.memory.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > budget.memory_max {
             budget.memory.fetch_sub(bytes, Ordering::Relaxed);
@@ -87,6 +99,11 @@ impl Charge {
         }
         self.bytes += bytes;
         Ok(())
+    }
+
+    /// Takes what is missing to `bytes` in all.
+    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), QueryError> {
+        self.grow(bytes.saturating_sub(self.bytes))
     }
 
     /// Where it is charged.
@@ -101,13 +118,58 @@ impl Drop for Charge {
     }
 }
 
+/// Work between two looks at the control, in values handled: some 10 microseconds.
+pub(crate) const LOOK_EVERY: usize = 4096;
+
+/// Asks whether to go on, once for so many values: an atomic load for each of them would cost more than the work.
+///
+/// Loops that do no more than a few additions a value may run over a whole column without asking: that is over in a fraction of a
+/// second, however much memory a query has.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    budget: Arc<Budget>,
+    left: Cell<usize>,
+}
+
+impl Pace {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Pace {
+        Pace {
+            budget: Arc::clone(budget),
+            left: Cell::new(LOOK_EVERY),
+        }
+    }
+
+    /// Counts `values` as handled; errors once the query has been stopped.
+    #[inline]
+    pub(crate) fn spend(&self, values: usize) -> Result<(), QueryError> {
+        self.owe(values);
+        if self.left.get() > 0 {
+            return Ok(());
+        }
+        self.left.set(LOOK_EVERY);
+        self.budget.check()
+    }
+
+    /// True when the next [`Pace::spend`] asks, whatever it spends.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    /// Counts `values` as handled where nothing can be returned; the next [`Pace::spend`] asks.
+    #[inline]
+    pub(crate) fn owe(&self, values: usize) {
+        self.left.set(self.left.get().saturating_sub(values));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn memory_is_refused_beyond_the_limit_and_given_back() {
-        let budget = Budget::new(100, 10);
+        let budget = Budget::new(&Control::new(), 100, 10);
         let mut charge = Charge::new(&budget);
         charge.grow(60).unwrap();
         let error = charge.grow(60).unwrap_err();
@@ -118,9 +180,20 @@ mod tests {
 
     #[test]
     fn samples_are_refused_beyond_the_limit() {
-        let budget = Budget::new(100, 10);
+        let budget = Budget::new(&Control::new(), 100, 10);
         budget.add_samples(10).unwrap();
         let error = budget.add_samples(1).unwrap_err();
         assert_eq!(error.limit(), Some("query.max_samples"));
+    }
+
+    #[test]
+    fn a_stop_is_noticed_after_so_much_work() {
+        let control = Control::new();
+        let pace = Pace::new(&Budget::new(&control, 0, 0));
+        control.cancel(crate::Stop::Timeout);
+        let spent = (1..=LOOK_EVERY).find(|_| pace.spend(1).is_err());
+        assert_eq!(spent, Some(LOOK_EVERY));
+        pace.owe(LOOK_EVERY);
+        assert!(pace.spend(0).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! Stopping a running query from outside: deadline or disconnect.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::error::QueryError;
 
@@ -14,9 +14,25 @@ pub enum Stop {
     Disconnected,
 }
 
-/// A flag that a running query looks at before each series it reads. Clones share it.
+/// A flag that a running query looks at before each series it reads, and every few thousand samples inside one. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Control(Arc<AtomicU8>);
+pub struct Control(Arc<Flag>);
+
+#[derive(Debug)]
+struct Flag {
+    state: AtomicU8,
+    /// How often it may still be looked at before it sets itself; [`u64::MAX`] for ever.
+    looks: AtomicU64,
+}
+
+impl Default for Flag {
+    fn default() -> Flag {
+        Flag {
+            state: AtomicU8::new(RUNNING),
+            looks: AtomicU64::new(u64::MAX),
+        }
+    }
+}
 
 const RUNNING: u8 = 0;
 const TIMEOUT: u8 = 1;
@@ -28,6 +44,14 @@ impl Control {
         Control::default()
     }
 
+    /// A flag that is set by being looked at `looks` times: stops a query in its middle, the same place each time,
+    /// which is what tests want.
+    pub fn stopping_after(looks: u64) -> Control {
+        let control = Control::new();
+        control.0.looks.store(looks, Ordering::Relaxed);
+        control
+    }
+
     /// Stops the query; the first reason stays.
     pub fn cancel(&self, stop: Stop) {
         let flag = match stop {
@@ -37,15 +61,30 @@ impl Control {
         // Losing the race means that a reason is already there.
         let _ = self
             .0
+            .state
             .compare_exchange(RUNNING, flag, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Errors once the query has been stopped.
     pub(crate) fn check(&self) -> Result<(), QueryError> {
-        match self.0.load(Ordering::Relaxed) {
+        if self.0.looks.load(Ordering::Relaxed) != u64::MAX {
+            self.count_look();
+        }
+        match self.0.state.load(Ordering::Relaxed) {
             RUNNING => Ok(()),
             TIMEOUT => Err(QueryError::Timeout),
             _ => Err(QueryError::Cancelled),
+        }
+    }
+
+    fn count_look(&self) {
+        let less = |looks: u64| looks.checked_sub(1);
+        let before = self
+            .0
+            .looks
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        if before.is_err() {
+            self.cancel(Stop::Disconnected);
         }
     }
 }
@@ -61,5 +100,12 @@ mod tests {
         control.clone().cancel(Stop::Timeout);
         control.cancel(Stop::Disconnected);
         assert!(matches!(control.check(), Err(QueryError::Timeout)));
+    }
+
+    #[test]
+    fn looking_can_stop_it() {
+        let control = Control::stopping_after(2);
+        assert!(control.check().is_ok() && control.check().is_ok());
+        assert!(matches!(control.check(), Err(QueryError::Cancelled)));
     }
 }

@@ -39,6 +39,16 @@ pub enum QueryError {
     /// The samples could not be had, among it `query.max_series`.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A label longer than series may have.
+    #[error("{function}() makes a label value of {got} bytes, more than {max} (label.max_value)")]
+    LabelLimit {
+        /// The function that made it.
+        function: &'static str,
+        /// Its length, bytes.
+        got: usize,
+        /// The limit, bytes.
+        max: usize,
+    },
     /// The expression has no value over these samples.
     #[error("{message}")]
     Eval {
@@ -65,10 +75,11 @@ impl QueryError {
             QueryError::SamplesLimit { .. } => Some("query.max_samples"),
             QueryError::MemoryLimit { .. } => Some("query.memory"),
             QueryError::Timeout => Some("query.timeout"),
+            QueryError::LabelLimit { .. } => Some("label.max_value"),
             QueryError::Source(SourceError::TooManySeries { .. }) => Some("query.max_series"),
             QueryError::Steps(_)
             | QueryError::Cancelled
-            | QueryError::Source(SourceError::Read(_))
+            | QueryError::Source(SourceError::NoRoom { .. } | SourceError::Read(_))
             | QueryError::Eval { .. } => None,
         }
     }

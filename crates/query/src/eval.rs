@@ -9,27 +9,26 @@ use crate::aggregate::accumulate::Accumulator;
 use crate::aggregate::{Groups, choose, spread};
 use crate::answer::Options;
 use crate::binary::{arith, matching, sets};
-use crate::budget::{Budget, Charge};
+use crate::budget::{Budget, Charge, Pace};
 use crate::control::Control;
 use crate::error::QueryError;
 use crate::functions::map::Map;
 use crate::functions::{call, info};
 use crate::mask;
 use crate::notes::Notes;
-use crate::pipe::{Pipe, Ready, without_stale};
+use crate::pipe::{Pipe, Ready};
 use crate::plan::{Kernel, Kind, Node, Plan, Series, SubqueryInput, WindowSpec};
-use crate::reads::Selection;
+use crate::reads::{Answered, Buffer, SAMPLE_BYTES, Selection, without_stale};
 use crate::scalar::Scalar;
 use crate::source::{Columns, Source};
 use crate::steps::Grid;
 use crate::vector::{RowBuffer, RowName, Vector};
-use crate::window::{self, Samples, Scratch, WindowFn, Windows};
+use crate::window::{self, Row, Samples, Scratch, WindowFn, Windows};
 
 /// Evaluates one plan.
 pub(crate) struct Evaluator<'a> {
     source: &'a dyn Source,
     options: &'a Options,
-    control: &'a Control,
     budget: Arc<Budget>,
     notes: Notes,
     selections: Vec<Selection<'a>>,
@@ -41,14 +40,13 @@ impl<'a> Evaluator<'a> {
         plan: &'a Plan,
         source: &'a dyn Source,
         options: &'a Options,
-        control: &'a Control,
+        control: &Control,
         is_instant: bool,
     ) -> Evaluator<'a> {
         Evaluator {
             source,
             options,
-            control,
-            budget: Budget::new(options.memory_max, options.samples_max),
+            budget: Budget::new(control, options.memory_max, options.samples_max),
             notes: Notes::default(),
             selections: plan.reads.iter().map(Selection::new).collect(),
             is_instant,
@@ -78,6 +76,7 @@ impl<'a> Evaluator<'a> {
 
     /// The value of a scalar node.
     pub(crate) fn scalar(&self, node: &Node, grid: Grid) -> Result<Scalar, QueryError> {
+        self.budget.check()?;
         if node.invariant && grid.count > 1 {
             let first = self.scalar(node, grid.first_only())?;
             return Ok(Scalar::Const(first.at(0)));
@@ -90,11 +89,11 @@ impl<'a> Evaluator<'a> {
             }
             Kind::ScalarOp { op, lhs, rhs } => {
                 let (lhs, rhs) = (self.scalar(lhs, grid)?, self.scalar(rhs, grid)?);
-                lhs.zip(rhs, |l, r| arith::scalar(*op, l, r))
+                lhs.zip(rhs, |l, r| arith::scalar(*op, l, r))?
             }
             Kind::ScalarPick { pick, lhs, rhs } => {
                 let (lhs, rhs) = (self.scalar(lhs, grid)?, self.scalar(rhs, grid)?);
-                lhs.zip(rhs, pick)
+                lhs.zip(rhs, pick)?
             }
             Kind::ToScalar(arg) => only_value(&self.vector(arg, grid)?, &self.budget)?,
             _ => return Err(QueryError::eval(node.span, "expected a scalar")),
@@ -103,7 +102,7 @@ impl<'a> Evaluator<'a> {
 
     /// The value of a vector node.
     pub(crate) fn vector(&self, node: &Node, grid: Grid) -> Result<Vector, QueryError> {
-        self.control.check()?;
+        self.budget.check()?;
         if grid.count == 0 {
             return Ok(Vector::new(0, &self.budget));
         }
@@ -124,8 +123,9 @@ impl<'a> Evaluator<'a> {
             } => {
                 let map = self.map(node, grid)?;
                 let mut vector = self.vector(arg, grid)?;
+                let pace = Pace::new(&self.budget);
                 for row in 0..vector.len() {
-                    map.apply(&mut vector.row_mut(row));
+                    map.apply(&mut vector.row_mut(row), &pace)?;
                 }
                 if *drops_name {
                     vector
@@ -216,12 +216,7 @@ impl<'a> Evaluator<'a> {
                 }
             }
         };
-        let answered = self.selections[series.read].answer(
-            self.source,
-            self.options.series_max,
-            &self.budget,
-            &self.notes,
-        )?;
+        let answered = self.answer(series.read)?;
         Ok(Pipe {
             answered,
             grid,
@@ -229,7 +224,6 @@ impl<'a> Evaluator<'a> {
             kernel,
             maps: Vec::new(),
             drop_name,
-            control: self.control,
             budget: &self.budget,
             notes: &self.notes,
             span: series.span,
@@ -304,7 +298,7 @@ impl<'a> Evaluator<'a> {
             return self.aggregate_stream(op, &pipe, grouping, grid);
         }
         let vector = self.vector(arg, grid)?;
-        let groups = Groups::of_rows(grouping, &vector);
+        let groups = Groups::of_rows(grouping, &vector)?;
         if let Some(mut all) = Accumulator::new(op, groups.labels.len(), grid.count, &self.budget) {
             for row in 0..vector.len() {
                 let dropped = vector.name(row).drop_name;
@@ -344,7 +338,7 @@ impl<'a> Evaluator<'a> {
         grouping: &Grouping,
         grid: Grid,
     ) -> Result<Vector, QueryError> {
-        let groups = Groups::new(grouping, pipe.labels().iter());
+        let groups = Groups::new(grouping, pipe.labels().iter(), &self.budget)?;
         let new = || Accumulator::new(op, groups.labels.len(), grid.count, &self.budget);
         let Some(mut all) = new() else {
             return Ok(Vector::new(grid.count, &self.budget));
@@ -374,33 +368,23 @@ impl<'a> Evaluator<'a> {
         let windows = Windows { grid, shift, range };
         let mut out = Vector::new(grid.count, &self.budget);
         let mut charge = Charge::new(&self.budget);
-        // The row being written, and the samples of one inner row.
+        // The row being written.
         charge.grow(grid.count.saturating_mul(9))?;
-        charge.grow(inner_grid.count.saturating_mul(16))?;
-        let (mut columns, mut fresh) = (Columns::default(), Columns::default());
-        let (mut scratch, mut buffer) = (Scratch::default(), RowBuffer::new(grid.count));
+        let (mut points, mut fresh) = (Buffer::new(&self.budget), Buffer::new(&self.budget));
+        let (mut scratch, pace) = (Scratch::new(&self.budget), Pace::new(&self.budget));
+        let mut buffer = RowBuffer::new(grid.count);
         for row in 0..inner.len() {
-            self.control.check()?;
-            columns.clear();
-            for step in mask::ones(inner.mask(row)) {
-                columns.times.push(inner_grid.time(step));
-                columns.values.push(inner.values(row)[step]);
-            }
-            let samples = Samples {
-                times: &columns.times,
-                values: &columns.values,
-            };
-            let samples = without_stale(samples, &mut fresh);
+            self.budget.check()?;
+            self.points(&inner, row, inner_grid, &mut points)?;
             buffer.reset();
-            window::run(
-                func,
-                None,
-                &params,
-                samples,
+            let mut windowed = Row {
+                samples: without_stale(points.samples(), &mut fresh)?,
                 windows,
-                &mut scratch,
-                &mut buffer,
-            );
+                params: &params,
+                pace: &pace,
+                out: &mut buffer,
+            };
+            window::run(func, None, &mut windowed, &mut scratch)?;
             let name = inner.name(row);
             let name = RowName {
                 labels: name.labels.clone(),
@@ -409,6 +393,25 @@ impl<'a> Evaluator<'a> {
             out.push(name, &buffer.values, &buffer.mask)?;
         }
         Ok(out)
+    }
+
+    /// A row of a subquery as samples. They count as read: a window over them costs what one over stored samples does.
+    fn points(
+        &self,
+        inner: &Vector,
+        row: usize,
+        grid: Grid,
+        points: &mut Buffer,
+    ) -> Result<(), QueryError> {
+        let (mask, values) = (inner.mask(row), inner.values(row));
+        let count = mask.iter().map(|word| word.count_ones() as usize).sum();
+        self.budget.add_samples(count)?;
+        let columns = points.clear_for(count)?;
+        for step in mask::ones(mask) {
+            columns.times.push(grid.time(step));
+            columns.values.push(values[step]);
+        }
+        Ok(())
     }
 
     /// The inner expression of a subquery at all its steps that windows at `grid` look at.
@@ -457,55 +460,72 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The samples of a range selector or subquery at one step: the answer to an instant query for a range vector.
-    pub(crate) fn matrix(
-        &self,
-        node: &Node,
-        at: i64,
-    ) -> Result<Vec<(RowName, Columns)>, QueryError> {
-        let mut out = Vec::new();
+    pub(crate) fn matrix(&self, node: &Node, at: i64) -> Result<RangeVector, QueryError> {
+        let mut out = RangeVector {
+            rows: Vec::new(),
+            charge: Charge::new(&self.budget),
+        };
+        let mut buffer = Buffer::new(&self.budget);
         match &node.kind {
             Kind::RawRange { read, window } => {
-                let answered = self.selections[*read].answer(
-                    self.source,
-                    self.options.series_max,
-                    &self.budget,
-                    &self.notes,
-                )?;
+                let answered = self.answer(*read)?;
                 let end = window.shift.apply(at);
                 let range = TimeRange::new(end.saturating_sub(window.range).saturating_add(1), end);
-                let (mut buffer, mut fresh) = (Columns::default(), Columns::default());
+                let mut fresh = Buffer::new(&self.budget);
                 for (index, labels) in answered.labels.iter().enumerate() {
-                    self.control.check()?;
+                    self.budget.check()?;
                     let samples = answered.read(index, range, &mut buffer)?;
-                    let samples = without_stale(samples, &mut fresh);
                     let name = RowName {
                         labels: labels.clone(),
                         drop_name: false,
                     };
-                    out.push((
-                        name,
-                        Columns {
-                            times: samples.times.to_vec(),
-                            values: samples.values.to_vec(),
-                        },
-                    ));
+                    out.push(name, without_stale(samples, &mut fresh)?)?;
                 }
             }
             Kind::RawSubquery(input) => {
                 let (inner, steps) = self.subquery(input, Grid::instant(at))?;
                 for row in 0..inner.len() {
-                    let mut columns = Columns::default();
-                    for step in mask::ones(inner.mask(row)) {
-                        columns.times.push(steps.time(step));
-                        columns.values.push(inner.values(row)[step]);
-                    }
-                    out.push((inner.name(row).clone(), columns));
+                    self.budget.check()?;
+                    self.points(&inner, row, steps, &mut buffer)?;
+                    out.push(inner.name(row).clone(), buffer.samples())?;
                 }
             }
             _ => return Err(QueryError::eval(node.span, "expected a range vector")),
         }
-        out.retain(|(_, columns)| !columns.times.is_empty());
         Ok(out)
+    }
+
+    fn answer(&self, read: usize) -> Result<&Answered<'a>, QueryError> {
+        self.selections[read].answer(
+            self.source,
+            self.options.series_max,
+            &self.budget,
+            &self.notes,
+        )
+    }
+}
+
+/// Samples as they are stored, or as a subquery has made them.
+#[derive(Debug)]
+pub(crate) struct RangeVector {
+    pub(crate) rows: Vec<(RowName, Columns)>,
+    charge: Charge,
+}
+
+impl RangeVector {
+    /// Adds a row, unless it has no samples.
+    fn push(&mut self, name: RowName, samples: Samples<'_>) -> Result<(), QueryError> {
+        if samples.times.is_empty() {
+            return Ok(());
+        }
+        let bytes = samples.times.len() * SAMPLE_BYTES + size_of::<(RowName, Columns)>();
+        self.charge.grow(bytes)?;
+        let columns = Columns {
+            times: samples.times.to_vec(),
+            values: samples.values.to_vec(),
+        };
+        self.rows.push((name, columns));
+        Ok(())
     }
 }
 

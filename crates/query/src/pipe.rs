@@ -7,22 +7,20 @@
 use std::sync::Arc;
 
 use bellwether_lang::promql::ast::{Extended, Span};
-use bellwether_model::{Labels, METRIC_NAME, TimeRange, is_stale};
+use bellwether_model::{Labels, METRIC_NAME, TimeRange};
 
-use crate::budget::{Budget, Charge};
+use crate::budget::{Budget, Charge, Pace};
 use crate::chunks;
-use crate::control::Control;
 use crate::error::QueryError;
 use crate::functions::map::Map;
 use crate::mask;
 use crate::notes::Notes;
-use crate::reads::Answered;
+use crate::reads::{Answered, Buffer, without_stale};
 use crate::scalar::Scalar;
-use crate::source::Columns;
 use crate::steps::Grid;
 use crate::vector::{RowBuffer, RowName, Vector};
 use crate::window::newest::{self, Wanted};
-use crate::window::{self, Samples, Scratch, Shift, WindowFn, Windows};
+use crate::window::{self, Row, Scratch, Shift, WindowFn, Windows};
 
 /// Series a chunk. Small enough to balance two threads over 1,000 series, large enough that merging costs nothing.
 const CHUNK: usize = 128;
@@ -46,6 +44,23 @@ pub(crate) enum Ready {
     },
 }
 
+impl Ready {
+    /// How far its windows reach back.
+    fn range(&self) -> i64 {
+        match self {
+            Ready::Newest { lookback, .. } | Ready::Smoothed { lookback } => *lookback,
+            Ready::Window { range, .. } => *range,
+        }
+    }
+
+    fn params(&self) -> &[Scalar] {
+        match self {
+            Ready::Newest { .. } | Ready::Smoothed { .. } => &[],
+            Ready::Window { params, .. } => params,
+        }
+    }
+}
+
 /// Everything needed to make rows out of a selection's series.
 pub(crate) struct Pipe<'a> {
     pub(crate) answered: &'a Answered<'a>,
@@ -55,7 +70,6 @@ pub(crate) struct Pipe<'a> {
     /// Applied in order.
     pub(crate) maps: Vec<Map>,
     pub(crate) drop_name: bool,
-    pub(crate) control: &'a Control,
     pub(crate) budget: &'a Arc<Budget>,
     pub(crate) notes: &'a Notes,
     /// Where the samples are asked for, for notes.
@@ -65,9 +79,10 @@ pub(crate) struct Pipe<'a> {
 
 /// Memory of one worker.
 struct Worker {
-    columns: Columns,
-    fresh: Columns,
+    buffer: Buffer,
+    fresh: Buffer,
     scratch: Scratch,
+    pace: Pace,
     row: RowBuffer,
     _charge: Charge,
 }
@@ -107,7 +122,7 @@ impl Pipe<'_> {
             let mut worker = self.worker()?;
             let mut part = new();
             for index in chunk * CHUNK..series.min((chunk + 1) * CHUNK) {
-                self.control.check()?;
+                self.budget.check()?;
                 self.row(index, &mut worker)?;
                 if !mask::is_empty(&worker.row.mask) {
                     push(&mut part, index, &worker.row)?;
@@ -122,9 +137,10 @@ impl Pipe<'_> {
         let mut charge = Charge::new(self.budget);
         charge.grow(self.grid.count.saturating_mul(8))?;
         Ok(Worker {
-            columns: Columns::default(),
-            fresh: Columns::default(),
-            scratch: Scratch::default(),
+            buffer: Buffer::new(self.budget),
+            fresh: Buffer::new(self.budget),
+            scratch: Scratch::new(self.budget),
+            pace: Pace::new(self.budget),
             row: RowBuffer::new(self.grid.count),
             _charge: charge,
         })
@@ -133,49 +149,43 @@ impl Pipe<'_> {
     /// Evaluates one series into the worker's row.
     fn row(&self, index: usize, worker: &mut Worker) -> Result<(), QueryError> {
         worker.row.reset();
-        let samples = self
+        let mut samples = self
             .answered
-            .read(index, self.needed(), &mut worker.columns)?;
-        let windows = |range| Windows {
+            .read(index, self.needed(), &mut worker.buffer)?;
+        if !matches!(self.kernel, Ready::Newest { .. }) {
+            samples = without_stale(samples, &mut worker.fresh)?;
+        }
+        let windows = Windows {
             grid: self.grid,
             shift: self.shift,
-            range,
+            range: self.kernel.range(),
+        };
+        let mut row = Row {
+            samples,
+            windows,
+            params: self.kernel.params(),
+            pace: &worker.pace,
+            out: &mut worker.row,
         };
         match &self.kernel {
-            Ready::Newest { lookback, wanted } => {
-                newest::run(samples, windows(*lookback), *wanted, &mut worker.row);
-            }
-            Ready::Smoothed { lookback } => {
-                let samples = without_stale(samples, &mut worker.fresh);
-                window::extended::interpolated(samples, windows(*lookback), &mut worker.row);
-            }
+            Ready::Newest { wanted, .. } => newest::run(&mut row, *wanted)?,
+            Ready::Smoothed { .. } => window::extended::interpolated(&mut row)?,
             Ready::Window {
                 func,
                 extended,
                 lookback,
-                range,
-                params,
+                ..
             } => {
-                let samples = without_stale(samples, &mut worker.fresh);
-                let (scratch, row) = (&mut worker.scratch, &mut worker.row);
                 let extended = extended.map(|e| (e, *lookback));
-                window::run(
-                    *func,
-                    extended,
-                    params,
-                    samples,
-                    windows(*range),
-                    scratch,
-                    row,
-                );
-                if matches!(func, WindowFn::Rate | WindowFn::Increase) && !mask::is_empty(&row.mask)
-                {
+                window::run(*func, extended, &mut row, &mut worker.scratch)?;
+                let is_rate = matches!(func, WindowFn::Rate | WindowFn::Increase);
+                if is_rate && !mask::is_empty(&worker.row.mask) {
                     self.note_counter(&self.answered.labels[index]);
                 }
             }
         }
         for map in &self.maps {
-            map.apply(&mut worker.row.as_mut());
+            map.apply(&mut worker.row.as_mut(), &worker.pace)?;
         }
         Ok(())
     }
@@ -219,23 +229,5 @@ impl Pipe<'_> {
                 ),
             );
         }
-    }
-}
-
-/// The samples without staleness markers, in `fresh` when there are any.
-pub(crate) fn without_stale<'a>(samples: Samples<'a>, fresh: &'a mut Columns) -> Samples<'a> {
-    if !samples.values.iter().any(|v| is_stale(*v)) {
-        return samples;
-    }
-    fresh.clear();
-    for (t, v) in samples.times.iter().zip(samples.values) {
-        if !is_stale(*v) {
-            fresh.times.push(*t);
-            fresh.values.push(*v);
-        }
-    }
-    Samples {
-        times: &fresh.times,
-        values: &fresh.values,
     }
 }

@@ -1,17 +1,17 @@
 //! The selections of a query: each one is asked of the source once, on first use.
 //!
 //! A selection that several selectors share also keeps its decoded samples while there is room, so
-//! that `rate(x[5m])` in two places decodes `x` once.
+//! that `rate(x[5m])` in two places decodes `x` once. Where there is none, each use reads what it needs.
 
 use std::sync::{Arc, OnceLock};
 
-use bellwether_model::{Labels, TimeRange};
+use bellwether_model::{Labels, TimeRange, is_stale};
 
 use crate::budget::{Budget, Charge};
 use crate::error::QueryError;
 use crate::notes::Notes;
 use crate::plan::Read;
-use crate::source::{Columns, Select, SeriesReader, Source};
+use crate::source::{Columns, Select, SeriesReader, Source, SourceError};
 use crate::window::Samples;
 
 /// One selection of the plan, asked at most once.
@@ -25,14 +25,57 @@ pub(crate) struct Answered<'a> {
     pub(crate) labels: Vec<Labels>,
     reader: Box<dyn SeriesReader + 'a>,
     range: TimeRange,
-    /// Decoded samples by series, for selections used more than once.
-    kept: Option<Vec<OnceLock<Kept>>>,
+    /// Decoded samples by series, for selections used more than once. `None` inside: there was no room, and so it stays.
+    kept: Option<Vec<OnceLock<Option<Kept>>>>,
     budget: Arc<Budget>,
 }
 
 struct Kept {
     columns: Columns,
     _charge: Charge,
+}
+
+/// Columns that samples are read into, series after series, charged before they grow.
+pub(crate) struct Buffer {
+    columns: Columns,
+    /// How many samples are paid for.
+    room: usize,
+    charge: Charge,
+}
+
+/// Bytes of a sample in columns.
+pub(crate) const SAMPLE_BYTES: usize = 16;
+
+/// Room that a buffer begins with: most reads of a few hours fit.
+const FIRST_ROOM: usize = 2048;
+
+impl Buffer {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Buffer {
+        Buffer {
+            columns: Columns::default(),
+            room: 0,
+            charge: Charge::new(budget),
+        }
+    }
+
+    /// Forgets the samples and makes room for `samples`.
+    pub(crate) fn clear_for(&mut self, samples: usize) -> Result<&mut Columns, QueryError> {
+        self.columns.clear();
+        if samples > self.room {
+            self.charge.cover(samples.saturating_mul(SAMPLE_BYTES))?;
+            self.columns.times.reserve_exact(samples);
+            self.columns.values.reserve_exact(samples);
+            self.room = samples;
+        }
+        Ok(&mut self.columns)
+    }
+
+    pub(crate) fn samples(&self) -> Samples<'_> {
+        Samples {
+            times: &self.columns.times,
+            values: &self.columns.values,
+        }
+    }
 }
 
 impl<'a> Selection<'a> {
@@ -93,45 +136,83 @@ impl Answered<'_> {
         &'b self,
         index: usize,
         range: TimeRange,
-        buffer: &'b mut Columns,
+        buffer: &'b mut Buffer,
     ) -> Result<Samples<'b>, QueryError> {
-        if let Some(kept) = self.kept(index)? {
-            let from = kept.times.partition_point(|t| *t < range.from.0);
-            let to = kept.times.partition_point(|t| *t <= range.to.0).max(from);
-            return Ok(Samples {
-                times: &kept.times[from..to],
-                values: &kept.values[from..to],
-            });
+        let Some(slot) = self.kept.as_ref().map(|kept| &kept[index]) else {
+            self.fill(index, range, buffer)?;
+            return Ok(buffer.samples());
+        };
+        match slot.get() {
+            Some(Some(kept)) => Ok(inside(&kept.columns, range)),
+            // Asked before reading, so that samples that cannot be kept are not read in vain.
+            None if self.budget.has_room_for_cache(SAMPLE_BYTES) => {
+                self.fill(index, self.range, buffer)?;
+                // Losing a race against another thread means that its copy is there.
+                match slot.get_or_init(|| self.keep(&buffer.columns)) {
+                    Some(kept) => Ok(inside(&kept.columns, range)),
+                    None => Ok(inside(&buffer.columns, range)),
+                }
+            }
+            Some(None) | None => {
+                let _ = slot.set(None);
+                self.fill(index, range, buffer)?;
+                Ok(buffer.samples())
+            }
         }
-        self.reader.read(index, range, buffer)?;
-        self.budget.add_samples(buffer.times.len())?;
-        Ok(Samples {
-            times: &buffer.times,
-            values: &buffer.values,
+    }
+
+    /// A copy, if there is room for it.
+    fn keep(&self, columns: &Columns) -> Option<Kept> {
+        let bytes = columns.times.len() * SAMPLE_BYTES;
+        let mut charge = Charge::new(&self.budget);
+        if !self.budget.has_room_for_cache(bytes) || charge.grow(bytes).is_err() {
+            return None;
+        }
+        Some(Kept {
+            columns: columns.clone(),
+            _charge: charge,
         })
     }
 
-    /// The samples of a series over the whole range, when they are worth keeping and there is room.
-    fn kept(&self, index: usize) -> Result<Option<&Columns>, QueryError> {
-        let Some(slot) = self.kept.as_ref().map(|kept| &kept[index]) else {
-            return Ok(None);
-        };
-        if let Some(kept) = slot.get() {
-            return Ok(Some(&kept.columns));
+    /// Reads samples from the source and counts them.
+    fn fill(&self, index: usize, range: TimeRange, buffer: &mut Buffer) -> Result<(), QueryError> {
+        buffer.clear_for(FIRST_ROOM)?;
+        loop {
+            let (room, columns) = (buffer.room, &mut buffer.columns);
+            match self.reader.read(index, range, room, columns) {
+                Err(SourceError::NoRoom { needed }) if needed > room => buffer.clear_for(needed)?,
+                Err(error) => return Err(error.into()),
+                Ok(()) => return self.budget.add_samples(columns.times.len()),
+            };
         }
-        let mut columns = Columns::default();
-        self.reader.read(index, self.range, &mut columns)?;
-        self.budget.add_samples(columns.times.len())?;
-        let bytes = columns.times.len() * 16;
-        if !self.budget.has_room_for_cache(bytes) {
-            return Ok(None);
-        }
-        let mut charge = Charge::new(&self.budget);
-        charge.grow(bytes)?;
-        let kept = slot.get_or_init(|| Kept {
-            columns,
-            _charge: charge,
-        });
-        Ok(Some(&kept.columns))
     }
+}
+
+/// The samples inside `range`.
+fn inside(columns: &Columns, range: TimeRange) -> Samples<'_> {
+    let from = columns.times.partition_point(|t| *t < range.from.0);
+    let to = columns.times.partition_point(|t| *t <= range.to.0);
+    let to = to.max(from);
+    Samples {
+        times: &columns.times[from..to],
+        values: &columns.values[from..to],
+    }
+}
+
+/// The samples without staleness markers, in `fresh` when there are any.
+pub(crate) fn without_stale<'a>(
+    samples: Samples<'a>,
+    fresh: &'a mut Buffer,
+) -> Result<Samples<'a>, QueryError> {
+    if !samples.values.iter().any(|v| is_stale(*v)) {
+        return Ok(samples);
+    }
+    let columns = fresh.clear_for(samples.times.len())?;
+    for (t, v) in samples.times.iter().zip(samples.values) {
+        if !is_stale(*v) {
+            columns.times.push(*t);
+            columns.values.push(*v);
+        }
+    }
+    Ok(fresh.samples())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::budget::{Budget, Charge};
+use crate::budget::{Budget, Charge, LOOK_EVERY};
 use crate::error::QueryError;
 
 /// One number at every step.
@@ -18,7 +18,7 @@ pub(crate) enum Scalar {
 #[derive(Debug)]
 pub(crate) struct Column {
     values: Vec<f64>,
-    _charge: Charge,
+    charge: Charge,
 }
 
 impl Scalar {
@@ -33,10 +33,14 @@ impl Scalar {
         }
         let mut charge = Charge::new(budget);
         charge.grow(steps.saturating_mul(8))?;
-        Ok(Scalar::Steps(Column {
-            values: (0..steps).map(value).collect(),
-            _charge: charge,
-        }))
+        let mut values = Vec::with_capacity(steps);
+        for step in 0..steps {
+            if step % LOOK_EVERY == 0 {
+                budget.check()?;
+            }
+            values.push(value(step));
+        }
+        Ok(Scalar::Steps(Column { values, charge }))
     }
 
     #[inline]
@@ -56,29 +60,37 @@ impl Scalar {
     }
 
     /// Applies `f` at every step.
-    fn map(self, f: impl Fn(f64) -> f64) -> Scalar {
+    fn map(self, f: impl Fn(f64) -> f64) -> Result<Scalar, QueryError> {
         match self {
-            Scalar::Const(v) => Scalar::Const(f(v)),
+            Scalar::Const(v) => Ok(Scalar::Const(f(v))),
             Scalar::Steps(mut column) => {
-                for v in &mut column.values {
-                    *v = f(*v);
+                for part in column.values.chunks_mut(LOOK_EVERY) {
+                    column.charge.budget().check()?;
+                    for v in part {
+                        *v = f(*v);
+                    }
                 }
-                Scalar::Steps(column)
+                Ok(Scalar::Steps(column))
             }
         }
     }
 
     /// Combines two scalars step by step.
-    pub(crate) fn zip(self, other: Scalar, f: impl Fn(f64, f64) -> f64) -> Scalar {
+    pub(crate) fn zip(
+        self,
+        other: Scalar,
+        f: impl Fn(f64, f64) -> f64,
+    ) -> Result<Scalar, QueryError> {
         match (self, other) {
-            (Scalar::Const(a), Scalar::Const(b)) => Scalar::Const(f(a, b)),
             (Scalar::Const(a), b) => b.map(|b| f(a, b)),
             (a, Scalar::Const(b)) => a.map(|a| f(a, b)),
             (Scalar::Steps(mut a), Scalar::Steps(b)) => {
-                for (a, b) in a.values.iter_mut().zip(&b.values) {
-                    *a = f(*a, *b);
+                let parts = a.values.chunks_mut(LOOK_EVERY);
+                for (part, b) in parts.zip(b.values.chunks(LOOK_EVERY)) {
+                    a.charge.budget().check()?;
+                    part.iter_mut().zip(b).for_each(|(a, b)| *a = f(*a, *b));
                 }
-                Scalar::Steps(a)
+                Ok(Scalar::Steps(a))
             }
         }
     }

@@ -83,6 +83,8 @@ pub(crate) struct Vector {
     names: Vec<RowName>,
     values: Vec<f64>,
     masks: Vec<u64>,
+    /// Charged for labels that were made for these rows.
+    label_bytes: usize,
     charge: Charge,
 }
 
@@ -94,6 +96,7 @@ impl Vector {
             names: Vec::new(),
             values: Vec::new(),
             masks: Vec::new(),
+            label_bytes: 0,
             charge: Charge::new(budget),
         }
     }
@@ -101,6 +104,18 @@ impl Vector {
     /// An empty vector over the same steps, charged to the same account.
     pub(crate) fn like(&self) -> Vector {
         Vector::new(self.steps, self.charge.budget())
+    }
+
+    /// Where it is charged.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        self.charge.budget()
+    }
+
+    /// Takes `bytes` for labels that its rows do not share with stored series.
+    pub(crate) fn charge_labels(&mut self, bytes: usize) -> Result<(), QueryError> {
+        self.charge.grow(bytes)?;
+        self.label_bytes += bytes;
+        Ok(())
     }
 
     pub(crate) fn steps(&self) -> usize {
@@ -157,6 +172,12 @@ impl Vector {
         Ok(self.names.len() - 1)
     }
 
+    /// Adds a row without a value whose labels were made for it.
+    pub(crate) fn push_made(&mut self, name: RowName) -> Result<usize, QueryError> {
+        self.charge_labels(name.labels.heap_bytes())?;
+        self.push_empty(name)
+    }
+
     /// Adds a row, unless it has no value at any step.
     pub(crate) fn push(
         &mut self,
@@ -181,6 +202,7 @@ impl Vector {
             *self = other;
             return Ok(());
         }
+        self.charge_labels(other.label_bytes)?;
         for row in 0..other.len() {
             self.push(other.names[row].clone(), other.values(row), other.mask(row))?;
         }
@@ -201,6 +223,7 @@ impl Vector {
     /// The rows of one step, repeated at `steps` steps: what does not depend on the step.
     pub(crate) fn broadcast(&self, steps: usize) -> Result<Vector, QueryError> {
         let mut out = Vector::new(steps, self.charge.budget());
+        out.charge_labels(self.label_bytes)?;
         for row in 0..self.len() {
             let Some(value) = self.get(row, 0) else {
                 continue;
@@ -216,6 +239,7 @@ impl Vector {
     /// The rows named by `order`, in that order; rows without any value are left out.
     pub(crate) fn reordered(&self, order: &[usize]) -> Result<Vector, QueryError> {
         let mut out = self.like();
+        out.charge_labels(self.label_bytes)?;
         for row in order {
             out.push(self.names[*row].clone(), self.values(*row), self.mask(*row))?;
         }

@@ -177,3 +177,113 @@ fn answers_are_written_as_the_api_wants_them() {
     );
     assert_eq!(written("x > 100"), r#"{"resultType":"vector","result":[]}"#);
 }
+
+/// A chain of window functions over subqueries of one second, `depth` deep, without a selector.
+fn nested(function: &str, depth: usize) -> String {
+    (0..depth).fold("vector(time())".into(), |inner, _| {
+        format!("{function}({inner}[1d:1s])")
+    })
+}
+
+#[test]
+fn hostile_nested_subqueries_end_by_a_limit() {
+    let options = Options {
+        samples_max: 400_000,
+        ..Options::default()
+    };
+    for function in [
+        "stddev_over_time",
+        "quantile_over_time(0.5, ",
+        "mad_over_time",
+    ] {
+        let query = |depth| {
+            let query = nested(function, depth);
+            // The opening parenthesis of a function with a parameter is already there.
+            query.replace(", (", ", ")
+        };
+        assert!(ask(&query(1), &options).is_ok());
+        check(&query(4), &options, "query.max_samples");
+    }
+}
+
+#[test]
+fn a_query_is_stopped_inside_a_row() {
+    let queries = [
+        "stddev_over_time(vector(time())[7d:1s])",
+        "double_exponential_smoothing(vector(time())[1d:1s], 0.5, 0.5)",
+        "quantile_over_time(0.5, vector(time())[7d:1s])",
+        "sum_over_time(vector(time() + time())[7d:1s])",
+        "sum_over_time((vector(time()) > 5)[7d:1s])",
+        "sum_over_time(sin(vector(time()))[7d:1s])",
+        "absent_over_time(count_values(\"v\", vector(time()))[30m:1s])",
+        "max_over_time(topk(1, vector(time()))[7d:1s])",
+        "max_over_time(histogram_quantile(0.5, label_replace(vector(time()), \"le\", \"1\", \"\", \"\"))[7d:1s])",
+    ];
+    for query in queries {
+        let expr = parse(query).unwrap();
+        // Each row has 1,800 samples or more, and there is one row: it is looked at inside of it.
+        for looks in [12, 20] {
+            let control = Control::stopping_after(looks);
+            let at = TimestampMs(9000);
+            let error = instant(&expr, &source(), at, &Options::default(), &control);
+            assert!(matches!(error, Err(QueryError::Cancelled)), "{query}");
+        }
+    }
+}
+
+#[test]
+fn labels_that_functions_make_are_limited() {
+    let long = "a".repeat(200);
+    let check_long = |query: String| {
+        let error = ask(&query, &Options::default()).unwrap_err();
+        assert_eq!(error.limit(), Some("label.max_value"), "{error}");
+    };
+    let inner = format!("label_replace(x{{s=\"1\"}}, \"l\", \"{long}\", \"\", \"\")");
+    assert!(ask(&inner, &Options::default()).is_ok());
+    let times = "$1".repeat(21);
+    check_long(format!(
+        "label_replace({inner}, \"l\", \"{times}\", \"l\", \"(.*)\")"
+    ));
+    let sources = ", \"l\"".repeat(21);
+    check_long(format!("label_join({inner}, \"l\", \"\"{sources})"));
+}
+
+#[test]
+fn labels_that_functions_make_are_charged() {
+    let long = "a".repeat(4000);
+    let query = |rows: usize| {
+        format!("label_replace(x{{s=~\"[0-9]{{1,{rows}}}\"}}, \"l\", \"{long}\", \"\", \"\")")
+    };
+    let options = Options {
+        memory_max: 500_000,
+        ..Options::default()
+    };
+    assert!(ask(&query(1), &options).is_ok());
+    check(&query(3), &options, "query.memory");
+}
+
+#[test]
+fn a_range_vector_is_charged() {
+    let options = Options {
+        memory_max: 80_000,
+        ..Options::default()
+    };
+    assert!(ask("x{s=~\"..\"}[10s]", &options).is_ok());
+    check("x[10s]", &options, "query.memory");
+}
+
+#[test]
+fn samples_that_are_not_kept_count_once_a_use() {
+    // Room for the rows, none for keeping decoded samples.
+    let tight = Options {
+        memory_max: 140_000,
+        threads: 1,
+        ..Options::default()
+    };
+    let samples = |query: &str, options: &Options| ask(query, options).unwrap().stats.samples;
+    let query = "avg(sum_over_time(x[10s])) / max(sum_over_time(x[10s]))";
+    let once = samples("avg(sum_over_time(x[10s]))", &tight);
+    assert_eq!(samples(query, &Options::default()), once);
+    let used = samples(query, &tight);
+    assert!(once < used && used <= 2 * once, "{used} of {once}");
+}

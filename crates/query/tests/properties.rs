@@ -17,7 +17,7 @@ fn samples() -> impl Strategy<Value = Vec<(i64, f64)>> {
         1 => Just(STALE_NAN),
         1 => Just(1e100),
     ];
-    prop::collection::vec((1..40_000_i64, value), 0..120).prop_map(|steps| {
+    prop::collection::vec((1..12_000_i64, value), 0..250).prop_map(|steps| {
         let mut t = 0;
         let at = |(gap, v)| {
             t += gap;
@@ -107,6 +107,24 @@ fn naive(function: &str, window: &[(i64, f64)], start: i64, end: i64) -> Option<
         "last_over_time" => values.last().copied(),
         "first_over_time" => values.first().copied(),
         "sum_over_time" => Some(values.iter().sum()),
+        "avg_over_time" => Some(values.iter().sum::<f64>() / n),
+        "stdvar_over_time" => {
+            let mean = values.iter().sum::<f64>() / n;
+            Some(values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n)
+        }
+        "quantile_over_time" => Some(naive_quantile(0.9, &values)),
+        "mad_over_time" if numbers().count() < values.len() => Some(f64::NAN),
+        "mad_over_time" => {
+            let median = naive_quantile(0.5, &values);
+            let deviations: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
+            Some(naive_quantile(0.5, &deviations))
+        }
+        "deriv" | "predict_linear" if values.len() < 2 => None,
+        "deriv" => Some(naive_line(window, end).0),
+        "predict_linear" => {
+            let (slope, now) = naive_line(window, end);
+            Some(now + slope * 60.0)
+        }
         "changes" => {
             let changed = |(a, b): &(f64, f64)| a != b && !(a.is_nan() && b.is_nan());
             Some(pairs().filter(changed).count() as f64)
@@ -140,11 +158,52 @@ fn naive(function: &str, window: &[(i64, f64)], start: i64, end: i64) -> Option<
     }
 }
 
-fn close(a: f64, b: f64) -> bool {
-    a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-9 * (a.abs() + b.abs())
+fn naive_quantile(q: f64, values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(|a, b| {
+        let nan_first = b.is_nan().cmp(&a.is_nan());
+        nan_first.then(a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal))
+    });
+    let rank = q * (sorted.len() - 1) as f64;
+    let (below, share) = (rank as usize, rank.fract());
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] * (1.0 - share) + sorted[above] * share
 }
 
-const WINDOW_FUNCTIONS: [&str; 9] = [
+/// Slope, and value at `end`, of the least-squares line.
+fn naive_line(window: &[(i64, f64)], end: i64) -> (f64, f64) {
+    let n = window.len() as f64;
+    let x = |t: i64| (t - end) as f64 / 1000.0;
+    let mean_x = window.iter().map(|s| x(s.0)).sum::<f64>() / n;
+    let mean_y = window.iter().map(|s| s.1).sum::<f64>() / n;
+    let products = window.iter().map(|s| (x(s.0) - mean_x) * (s.1 - mean_y));
+    let squares = window.iter().map(|s| (x(s.0) - mean_x).powi(2));
+    let slope = products.sum::<f64>() / squares.sum::<f64>();
+    (slope, mean_y - slope * mean_x)
+}
+
+/// The absolute part is for lines that are flat but for rounding.
+fn close(a: f64, b: f64) -> bool {
+    a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-9 * (a.abs() + b.abs()) + 1e-10
+}
+
+/// Huge values next to small ones: compensated and naive sums differ by design.
+const CANCELLING: [&str; 6] = [
+    "sum_over_time",
+    "avg_over_time",
+    "stdvar_over_time",
+    "deriv",
+    "predict_linear",
+    "rate",
+];
+
+const WINDOW_FUNCTIONS: [&str; 15] = [
+    "avg_over_time",
+    "stdvar_over_time",
+    "quantile_over_time",
+    "mad_over_time",
+    "deriv",
+    "predict_linear",
     "count_over_time",
     "min_over_time",
     "max_over_time",
@@ -165,11 +224,14 @@ proptest! {
         let end = samples.last().map_or(0, |s| s.0) + 60_000;
         let fresh: Vec<(i64, f64)> = samples.iter().copied().filter(|s| !is_stale(s.1)).collect();
         for function in WINDOW_FUNCTIONS {
-            // Huge values next to small ones: compensated and naive sums differ by design.
-            if matches!(function, "sum_over_time" | "rate") && fresh.iter().any(|s| s.1 == 1e100) {
+            if CANCELLING.contains(&function) && fresh.iter().any(|s| s.1 == 1e100) {
                 continue;
             }
-            let query = format!("{function}(x_total[{range_s}s])");
+            let query = match function {
+                "quantile_over_time" => format!("quantile_over_time(0.9, x_total[{range_s}s])"),
+                "predict_linear" => format!("predict_linear(x_total[{range_s}s], 60)"),
+                _ => format!("{function}(x_total[{range_s}s])"),
+            };
             let got = matrix(&query, &source, steps(0, end, step_s * 1000).capped(), 1);
             let got = got.into_iter().next().map(|(_, row)| row).unwrap_or_default();
             let mut want = Vec::new();
@@ -224,7 +286,15 @@ proptest! {
     }
 }
 
-const QUERIES: [&str; 9] = [
+const QUERIES: [&str; 17] = [
+    "increase(x_total[20m])",
+    "stddev_over_time(x_total[15m])",
+    "quantile_over_time(0.3, x_total[10m])",
+    "mad_over_time(x_total[10m])",
+    "deriv(x_total[20m])",
+    "predict_linear(x_total[20m], 60)",
+    "rate(x_total[5m] smoothed)",
+    "increase(x_total[20m] anchored)",
     "x_total",
     "rate(x_total[2m])",
     "sum by (group) (rate(x_total[90s]))",

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use bellwether_lang::promql::ast::{AggregateOp, Span};
 
 use super::Groups;
+use crate::budget::{Charge, Pace};
 use crate::error::QueryError;
 use crate::mask;
 use crate::notes::Notes;
@@ -23,8 +24,10 @@ pub(crate) fn top(
     let rows = groups.rows();
     let mut order = Vec::with_capacity(vector.len());
     let mut ranked: Vec<(f64, usize)> = Vec::new();
+    let pace = Pace::new(vector.budget());
     for rows in &rows {
         for step in 0..vector.steps() {
+            pace.spend(1 + rows.len())?;
             ranked.clear();
             ranked.extend(
                 rows.iter()
@@ -80,8 +83,12 @@ pub(crate) fn limit(
     span: Span,
 ) -> Result<Vector, QueryError> {
     check_k(k, span)?;
-    let mut taken = vec![0_usize; groups.labels.len() * vector.steps()];
+    let taken_len = groups.labels.len() * vector.steps();
+    let mut charge = Charge::new(vector.budget());
+    charge.grow(taken_len.saturating_mul(8))?;
+    let mut taken = vec![0_usize; taken_len];
     for row in 0..vector.len() {
+        vector.budget().check()?;
         for step in 0..vector.steps() {
             if vector.get(row, step).is_none() {
                 continue;
@@ -134,6 +141,7 @@ pub(crate) fn limit_ratio(
         }
     }
     for row in 0..vector.len() {
+        vector.budget().check()?;
         let place = spread(vector.name(row).labels.fingerprint());
         for step in 0..vector.steps() {
             let r = ratio.at(step).clamp(-1.0, 1.0);

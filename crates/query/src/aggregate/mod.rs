@@ -4,9 +4,13 @@ pub(crate) mod accumulate;
 pub(crate) mod choose;
 pub(crate) mod spread;
 
+use std::sync::Arc;
+
 use bellwether_lang::promql::ast::Grouping;
 use bellwether_model::Labels;
 
+use crate::budget::{Budget, Charge};
+use crate::error::QueryError;
 use crate::grouping::{Keys, LabelChoice};
 use crate::vector::{RowName, Vector};
 
@@ -18,6 +22,8 @@ pub(crate) struct Groups {
     /// The labels of each group.
     pub(crate) labels: Vec<Labels>,
     counts_metric: bool,
+    /// For the labels.
+    _charge: Charge,
 }
 
 impl Groups {
@@ -25,7 +31,8 @@ impl Groups {
     pub(crate) fn new<'a>(
         grouping: &Grouping,
         series: impl ExactSizeIterator<Item = &'a Labels>,
-    ) -> Groups {
+        budget: &Arc<Budget>,
+    ) -> Result<Groups, QueryError> {
         let choice = match grouping {
             Grouping::By(names) => LabelChoice::only(names),
             Grouping::Without(names) => LabelChoice::without(names),
@@ -33,25 +40,31 @@ impl Groups {
         let mut keys = Keys::default();
         let mut of = Vec::with_capacity(series.len());
         let mut labels = Vec::new();
+        let mut charge = Charge::new(budget);
+        charge.grow(series.len().saturating_mul(size_of::<usize>()))?;
         for series in series {
             let (group, is_new) = keys.id(&choice, series);
             if is_new {
+                // Its labels, and its key, which has about as many bytes.
+                charge.grow(2 * series.heap_bytes())?;
                 labels.push(choice.labels(series));
             }
             of.push(group);
         }
-        Groups {
+        Ok(Groups {
             of,
             labels,
             counts_metric: choice.counts_metric(),
-        }
+            _charge: charge,
+        })
     }
 
     /// Groups the rows of `vector`.
-    pub(crate) fn of_rows(grouping: &Grouping, vector: &Vector) -> Groups {
+    pub(crate) fn of_rows(grouping: &Grouping, vector: &Vector) -> Result<Groups, QueryError> {
         Groups::new(
             grouping,
             (0..vector.len()).map(|row| &vector.name(row).labels),
+            vector.budget(),
         )
     }
 

@@ -6,6 +6,7 @@ use bellwether_lang::promql::ast::Span;
 use bellwether_model::{Labels, LabelsBuilder, value::format_value};
 
 use super::Groups;
+use crate::budget::Pace;
 use crate::error::QueryError;
 use crate::notes::Notes;
 use crate::scalar::Scalar;
@@ -23,15 +24,21 @@ pub(crate) fn quantile(
     warn_quantiles(q, notes, param_span);
     let mut out = vector.like();
     let mut values = Vec::new();
+    let pace = Pace::new(vector.budget());
     for (group, rows) in groups.rows().iter().enumerate() {
         let dropped = rows.iter().any(|row| vector.name(*row).drop_name);
         let at = out.push_empty(groups.name(group, dropped))?;
         for step in 0..vector.steps() {
+            pace.spend(1 + rows.len())?;
             values.clear();
             values.extend(rows.iter().filter_map(|row| vector.get(*row, step)));
             if !values.is_empty() {
                 values.sort_by(order::nan_first);
-                out.put(at, step, order::quantile(q.at(step), &values));
+                out.put(
+                    at,
+                    step,
+                    order::quantile(q.at(step), values.len(), |k| values[k]),
+                );
             }
         }
     }
@@ -66,12 +73,14 @@ pub(crate) fn count_values(
     // Sorted, so that the order of the rows does not depend on a hash.
     let mut row_of: BTreeMap<(usize, Labels), usize> = BTreeMap::new();
     let mut out = vector.like();
+    let pace = Pace::new(vector.budget());
     for row in 0..vector.len() {
         let group = groups.of[row];
         for step in 0..vector.steps() {
             let Some(value) = vector.get(row, step) else {
                 continue;
             };
+            pace.spend(1)?;
             let labels = LabelsBuilder::from_labels(&groups.labels[group])
                 .set(label, &plain(value))
                 .build();
@@ -82,7 +91,7 @@ pub(crate) fn count_values(
             let at = if let Some(at) = row_of.get(&(group, labels.clone())) {
                 *at
             } else {
-                let at = out.push_empty(name)?;
+                let at = out.push_made(name)?;
                 row_of.insert((group, labels), at);
                 at
             };

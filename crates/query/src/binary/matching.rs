@@ -193,6 +193,7 @@ impl Join<'_> {
             self.check_many_side(many, one)?;
         }
         for many in many {
+            self.out.budget().check()?;
             for one in one {
                 present.copy_from_slice(self.many.mask(*many));
                 keep(present, self.one.mask(*one));
@@ -350,7 +351,7 @@ impl Join<'_> {
         }
         self.row_of.insert(name.labels.clone(), self.out.len());
         self.claimed.extend_from_slice(steps);
-        self.out.push_empty(name)
+        self.out.push_made(name)
     }
 
     /// The labels of a match: what is kept of the many side, and the included ones of the one side.

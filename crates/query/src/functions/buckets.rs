@@ -6,6 +6,7 @@
 use bellwether_lang::promql::ast::Span;
 use bellwether_model::{HashMap, Labels, METRIC_NAME, value::parse_value};
 
+use crate::budget::Pace;
 use crate::error::QueryError;
 use crate::notes::Notes;
 use crate::vector::{RowName, Vector};
@@ -78,9 +79,11 @@ pub(crate) fn evaluate(
     f: impl Fn(usize, &[Bucket]) -> f64,
 ) -> Result<(), QueryError> {
     let mut buckets = Vec::new();
+    let pace = Pace::new(vector.budget());
     for histogram in histograms {
-        let at = out.push_empty(name(histogram))?;
+        let at = out.push_made(name(histogram))?;
         for step in 0..vector.steps() {
+            pace.spend(1 + histogram.rows.len())?;
             buckets.clear();
             buckets.extend(histogram.rows.iter().filter_map(|(upper, row)| {
                 let count = vector.get(*row, step)?;

@@ -6,6 +6,7 @@
 use bellwether_lang::promql::ast::Span;
 use bellwether_model::{HashMap, Labels, LabelsBuilder, METRIC_NAME, Matcher};
 
+use crate::budget::Pace;
 use crate::error::QueryError;
 use crate::mask;
 use crate::vector::{RowName, Vector};
@@ -37,12 +38,14 @@ pub(crate) fn join(
         rows: HashMap::default(),
         vector: base.like(),
     };
+    let pace = Pace::new(base.budget());
     for row in 0..base.len() {
         let name = base.name(row);
         let is_info = wanted.names.iter().all(|m| m.matches_labels(&name.labels));
         let target = name.labels.only(&IDENTIFYING);
         let candidates = targets.get(&target).map_or(&[][..], Vec::as_slice);
         for step in mask::ones(base.mask(row)) {
+            pace.spend(1 + candidates.len())?;
             let value = base.values(row)[step];
             let current = if is_info {
                 Vec::new()
@@ -79,7 +82,7 @@ impl Out {
                 labels: labels.clone(),
                 drop_name,
             };
-            let at = self.vector.push_empty(name)?;
+            let at = self.vector.push_made(name)?;
             self.rows.insert((labels, drop_name), at);
             at
         };

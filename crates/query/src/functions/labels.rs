@@ -1,12 +1,12 @@
-//! `label_replace` and `label_join`: new labels from old ones.
-
-use std::fmt::Write as _;
+//! `label_replace` and `label_join`: new labels from old ones, charged before they are built and no longer than those of
+//! stored series.
 
 use bellwether_lang::promql::ast::Span;
 use bellwether_model::labels::is_legacy_label_name;
-use bellwether_model::{Labels, LabelsBuilder, METRIC_NAME, limits};
+use bellwether_model::{LabelsBuilder, METRIC_NAME, limits};
 use regex::{Regex, RegexBuilder};
 
+use crate::budget::Charge;
 use crate::error::QueryError;
 use crate::vector::{RowName, Vector};
 
@@ -26,14 +26,20 @@ pub(crate) fn replace(
         )
     })?;
     check_target(target, "label_replace", span)?;
-    for name in vector.names_mut() {
-        let value = name.labels.get(source).unwrap_or("");
+    let dollars = replacement.bytes().filter(|b| *b == b'$').count();
+    let mut replaced = String::new();
+    let mut charge = Charge::new(vector.budget());
+    for row in 0..vector.len() {
+        vector.budget().check()?;
+        let value = vector.name(row).labels.get(source).unwrap_or("");
         let Some(captures) = regex.captures(value) else {
             continue;
         };
-        let mut replaced = String::new();
+        // Each reference becomes a part of the value at most.
+        charge.cover(replacement.len() + dollars.saturating_mul(value.len()))?;
+        replaced.clear();
         captures.expand(replacement, &mut replaced);
-        set(name, target, &replaced);
+        set(&mut vector, row, target, &replaced, "label_replace")?;
     }
     vector.join_same(span)
 }
@@ -47,27 +53,49 @@ pub(crate) fn join(
     span: Span,
 ) -> Result<Vector, QueryError> {
     check_target(target, "label_join", span)?;
-    for name in vector.names_mut() {
-        let mut joined = String::new();
-        for (i, source) in sources.iter().enumerate() {
-            let before = if i == 0 { "" } else { separator };
-            // Writing to a String cannot fail.
-            let _ = write!(joined, "{before}{}", name.labels.get(source).unwrap_or(""));
+    let mut joined = String::new();
+    let mut charge = Charge::new(vector.budget());
+    for row in 0..vector.len() {
+        vector.budget().check()?;
+        let values = sources
+            .iter()
+            .map(|source| vector.name(row).labels.get(source).unwrap_or(""));
+        let bytes: usize = values.clone().map(|v| v.len() + separator.len()).sum();
+        charge.cover(bytes)?;
+        joined.clear();
+        for (i, value) in values.enumerate() {
+            joined.push_str(if i == 0 { "" } else { separator });
+            joined.push_str(value);
         }
-        set(name, target, &joined);
+        set(&mut vector, row, target, &joined, "label_join")?;
     }
     vector.join_same(span)
 }
 
 /// A name that is set here stays, even if the old one was to go.
-fn set(name: &mut RowName, target: &str, value: &str) {
-    let labels: Labels = LabelsBuilder::from_labels(&name.labels)
+fn set(
+    vector: &mut Vector,
+    row: usize,
+    target: &str,
+    value: &str,
+    function: &'static str,
+) -> Result<(), QueryError> {
+    let max = limits::LABEL_VALUE_MAX.usize();
+    if value.len() > max {
+        let got = value.len();
+        return Err(QueryError::LabelLimit { function, got, max });
+    }
+    let name = vector.name(row);
+    let (drop_name, bytes) = (name.drop_name, name.labels.heap_bytes());
+    vector.charge_labels(bytes + target.len() + value.len())?;
+    let labels = LabelsBuilder::from_labels(&vector.name(row).labels)
         .set(target, value)
         .build();
-    name.labels = labels;
-    if target == METRIC_NAME {
-        name.drop_name = false;
-    }
+    vector.names_mut()[row] = RowName {
+        labels,
+        drop_name: drop_name && target != METRIC_NAME,
+    };
+    Ok(())
 }
 
 fn check_target(target: &str, function: &str, span: Span) -> Result<(), QueryError> {

@@ -2,6 +2,8 @@
 
 use super::MapKind;
 use crate::binary::arith;
+use crate::budget::{LOOK_EVERY, Pace};
+use crate::error::QueryError;
 use crate::mask;
 use crate::scalar::Scalar;
 use crate::vector::RowMut;
@@ -18,41 +20,44 @@ pub(crate) struct Map {
 
 impl Map {
     /// Applies the map to every value of the row; some maps take values away.
-    pub(crate) fn apply(&self, row: &mut RowMut<'_>) {
+    pub(crate) fn apply(&self, row: &mut RowMut<'_>, pace: &Pace) -> Result<(), QueryError> {
         let param = |index| self.params.get(index).unwrap_or(&MISSING);
         match self.kind {
             // Values without presence are computed too: cheaper than asking for each.
-            MapKind::Math(f) => row.values.iter_mut().for_each(|v| *v = f(*v)),
+            MapKind::Math(f) => each(row, pace, |_, v| f(v)),
             MapKind::Clamp => {
                 let (low, high) = (param(0), param(1));
-                filter_map(row, |step, v| {
+                filter_map(row, pace, |step, v| {
                     let (low, high) = (low.at(step), high.at(step));
                     // An empty interval has no values; a NaN bound makes none of them empty.
                     let is_empty = high < low;
                     (!is_empty).then(|| max(low, min(high, v)))
-                });
+                })
             }
             MapKind::ClampMin => {
                 let low = param(0);
-                each(row, |step, v| max(low.at(step), v));
+                each(row, pace, |step, v| max(low.at(step), v))
             }
             MapKind::ClampMax => {
                 let high = param(0);
-                each(row, |step, v| min(high.at(step), v));
+                each(row, pace, |step, v| min(high.at(step), v))
             }
             MapKind::Round => {
                 let nearest = self.params.first().unwrap_or(&Scalar::Const(1.0));
-                each(row, |step, v| {
+                each(row, pace, |step, v| {
                     // Multiplying by the inverse, as upstream: 0.1 has no exact float.
                     let inverse = 1.0 / nearest.at(step);
                     (v * inverse + 0.5).floor() / inverse
-                });
+                })
             }
             MapKind::Replace => {
                 let with = param(0);
-                each(row, |step, _| with.at(step));
+                each(row, pace, |step, _| with.at(step))
             }
-            MapKind::Nothing => row.mask.fill(0),
+            MapKind::Nothing => {
+                row.mask.fill(0);
+                Ok(())
+            }
             MapKind::Arith {
                 op,
                 scalar_left,
@@ -64,29 +69,44 @@ impl Map {
                     if scalar_left { (s, v) } else { (v, s) }
                 };
                 if op.is_comparison() && !return_bool {
-                    filter_map(row, |step, v| {
+                    filter_map(row, pace, |step, v| {
                         let (lhs, rhs) = sides(step, v);
                         arith::holds(op, lhs, rhs).then_some(v)
-                    });
+                    })
                 } else {
-                    each(row, |step, v| {
+                    each(row, pace, |step, v| {
                         let (lhs, rhs) = sides(step, v);
                         arith::scalar(op, lhs, rhs)
-                    });
+                    })
                 }
             }
         }
     }
 }
 
-fn each(row: &mut RowMut<'_>, f: impl Fn(usize, f64) -> f64) {
-    for (step, v) in row.values.iter_mut().enumerate() {
-        *v = f(step, *v);
+fn each(
+    row: &mut RowMut<'_>,
+    pace: &Pace,
+    f: impl Fn(usize, f64) -> f64,
+) -> Result<(), QueryError> {
+    for (part, values) in row.values.chunks_mut(LOOK_EVERY).enumerate() {
+        pace.spend(values.len())?;
+        for (i, v) in values.iter_mut().enumerate() {
+            *v = f(part * LOOK_EVERY + i, *v);
+        }
     }
+    Ok(())
 }
 
-fn filter_map(row: &mut RowMut<'_>, f: impl Fn(usize, f64) -> Option<f64>) {
+fn filter_map(
+    row: &mut RowMut<'_>,
+    pace: &Pace,
+    f: impl Fn(usize, f64) -> Option<f64>,
+) -> Result<(), QueryError> {
     for step in 0..row.values.len() {
+        if step % LOOK_EVERY == 0 {
+            pace.spend(LOOK_EVERY.min(row.values.len() - step))?;
+        }
         if !mask::get(row.mask, step) {
             continue;
         }
@@ -95,6 +115,7 @@ fn filter_map(row: &mut RowMut<'_>, f: impl Fn(usize, f64) -> Option<f64>) {
             None => mask::clear(row.mask, step),
         }
     }
+    Ok(())
 }
 
 /// The larger one; NaN when either is, unless the other is +Inf (as Go's `math.Max`).

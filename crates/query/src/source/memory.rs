@@ -67,7 +67,13 @@ impl Source for MemorySource {
 struct Reader<'a>(Vec<&'a Columns>);
 
 impl SeriesReader for Reader<'_> {
-    fn read(&self, index: usize, range: TimeRange, out: &mut Columns) -> Result<(), SourceError> {
+    fn read(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError> {
         let columns = self.0[index];
         let from = columns.times.partition_point(|t| *t < range.from.0);
         let to = columns
@@ -75,6 +81,10 @@ impl SeriesReader for Reader<'_> {
             .partition_point(|t| *t <= range.to.0)
             .max(from);
         out.clear();
+        let needed = to - from;
+        if needed > room {
+            return Err(SourceError::NoRoom { needed });
+        }
         out.times.extend_from_slice(&columns.times[from..to]);
         out.values.extend_from_slice(&columns.values[from..to]);
         Ok(())

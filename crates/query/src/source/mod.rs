@@ -36,6 +36,12 @@ pub enum SourceError {
         /// The limit.
         max: usize,
     },
+    /// The samples of a series need more room than the caller has.
+    #[error("{needed} samples do not fit into the room given for them")]
+    NoRoom {
+        /// With room for so many they fit. More than what was given.
+        needed: usize,
+    },
     /// Reading failed; the text says what and where.
     #[error("{0}")]
     Read(String),
@@ -72,7 +78,16 @@ pub struct SeriesSet<'a> {
 /// Reads the samples of the series of one [`SeriesSet`]; may be called from several threads at once.
 pub trait SeriesReader: Send + Sync {
     /// Replaces `out` with the samples of series `index` inside `range`, ends included.
-    fn read(&self, index: usize, range: TimeRange, out: &mut Columns) -> Result<(), SourceError>;
+    ///
+    /// The caller has room for `room` samples. A source that would put more into `out`, be it for a moment, answers
+    /// [`SourceError::NoRoom`] instead, before it allocates anything for them.
+    fn read(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError>;
 
     /// What reading so far has found missing, worded for the user. Asked once the query is done.
     fn warnings(&self) -> Vec<String> {

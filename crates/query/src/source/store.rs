@@ -46,10 +46,16 @@ struct Reader {
 }
 
 impl SeriesReader for Reader {
-    fn read(&self, index: usize, range: TimeRange, out: &mut Columns) -> Result<(), SourceError> {
+    fn read(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError> {
         around_damage(&self.damage, || {
             self.selection
-                .read(index, range, &mut out.times, &mut out.values)
+                .read_within(index, range, room, &mut out.times, &mut out.values)
         })
     }
 
@@ -79,6 +85,7 @@ fn around_damage<T>(
             Err(StoreError::TooManySeries { max }) => {
                 return Err(SourceError::TooManySeries { max });
             }
+            Err(StoreError::NoRoom { needed }) => return Err(SourceError::NoRoom { needed }),
             Err(error) => return Err(SourceError::Read(error.to_string())),
         }
     }

@@ -9,60 +9,91 @@
 
 use bellwether_lang::promql::ast::Extended;
 
-use super::{Samples, Window, WindowFn, Windows, totals};
-use crate::vector::RowBuffer;
+use super::rate::Lost;
+use super::totals::{self, is_change, is_reset};
+use super::{Row, Samples, Scratch, Window, WindowFn};
+use crate::error::QueryError;
 
-/// Runs `func` over extended windows. `samples` reach a lookback further than the windows: before, and for `smoothed` after them too.
+/// Runs `func` over extended windows. The samples reach a lookback further than the windows: before, and for `smoothed` after them too.
 pub(crate) fn run(
     func: WindowFn,
     extended: Extended,
     lookback: i64,
-    samples: Samples<'_>,
-    windows: Windows,
-    out: &mut RowBuffer,
-) {
+    row: &mut Row<'_>,
+    scratch: &mut Scratch,
+) -> Result<(), QueryError> {
+    match func {
+        WindowFn::Changes => count(row, extended, lookback, is_change, scratch),
+        WindowFn::Resets => count(row, extended, lookback, is_reset, scratch),
+        _ => change(func, row, extended, lookback, &mut scratch.lost),
+    }
+}
+
+/// How many neighbours satisfy `counted`, the values at the edges among them.
+fn count(
+    row: &mut Row<'_>,
+    extended: Extended,
+    lookback: i64,
+    counted: fn(f64, f64) -> bool,
+    scratch: &mut Scratch,
+) -> Result<(), QueryError> {
+    let (samples, windows) = (row.samples, row.windows);
+    let counts = &mut scratch.counts;
+    totals::prefix_counts(samples.values, counted, counts);
+    row.each_even_empty(|w| {
+        let edges = Edges::new(samples, w, windows.range, lookback);
+        let (first, last) = edges.values(extended, true)?;
+        let at_edges = edges.pairs(first, last).filter(|(a, b)| counted(*a, *b));
+        let inside = if w.lo < w.hi {
+            totals::count(counts, w)
+        } else {
+            0
+        };
+        Some(at_edges.count() as f64 + f64::from(inside))
+    })
+}
+
+/// `delta`, `increase`, `rate`: the difference of the values at the edges, with a counter's resets undone.
+fn change(
+    func: WindowFn,
+    row: &mut Row<'_>,
+    extended: Extended,
+    lookback: i64,
+    lost: &mut Lost,
+) -> Result<(), QueryError> {
+    let (samples, windows) = (row.samples, row.windows);
     let is_counter = func != WindowFn::Delta;
-    let mut points = Vec::new();
-    windows.each(samples.times, |w| {
-        points.clear();
-        let start = w.end.saturating_sub(windows.range);
-        let edges = Edges::new(samples, w, start, lookback);
-        match extended {
-            Extended::Anchored => edges.anchored(&mut points),
-            Extended::Smoothed => edges.smoothed(is_counter, &mut points),
-        }
-        let (Some(first), Some(last)) = (points.first(), points.last()) else {
-            return;
-        };
-        let pairs = || points.windows(2).map(|pair| (pair[0], pair[1]));
-        let count = |wanted: fn(f64, f64) -> bool| pairs().filter(|(a, b)| wanted(*a, *b)).count();
-        let value = match func {
-            WindowFn::Changes => count(totals::is_change) as f64,
-            WindowFn::Resets => count(|a, b| b < a) as f64,
-            _ => {
-                let mut change = last - first;
-                if is_counter {
-                    change += pairs().filter(|(a, b)| b < a).map(|(a, _)| a).sum::<f64>();
+    if is_counter {
+        lost.reset(samples.values);
+    }
+    row.each_even_empty(|w| {
+        let edges = Edges::new(samples, w, windows.range, lookback);
+        let (first, last) = edges.values(extended, is_counter)?;
+        let mut change = last - first;
+        if is_counter {
+            for (before, after) in edges.pairs(first, last) {
+                if is_reset(before, after) {
+                    change += before;
                 }
-                if func == WindowFn::Rate {
-                    change /= windows.range as f64 / 1000.0;
-                }
-                change
             }
-        };
-        out.put(w.step, value);
-    });
+            if w.lo < w.hi {
+                change = lost.add_to(change, samples, windows, w);
+            }
+        }
+        if func == WindowFn::Rate {
+            change /= windows.range as f64 / 1000.0;
+        }
+        Some(change)
+    })
 }
 
 /// `x smoothed`: at each step the sample there, or the value between its neighbours; after the last sample, that one.
-pub(crate) fn interpolated(samples: Samples<'_>, windows: Windows, out: &mut RowBuffer) {
-    windows.each(samples.times, |w| {
-        if w.lo == w.hi {
-            return;
-        }
-        let edges = Edges::new(samples, w, w.end, windows.range);
-        out.put(w.step, edges.value_at(w.hi - 1, edges.after, w.end, false));
-    });
+pub(crate) fn interpolated(row: &mut Row<'_>) -> Result<(), QueryError> {
+    let (samples, windows) = (row.samples, row.windows);
+    row.each(|w| {
+        let edges = Edges::new(samples, w, 0, windows.range);
+        Some(edges.value_at(w.hi - 1, edges.after, w.end, false))
+    })
 }
 
 /// A window and the samples next to it.
@@ -75,8 +106,10 @@ struct Edges<'a> {
 }
 
 impl<'a> Edges<'a> {
-    fn new(samples: Samples<'a>, window: Window, start: i64, lookback: i64) -> Edges<'a> {
+    /// Of a window that begins `range` before its end.
+    fn new(samples: Samples<'a>, window: Window, range: i64, lookback: i64) -> Edges<'a> {
         let times = samples.times;
+        let start = window.end.saturating_sub(range);
         let before = window
             .lo
             .checked_sub(1)
@@ -92,33 +125,32 @@ impl<'a> Edges<'a> {
         }
     }
 
-    fn inside(&self) -> &'a [f64] {
-        &self.samples.values[self.window.lo..self.window.hi]
-    }
-
-    fn anchored(&self, points: &mut Vec<f64>) {
-        if self.inside().is_empty() {
-            return;
-        }
-        points.extend(self.before.map(|i| self.samples.values[i]));
-        points.extend_from_slice(self.inside());
-    }
-
-    fn smoothed(&self, is_counter: bool, points: &mut Vec<f64>) {
-        let is_empty = self.inside().is_empty();
+    /// The values at the start and the end of the window; `None` when there is nothing to take them from.
+    fn values(&self, extended: Extended, is_counter: bool) -> Option<(f64, f64)> {
         let Window { lo, hi, end, .. } = self.window;
+        let is_empty = lo == hi;
+        let values = self.samples.values;
+        if extended == Extended::Anchored {
+            return (!is_empty).then(|| (values[self.before.unwrap_or(lo)], values[hi - 1]));
+        }
         // The nearest samples after the start and before the end.
-        let first = if is_empty { self.after } else { Some(lo) };
-        let last = if is_empty { self.before } else { Some(hi - 1) };
-        let (Some(first), Some(last)) = (first, last) else {
-            return;
-        };
-        points.push(match self.before {
+        let first = if is_empty { self.after? } else { lo };
+        let last = if is_empty { self.before? } else { hi - 1 };
+        let at_start = match self.before {
             Some(before) => self.value_at(before, Some(first), self.start, is_counter),
-            None => self.samples.values[first],
-        });
-        points.extend_from_slice(self.inside());
-        points.push(self.value_at(last, self.after, end, is_counter));
+            None => values[first],
+        };
+        Some((at_start, self.value_at(last, self.after, end, is_counter)))
+    }
+
+    /// The neighbours that an edge is part of, when these are the values there.
+    fn pairs(&self, at_start: f64, at_end: f64) -> impl Iterator<Item = (f64, f64)> {
+        let inside = &self.samples.values[self.window.lo..self.window.hi];
+        let (to_first, from_last) = match (inside.first(), inside.last()) {
+            (Some(first), Some(last)) => ((at_start, *first), Some((*last, at_end))),
+            _ => ((at_start, at_end), None),
+        };
+        std::iter::once(to_first).chain(from_last)
     }
 
     /// The value at `t`, which is not before sample `a`, on the line from `a` to `b`.
@@ -127,7 +159,8 @@ impl<'a> Edges<'a> {
         let Some(b) = b.filter(|_| times[a] != t) else {
             return values[a];
         };
-        let share = (t - times[a]) as f64 / (times[b] - times[a]) as f64;
+        let since = |at: i64| at.saturating_sub(times[a]) as f64;
+        let share = since(t) / since(times[b]);
         let from = if is_counter && values[b] < values[a] {
             0.0
         } else {

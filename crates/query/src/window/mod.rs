@@ -1,25 +1,34 @@
 //! Functions over the samples of a window, slid over all steps with two cursors.
 //!
 //! A window is left-open: `(t - range, t]`. Samples come without staleness markers. One call handles one
-//! series: the cursors only move forward, so reading costs O(samples + steps). What a kernel does
-//! per window is O(1) where exactness allows it: counts from prefix sums, extremes from a monotonic queue, sums from
-//! blocks that lie at fixed places in time, so that the same window always gives the same bits.
-//! Regressions, deviations and smoothing look at each sample of each window, as their definitions ask.
+//! series: the cursors only move forward, so it costs O(samples + steps), because every kernel is O(1) a sample and a
+//! window: counts come from prefix sums, extremes from a monotonic queue, sums, deviations and lines from two folds that meet
+//! inside the window (`halves.rs`). Quantiles and medians cost a logarithm more (`ranks.rs`); double exponential smoothing alone looks
+//! at each sample of each window. The value of a window depends on its samples only: it has the same bits in every query.
 //!
 //! Not here: choosing samples for instant selectors (`newest.rs`), what counts as a sample (`pipe.rs`).
 
 pub(crate) mod newest;
 
 pub(crate) mod extended;
+mod halves;
 pub(crate) mod order;
+mod ranks;
 mod rate;
 mod regression;
 mod totals;
 
+use std::sync::Arc;
+
 use bellwether_lang::promql::ast::Extended;
 
+use self::halves::Halves;
+use self::order::Extreme;
+use crate::budget::{Budget, Charge, LOOK_EVERY, Pace};
+use crate::error::QueryError;
 use crate::scalar::Scalar;
 use crate::steps::Grid;
+use crate::sum::{Deviation, Mean, Sum};
 use crate::vector::RowBuffer;
 
 /// The samples of one series, times strictly ascending.
@@ -69,14 +78,23 @@ pub(crate) struct Window {
 impl Windows {
     /// Calls `visit` for each step in order.
     #[inline(always)]
-    pub(crate) fn each(self, times: &[i64], mut visit: impl FnMut(Window)) {
+    pub(crate) fn each(
+        self,
+        times: &[i64],
+        pace: &Pace,
+        mut visit: impl FnMut(Window),
+    ) -> Result<(), QueryError> {
         let (mut lo, mut hi) = (0, 0);
+        // Steps and samples since the last look at the clock.
+        let mut done = 0;
         for step in 0..self.grid.count {
             let now = self.grid.time(step);
             let end = self.shift.apply(now);
             let start = end.saturating_sub(self.range);
+            done += 1;
             while hi < times.len() && times[hi] <= end {
                 hi += 1;
+                done += 1;
             }
             while lo < hi && times[lo] <= start {
                 lo += 1;
@@ -88,7 +106,45 @@ impl Windows {
                 lo,
                 hi,
             });
+            if done >= LOOK_EVERY || pace.is_due() {
+                pace.spend(done)?;
+                done = 0;
+            }
         }
+        pace.spend(done)
+    }
+}
+
+/// One series under evaluation: its samples, where its windows lie, and where their values go.
+pub(crate) struct Row<'a> {
+    pub(crate) samples: Samples<'a>,
+    pub(crate) windows: Windows,
+    /// The function's scalar arguments in order; the parser saw to it that they are all there.
+    pub(crate) params: &'a [Scalar],
+    pub(crate) pace: &'a Pace,
+    /// No step has a value yet.
+    pub(crate) out: &'a mut RowBuffer,
+}
+
+impl Row<'_> {
+    /// Writes `value` of each window that has samples.
+    #[inline(always)]
+    fn each(&mut self, mut value: impl FnMut(Window) -> Option<f64>) -> Result<(), QueryError> {
+        self.each_even_empty(|w| if w.lo < w.hi { value(w) } else { None })
+    }
+
+    /// Writes `value` of each window.
+    #[inline(always)]
+    fn each_even_empty(
+        &mut self,
+        mut value: impl FnMut(Window) -> Option<f64>,
+    ) -> Result<(), QueryError> {
+        let out = &mut *self.out;
+        self.windows.each(self.samples.times, self.pace, |w| {
+            if let Some(value) = value(w) {
+                out.put(w.step, value);
+            }
+        })
     }
 }
 
@@ -132,138 +188,98 @@ impl WindowFn {
 }
 
 /// Memory that is used again for each series.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Scratch {
+    charge: Charge,
     counts: Vec<u32>,
-    indices: Vec<usize>,
-    sorted: Vec<f64>,
-    blocks: totals::Blocks,
+    queue: Vec<usize>,
+    ranks: ranks::Ranks,
+    lost: rate::Lost,
+    sums: Halves<Sum>,
+    means: Halves<Mean>,
+    deviations: Halves<Deviation>,
+    lines: Halves<regression::Line>,
 }
 
-/// Runs `func` over the windows of one series into `out`, whose steps have no value yet.
-/// `params` are the function's scalar arguments in order; `extended` comes with the lookback.
+impl Scratch {
+    /// Empty; charged to `budget` as it grows.
+    pub(crate) fn new(budget: &Arc<Budget>) -> Scratch {
+        Scratch {
+            charge: Charge::new(budget),
+            counts: Vec::new(),
+            queue: Vec::new(),
+            ranks: ranks::Ranks::default(),
+            lost: rate::Lost::default(),
+            sums: Halves::default(),
+            means: Halves::default(),
+            deviations: Halves::default(),
+            lines: Halves::default(),
+        }
+    }
+}
+
+/// The most bytes of scratch that `func` takes for each sample.
+fn scratch_bytes(func: WindowFn) -> usize {
+    use WindowFn as F;
+    match func {
+        F::Rate | F::Increase => rate::LOST_BYTES_PER_SAMPLE,
+        F::Changes | F::Resets => size_of::<u32>(),
+        F::SumOverTime => size_of::<Sum>(),
+        F::AvgOverTime => size_of::<Mean>(),
+        F::StddevOverTime | F::StdvarOverTime => size_of::<Deviation>(),
+        F::Deriv | F::PredictLinear | F::TimeTo => size_of::<regression::Line>(),
+        F::MinOverTime | F::MaxOverTime | F::TsOfMin | F::TsOfMax => size_of::<usize>(),
+        F::QuantileOverTime | F::MadOverTime => ranks::BYTES_PER_SAMPLE,
+        _ => 0,
+    }
+}
+
+/// Runs `func` over the windows of one series; `extended` comes with the lookback.
 pub(crate) fn run(
     func: WindowFn,
     extended: Option<(Extended, i64)>,
-    params: &[Scalar],
-    samples: Samples<'_>,
-    windows: Windows,
+    row: &mut Row<'_>,
     scratch: &mut Scratch,
-    out: &mut RowBuffer,
-) {
-    if let Some((extended, lookback)) = extended {
-        return extended::run(func, extended, lookback, samples, windows, out);
-    }
-    let Samples { times, values } = samples;
+) -> Result<(), QueryError> {
+    use WindowFn as F;
+    let Samples { times, values } = row.samples;
     if times.is_empty() {
-        return;
+        return Ok(());
     }
-    // The first of `params`; every function that asks for one has it, the parser saw to that.
-    let param = |index: usize, step: usize| params.get(index).map_or(f64::NAN, |p| p.at(step));
-    let mut each_full = |f: &mut dyn FnMut(Window) -> Option<f64>| {
-        windows.each(times, |w| {
-            if w.lo < w.hi
-                && let Some(value) = f(w)
-            {
-                out.put(w.step, value);
-            }
-        });
-    };
+    let bytes = scratch_bytes(func).saturating_mul(times.len());
+    scratch.charge.cover(bytes)?;
+    if let Some((extended, lookback)) = extended {
+        return extended::run(func, extended, lookback, row, scratch);
+    }
+    let samples = row.samples;
+    let seconds = |index: usize| times[index] as f64 / 1000.0;
     match func {
-        WindowFn::Rate => rate::rate(
-            samples,
-            windows,
-            rate::Kind::Rate,
-            &mut scratch.indices,
-            out,
-        ),
-        WindowFn::Increase => {
-            rate::rate(
-                samples,
-                windows,
-                rate::Kind::Increase,
-                &mut scratch.indices,
-                out,
-            );
-        }
-        WindowFn::Delta => rate::rate(
-            samples,
-            windows,
-            rate::Kind::Delta,
-            &mut scratch.indices,
-            out,
-        ),
-        WindowFn::Irate => each_full(&mut |w| rate::instant_rate(samples, w)),
-        WindowFn::Idelta => each_full(&mut |w| rate::instant_delta(samples, w)),
-        WindowFn::Changes => {
-            totals::prefix_counts(values, totals::is_change, &mut scratch.counts);
-            each_full(&mut |w| Some(f64::from(scratch.counts[w.hi - 1] - scratch.counts[w.lo])));
-        }
-        WindowFn::Resets => {
-            totals::prefix_counts(values, |a, b| b < a, &mut scratch.counts);
-            each_full(&mut |w| Some(f64::from(scratch.counts[w.hi - 1] - scratch.counts[w.lo])));
-        }
-        WindowFn::Deriv => each_full(&mut |w| regression::slope(samples, w)),
-        WindowFn::PredictLinear => {
-            each_full(&mut |w| regression::predict(samples, w, param(0, w.step)));
-        }
-        WindowFn::TimeTo => each_full(&mut |w| regression::time_to(samples, w, param(0, w.step))),
-        WindowFn::DoubleExponentialSmoothing => each_full(&mut |w| {
-            regression::smooth(&values[w.lo..w.hi], param(0, w.step), param(1, w.step))
-        }),
-        WindowFn::SumOverTime => {
-            scratch.blocks.build(samples, windows.range);
-            each_full(&mut |w| Some(scratch.blocks.sum(values, w.lo, w.hi)));
-        }
-        WindowFn::AvgOverTime => {
-            scratch.blocks.build(samples, windows.range);
-            each_full(&mut |w| Some(scratch.blocks.mean(values, w.lo, w.hi)));
-        }
-        WindowFn::CountOverTime => each_full(&mut |w| Some((w.hi - w.lo) as f64)),
-        WindowFn::PresentOverTime => each_full(&mut |_| Some(1.0)),
-        WindowFn::LastOverTime => each_full(&mut |w| Some(values[w.hi - 1])),
-        WindowFn::FirstOverTime => each_full(&mut |w| Some(values[w.lo])),
-        WindowFn::TsOfLast => each_full(&mut |w| Some(times[w.hi - 1] as f64 / 1000.0)),
-        WindowFn::TsOfFirst => each_full(&mut |w| Some(times[w.lo] as f64 / 1000.0)),
-        WindowFn::StdvarOverTime => {
-            each_full(&mut |w| Some(totals::variance(&values[w.lo..w.hi])));
-        }
-        WindowFn::StddevOverTime => {
-            each_full(&mut |w| Some(totals::variance(&values[w.lo..w.hi]).sqrt()));
-        }
-        WindowFn::MinOverTime | WindowFn::MaxOverTime | WindowFn::TsOfMin | WindowFn::TsOfMax => {
-            let wanted = match func {
-                WindowFn::MinOverTime | WindowFn::TsOfMin => order::Extreme::Min,
-                _ => order::Extreme::Max,
-            };
-            let is_time = matches!(func, WindowFn::TsOfMin | WindowFn::TsOfMax);
-            order::extremes(
-                samples,
-                windows,
-                wanted,
-                &mut scratch.indices,
-                |step, index| {
-                    out.put(
-                        step,
-                        if is_time {
-                            times[index] as f64 / 1000.0
-                        } else {
-                            values[index]
-                        },
-                    );
-                },
-            );
-        }
-        WindowFn::QuantileOverTime => {
-            order::sorted_windows(samples, windows, &mut scratch.sorted, |w, sorted| {
-                out.put(w.step, order::quantile(param(0, w.step), sorted));
-            });
-        }
-        WindowFn::MadOverTime => {
-            let mut deviations = Vec::new();
-            order::sorted_windows(samples, windows, &mut scratch.sorted, |w, sorted| {
-                out.put(w.step, order::median_deviation(sorted, &mut deviations));
-            });
-        }
+        F::Rate => rate::rate(row, rate::Kind::Rate, &mut scratch.lost),
+        F::Increase => rate::rate(row, rate::Kind::Increase, &mut scratch.lost),
+        F::Delta => rate::rate(row, rate::Kind::Delta, &mut scratch.lost),
+        F::Irate => row.each(|w| rate::instant_rate(samples, w)),
+        F::Idelta => row.each(|w| rate::instant_delta(samples, w)),
+        F::Changes => totals::pairs(row, totals::is_change, &mut scratch.counts),
+        F::Resets => totals::pairs(row, totals::is_reset, &mut scratch.counts),
+        F::Deriv => regression::slopes(row, &mut scratch.lines),
+        F::PredictLinear => regression::predictions(row, &mut scratch.lines),
+        F::TimeTo => regression::times_to(row, &mut scratch.lines),
+        F::DoubleExponentialSmoothing => regression::smoothed(row),
+        F::SumOverTime => totals::sums(row, &mut scratch.sums),
+        F::AvgOverTime => totals::means(row, &mut scratch.means),
+        F::StdvarOverTime => totals::variances(row, &mut scratch.deviations, |v| v),
+        F::StddevOverTime => totals::variances(row, &mut scratch.deviations, f64::sqrt),
+        F::CountOverTime => row.each(|w| Some((w.hi - w.lo) as f64)),
+        F::PresentOverTime => row.each(|_| Some(1.0)),
+        F::LastOverTime => row.each(|w| Some(values[w.hi - 1])),
+        F::FirstOverTime => row.each(|w| Some(values[w.lo])),
+        F::TsOfLast => row.each(|w| Some(seconds(w.hi - 1))),
+        F::TsOfFirst => row.each(|w| Some(seconds(w.lo))),
+        F::MinOverTime => order::extremes(row, Extreme::Min, &mut scratch.queue, |i| values[i]),
+        F::MaxOverTime => order::extremes(row, Extreme::Max, &mut scratch.queue, |i| values[i]),
+        F::TsOfMin => order::extremes(row, Extreme::Min, &mut scratch.queue, seconds),
+        F::TsOfMax => order::extremes(row, Extreme::Max, &mut scratch.queue, seconds),
+        F::QuantileOverTime => order::quantiles(row, &mut scratch.ranks),
+        F::MadOverTime => order::median_deviations(row, &mut scratch.ranks),
     }
 }

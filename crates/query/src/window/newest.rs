@@ -4,8 +4,8 @@
 
 use bellwether_model::is_stale;
 
-use super::{Samples, Windows};
-use crate::vector::RowBuffer;
+use super::{Row, Samples};
+use crate::error::QueryError;
 
 /// What of the newest sample is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,17 +16,17 @@ pub(crate) enum Wanted {
     Time,
 }
 
-/// Writes the newest sample of each step to `out`. `samples` still has its staleness markers, `windows.range` is the lookback.
-pub(crate) fn run(samples: Samples<'_>, windows: Windows, wanted: Wanted, out: &mut RowBuffer) {
-    let Samples { times, values } = samples;
-    windows.each(times, |w| {
-        if w.lo == w.hi || is_stale(values[w.hi - 1]) {
-            return;
+/// Writes the newest sample of each step. The samples still have their staleness markers, the windows' range is the lookback.
+pub(crate) fn run(row: &mut Row<'_>, wanted: Wanted) -> Result<(), QueryError> {
+    let Samples { times, values } = row.samples;
+    row.each(|w| {
+        let newest = w.hi - 1;
+        if is_stale(values[newest]) {
+            return None;
         }
-        let value = match wanted {
-            Wanted::Value => values[w.hi - 1],
-            Wanted::Time => times[w.hi - 1] as f64 / 1000.0,
-        };
-        out.put(w.step, value);
-    });
+        Some(match wanted {
+            Wanted::Value => values[newest],
+            Wanted::Time => times[newest] as f64 / 1000.0,
+        })
+    })
 }

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::{Samples, Window, Windows};
+use super::Row;
+use super::ranks::Ranks;
+use crate::error::QueryError;
 
 /// Smallest or largest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,16 +13,15 @@ pub(crate) enum Extreme {
     Max,
 }
 
-/// Calls `put(step, index)` with the extreme sample of each window that has samples: the last one among equals,
+/// The extreme sample of each window that has samples as `value` gives it by index: the last one among equals,
 /// NaN only when there is nothing else. A monotonic queue, O(1) a sample.
 pub(crate) fn extremes(
-    samples: Samples<'_>,
-    windows: Windows,
+    row: &mut Row<'_>,
     wanted: Extreme,
     queue: &mut Vec<usize>,
-    mut put: impl FnMut(usize, usize),
-) {
-    let values = samples.values;
+    value: impl Fn(usize) -> f64,
+) -> Result<(), QueryError> {
+    let values = row.samples.values;
     // `queue[head..]` holds indices whose values get ever less extreme; the head is the answer.
     queue.clear();
     let (mut head, mut seen) = (0, 0);
@@ -29,7 +30,7 @@ pub(crate) fn extremes(
         Extreme::Min => a <= b,
         Extreme::Max => a >= b,
     };
-    windows.each(samples.times, |w| {
+    row.each(|w| {
         while seen < w.hi {
             while queue.len() > head
                 && queue
@@ -44,10 +45,28 @@ pub(crate) fn extremes(
         while head < queue.len() && queue[head] < w.lo {
             head += 1;
         }
-        if w.lo < w.hi && head < queue.len() {
-            put(w.step, queue[head]);
-        }
-    });
+        queue.get(head).map(|index| value(*index))
+    })
+}
+
+/// `quantile_over_time`
+pub(crate) fn quantiles(row: &mut Row<'_>, ranks: &mut Ranks) -> Result<(), QueryError> {
+    let params = row.params;
+    ranks.reset(row.samples, row.pace)?;
+    row.each(|w| {
+        ranks.slide(w.lo, w.hi);
+        let q = params.first().map_or(f64::NAN, |q| q.at(w.step));
+        Some(quantile(q, ranks.len(), |k| ranks.nth(k)))
+    })
+}
+
+/// `mad_over_time`
+pub(crate) fn median_deviations(row: &mut Row<'_>, ranks: &mut Ranks) -> Result<(), QueryError> {
+    ranks.reset(row.samples, row.pace)?;
+    row.each(|w| {
+        ranks.slide(w.lo, w.hi);
+        Some(median_deviation(ranks))
+    })
 }
 
 /// NaN before every number, as Prometheus sorts for quantiles.
@@ -61,46 +80,10 @@ pub(crate) fn nan_first(a: &f64, b: &f64) -> Ordering {
     }
 }
 
-/// Calls `visit` with the values of each window that has samples, sorted, NaN first. Windows that
-/// overlap update the sorted list instead of sorting anew.
-pub(crate) fn sorted_windows(
-    samples: Samples<'_>,
-    windows: Windows,
-    sorted: &mut Vec<f64>,
-    mut visit: impl FnMut(Window, &[f64]),
-) {
-    let values = samples.values;
-    sorted.clear();
-    let (mut from, mut to) = (0, 0);
-    windows.each(samples.times, |w| {
-        if w.lo >= w.hi {
-            return;
-        }
-        let moved = (w.lo - from) + (w.hi - to);
-        if w.lo >= to || moved > 32 {
-            sorted.clear();
-            sorted.extend_from_slice(&values[w.lo..w.hi]);
-            sorted.sort_by(nan_first);
-        } else {
-            for v in &values[from..w.lo] {
-                // Among equals and among NaN any one will do: their order carries nothing.
-                if let Ok(at) = sorted.binary_search_by(|x| nan_first(x, v)) {
-                    sorted.remove(at);
-                }
-            }
-            for v in &values[to..w.hi] {
-                let at = sorted.partition_point(|x| nan_first(x, v) == Ordering::Less);
-                sorted.insert(at, *v);
-            }
-        }
-        (from, to) = (w.lo, w.hi);
-        visit(w, sorted);
-    });
-}
-
-/// The `q`-quantile of sorted values, interpolated between neighbours. NaN without values or with `q` NaN, -Inf below 0, +Inf above 1.
-pub(crate) fn quantile(q: f64, sorted: &[f64]) -> f64 {
-    if sorted.is_empty() || q.is_nan() {
+/// The `q`-quantile of `len` values, the `k`-th smallest of which is `nth(k)`, interpolated between neighbours.
+/// NaN without values or with `q` NaN, -Inf below 0, +Inf above 1.
+pub(crate) fn quantile(q: f64, len: usize, nth: impl Fn(usize) -> f64) -> f64 {
+    if len == 0 || q.is_nan() {
         return f64::NAN;
     }
     if q < 0.0 {
@@ -109,21 +92,108 @@ pub(crate) fn quantile(q: f64, sorted: &[f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    let rank = q * (sorted.len() - 1) as f64;
+    let rank = q * (len - 1) as f64;
     let lower = rank.floor() as usize;
-    let upper = (lower + 1).min(sorted.len() - 1);
+    let upper = (lower + 1).min(len - 1);
     let weight = rank - rank.floor();
-    sorted[lower] * (1.0 - weight) + sorted[upper] * weight
+    nth(lower) * (1.0 - weight) + nth(upper) * weight
 }
 
-/// Median of the absolute deviations from the median; NaN as soon as a value is.
-pub(crate) fn median_deviation(sorted: &[f64], deviations: &mut Vec<f64>) -> f64 {
-    if sorted.first().is_none_or(|v| v.is_nan()) {
+/// Median of the absolute deviations from the median; NaN as soon as a value is. O(log² n).
+fn median_deviation(ranks: &Ranks) -> f64 {
+    let len = ranks.len();
+    if ranks.nth(0).is_nan() {
         return f64::NAN;
     }
-    let median = quantile(0.5, sorted);
-    deviations.clear();
-    deviations.extend(sorted.iter().map(|v| (v - median).abs()));
-    deviations.sort_by(nan_first);
-    quantile(0.5, deviations)
+    let median = quantile(0.5, len, |k| ranks.nth(k));
+    // Deviations grow from the middle outwards, on either side: two sorted lists.
+    let left = (len - 1) / 2 + 1;
+    let below = |i: usize| (ranks.nth(left - 1 - i) - median).abs();
+    let above = |i: usize| (ranks.nth(left + i) - median).abs();
+    quantile(0.5, len, |k| {
+        nth_of_two(k, (left, below), (len - left, above))
+    })
+}
+
+/// The `k`-th smallest, from 0, of two lists sorted by [`nan_first`], each given by its length and its elements.
+fn nth_of_two(
+    k: usize,
+    (len_a, a): (usize, impl Fn(usize) -> f64),
+    (len_b, b): (usize, impl Fn(usize) -> f64),
+) -> f64 {
+    // How many of the first `k + 1` come from `a`: the smallest number that leaves no element of `b` among them too large.
+    let taken = k + 1;
+    let (mut low, mut high) = (taken.saturating_sub(len_b), taken.min(len_a));
+    while low < high {
+        let from_a = low.midpoint(high);
+        if nan_first(&b(taken - from_a - 1), &a(from_a)).is_gt() {
+            low = from_a + 1;
+        } else {
+            high = from_a;
+        }
+    }
+    let last_a = low.checked_sub(1).map(&a);
+    let last_b = (taken - low).checked_sub(1).map(&b);
+    match (last_a, last_b) {
+        (Some(a), Some(b)) if nan_first(&a, &b).is_gt() => a,
+        (_, Some(b)) => b,
+        (Some(a), None) => a,
+        (None, None) => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Samples;
+    use super::*;
+    use crate::budget::{Budget, Pace};
+    use crate::control::Control;
+
+    #[test]
+    fn two_lists_are_one() {
+        let lists: [&[f64]; 5] = [
+            &[],
+            &[1.0],
+            &[0.0, 2.0, 2.0, 5.0],
+            &[f64::NAN, 1.0, f64::INFINITY],
+            &[2.0, 3.0, 4.0, 4.5, 9.0],
+        ];
+        for a in lists {
+            for b in lists {
+                let mut all = [a, b].concat();
+                all.sort_by(nan_first);
+                for (k, want) in all.iter().enumerate() {
+                    let got = nth_of_two(k, (a.len(), |i| a[i]), (b.len(), |i| b[i]));
+                    assert!(
+                        nan_first(&got, want).is_eq(),
+                        "{k} of {a:?} and {b:?}: {got}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_median_deviation_is_that_of_its_definition() {
+        let mut ranks = Ranks::default();
+        let pace = Pace::new(&Budget::new(&Control::new(), 0, 0));
+        for len in 1..40_usize {
+            let values: Vec<f64> = (0..len).map(|i| ((i * 7919) % 101) as f64 / 3.0).collect();
+            let times: Vec<i64> = (0..len as i64).collect();
+            let samples = Samples {
+                times: &times,
+                values: &values,
+            };
+            ranks.reset(samples, &pace).unwrap();
+            ranks.slide(0, len);
+            let median = |values: &[f64]| {
+                let mut sorted = values.to_vec();
+                sorted.sort_by(nan_first);
+                quantile(0.5, sorted.len(), |k| sorted[k])
+            };
+            let middle = median(&values);
+            let deviations: Vec<f64> = values.iter().map(|v| (v - middle).abs()).collect();
+            assert_eq!(median_deviation(&ranks), median(&deviations), "{values:?}");
+        }
+    }
 }

@@ -4,8 +4,11 @@
 //! the samples come close to it (within 1.1 of their average distance), else by half that distance; and a
 //! counter is never extended to before it was zero.
 
-use super::{Samples, Window, Windows};
-use crate::vector::RowBuffer;
+use super::halves::{Halves, cut};
+use super::totals::is_reset;
+use super::{Row, Samples, Window, Windows};
+use crate::error::QueryError;
+use crate::sum::Sum;
 
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,42 +19,107 @@ pub(crate) enum Kind {
 }
 
 /// Extrapolated change over each window with at least two samples.
-pub(crate) fn rate(
-    samples: Samples<'_>,
-    windows: Windows,
-    kind: Kind,
-    resets: &mut Vec<usize>,
-    out: &mut RowBuffer,
-) {
-    let Samples { times, values } = samples;
+pub(crate) fn rate(row: &mut Row<'_>, kind: Kind, lost: &mut Lost) -> Result<(), QueryError> {
+    let (samples, windows) = (row.samples, row.windows);
     let is_counter = kind != Kind::Delta;
-    resets.clear();
     if is_counter {
-        resets.extend((1..values.len()).filter(|i| values[*i] < values[*i - 1]));
+        lost.reset(samples.values);
     }
-    // The resets inside the window are `resets[first..last]`; both ends only move forward.
-    let (mut first, mut last) = (0, 0);
-    windows.each(times, |w| {
-        while last < resets.len() && resets[last] < w.hi {
-            last += 1;
-        }
-        while first < last && resets[first] <= w.lo {
-            first += 1;
-        }
+    row.each(|w| {
         if w.hi - w.lo < 2 {
-            return;
+            return None;
         }
-        let mut change = values[w.hi - 1] - values[w.lo];
-        for reset in &resets[first..last] {
-            change += values[*reset - 1];
+        let mut change = samples.values[w.hi - 1] - samples.values[w.lo];
+        if is_counter {
+            change = lost.add_to(change, samples, windows, w);
         }
         let span = Span::new(samples, w, windows.range);
         let mut factor = span.extension(change, is_counter);
         if kind == Kind::Rate {
             factor /= windows.range as f64 / 1000.0;
         }
-        out.put(w.step, change * factor);
-    });
+        Some(change * factor)
+    })
+}
+
+/// What the resets of a counter have swallowed: the value before each of them.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    /// The samples that are less than the one before.
+    resets: Vec<usize>,
+    /// Those inside the window are `resets[first..last]`; both ends only move forward.
+    first: usize,
+    last: usize,
+    halves: Halves<Swallowed>,
+}
+
+/// Bytes that [`Lost`] takes for each sample.
+pub(super) const LOST_BYTES_PER_SAMPLE: usize = size_of::<usize>() + size_of::<Swallowed>();
+
+/// So many resets are added one by one. Nearly every window has fewer, and none of the other samples is looked at.
+const FEW: usize = 8;
+
+/// The values before the resets between neighbours of a run of samples.
+#[derive(Clone, Copy, Debug, Default)]
+struct Swallowed {
+    sum: Sum,
+    is_run: bool,
+}
+
+impl Swallowed {
+    /// Takes in one more pair of neighbours, unless this is the run's first sample.
+    fn add(&mut self, before: Option<&f64>, after: Option<&f64>) {
+        if let (true, Some(before), Some(after)) = (self.is_run, before, after)
+            && is_reset(*before, *after)
+        {
+            self.sum.add(*before);
+        }
+        self.is_run = true;
+    }
+}
+
+impl Lost {
+    pub(super) fn reset(&mut self, values: &[f64]) {
+        self.resets.clear();
+        let is_start = |i: &usize| is_reset(values[*i - 1], values[*i]);
+        self.resets.extend((1..values.len()).filter(is_start));
+        (self.first, self.last) = (0, 0);
+        self.halves.reset();
+    }
+
+    /// `change` with what was lost inside `w`, which has samples. Windows come in order.
+    pub(super) fn add_to(
+        &mut self,
+        change: f64,
+        samples: Samples<'_>,
+        windows: Windows,
+        w: Window,
+    ) -> f64 {
+        while self.last < self.resets.len() && self.resets[self.last] < w.hi {
+            self.last += 1;
+        }
+        while self.first < self.last && self.resets[self.first] <= w.lo {
+            self.first += 1;
+        }
+        let values = samples.values;
+        let inside = &self.resets[self.first..self.last];
+        if inside.len() <= FEW {
+            return inside.iter().fold(change, |sum, i| sum + values[*i - 1]);
+        }
+        let prepend = |own: &mut Swallowed, i: usize| own.add(values.get(i), values.get(i + 1));
+        let append = |own: &mut Swallowed, i: usize| {
+            own.add(i.checked_sub(1).map(|i| &values[i]), values.get(i));
+        };
+        let cut = cut(windows, w);
+        let halved = self.halves.fold(samples.times, cut, w, prepend, append);
+        let (mut sum, middle) = (halved.tail.sum, halved.middle);
+        sum.merge(halved.head.sum);
+        if halved.tail.is_run && halved.head.is_run && is_reset(values[middle - 1], values[middle])
+        {
+            sum.add(values[middle - 1]);
+        }
+        change + sum.total()
+    }
 }
 
 /// Where the samples lie in their window, in seconds.
@@ -69,7 +137,7 @@ impl Span {
         let sampled = (last - first) as f64 / 1000.0;
         Span {
             first_value: samples.values[w.lo],
-            to_start: (first - w.end.saturating_sub(range)) as f64 / 1000.0,
+            to_start: first.saturating_sub(w.end.saturating_sub(range)) as f64 / 1000.0,
             to_end: (w.end - last) as f64 / 1000.0,
             sampled,
             average: sampled / (w.hi - w.lo - 1) as f64,

@@ -1,57 +1,127 @@
 //! Straight lines through the samples of a window, and double exponential smoothing.
 
-use super::{Samples, Window};
-use crate::sum::Sum;
+use super::halves::{Halves, cut};
+use super::{Row, Window};
+use crate::error::QueryError;
 
-/// The least-squares line through the samples of `w`: slope per second, and value at time `origin`.
-/// At least two samples. Constant samples give slope 0 exactly; constant infinity gives NaN.
-fn fit(samples: Samples<'_>, w: Window, origin: i64) -> Option<(f64, f64)> {
-    if w.hi - w.lo < 2 {
-        return None;
-    }
-    let (times, values) = (&samples.times[w.lo..w.hi], &samples.values[w.lo..w.hi]);
-    if values.iter().all(|v| *v == values[0]) {
-        if values[0].is_infinite() {
-            return Some((f64::NAN, f64::NAN));
+/// What a least-squares line needs to know of a set of samples, around their means.
+///
+/// Sums of `x * y` and `x * x` lose the line to rounding when times or values are large and lie close together; sums of
+/// products of deviations do not, and they merge. Constant samples give slope 0 exactly, an infinite one gives NaN.
+///
+/// Sources: B. P. Welford, 1962; merging: T. F. Chan, G. H. Golub, R. J. LeVeque, 1979.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Line {
+    count: f64,
+    mean_x: f64,
+    mean_y: f64,
+    xx: f64,
+    xy: f64,
+}
+
+impl Line {
+    #[inline]
+    fn add(&mut self, x: f64, y: f64) {
+        self.count += 1.0;
+        let share = 1.0 / self.count;
+        let (dx, dy) = (x - self.mean_x, y - self.mean_y);
+        if self.count == 1.0 {
+            (self.mean_x, self.mean_y) = (x, y);
+        } else {
+            self.mean_x += dx * share;
+            self.mean_y += dy * share;
         }
-        return Some((0.0, values[0]));
+        self.xx += dx * (x - self.mean_x);
+        self.xy += dx * (y - self.mean_y);
     }
-    let (mut sum_x, mut sum_y) = (Sum::default(), Sum::default());
-    let (mut sum_xy, mut sum_xx) = (Sum::default(), Sum::default());
-    for (t, y) in times.iter().zip(values) {
-        let x = (*t - origin) as f64 / 1000.0;
-        sum_x.add(x);
-        sum_y.add(*y);
-        sum_xy.add(x * y);
-        sum_xx.add(x * x);
+
+    fn merge(&mut self, other: Line) {
+        if other.count == 0.0 {
+            return;
+        }
+        if self.count == 0.0 {
+            *self = other;
+            return;
+        }
+        let count = self.count + other.count;
+        let share = other.count / count;
+        let (dx, dy) = (other.mean_x - self.mean_x, other.mean_y - self.mean_y);
+        self.xx += other.xx + dx * dx * self.count * share;
+        self.xy += other.xy + dx * dy * self.count * share;
+        self.mean_x += dx * share;
+        self.mean_y += dy * share;
+        self.count = count;
     }
-    let n = values.len() as f64;
-    let [x, y, xy, xx] = [sum_x, sum_y, sum_xy, sum_xx].map(|s| s.sum + s.error);
-    let slope = (xy - x * y / n) / (xx - x * x / n);
-    Some((slope, y / n - slope * x / n))
+
+    fn slope(self) -> f64 {
+        self.xy / self.xx
+    }
+
+    fn value_at(self, x: f64) -> f64 {
+        self.mean_y + self.slope() * (x - self.mean_x)
+    }
 }
 
-/// Slope per second.
-pub(crate) fn slope(samples: Samples<'_>, w: Window) -> Option<f64> {
-    let origin = *samples.times.get(w.lo)?;
-    Some(fit(samples, w, origin)?.0)
+/// `value` of the slope per second, and of the line's value at the step, in each window with at least two samples.
+fn lines(
+    row: &mut Row<'_>,
+    halves: &mut Halves<Line>,
+    value: impl Fn(Window, f64, f64) -> Option<f64>,
+) -> Result<(), QueryError> {
+    let (samples, windows) = (row.samples, row.windows);
+    halves.reset();
+    row.each(|w| {
+        if w.hi - w.lo < 2 {
+            return None;
+        }
+        // Seconds from the cut: a window is never far from it, its step may be.
+        let cut = cut(windows, w);
+        let x = |t: i64| t.saturating_sub(cut) as f64 / 1000.0;
+        let add = |line: &mut Line, i: usize| line.add(x(samples.times[i]), samples.values[i]);
+        let halved = halves.fold(samples.times, cut, w, add, add);
+        let mut line = halved.tail;
+        line.merge(halved.head);
+        value(w, line.slope(), line.value_at(x(w.now)))
+    })
 }
 
-/// The line's value `ahead` seconds after the step.
-pub(crate) fn predict(samples: Samples<'_>, w: Window, ahead: f64) -> Option<f64> {
-    let (slope, now) = fit(samples, w, w.now)?;
-    Some(slope * ahead + now)
+/// `deriv`: slope per second.
+pub(crate) fn slopes(row: &mut Row<'_>, halves: &mut Halves<Line>) -> Result<(), QueryError> {
+    lines(row, halves, |_, slope, _| Some(slope))
 }
 
-/// Seconds from the step until the line reaches `target`; none when it never will.
-pub(crate) fn time_to(samples: Samples<'_>, w: Window, target: f64) -> Option<f64> {
-    let (slope, now) = fit(samples, w, w.now)?;
-    let seconds = (target - now) / slope;
-    (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
+/// `predict_linear`: the line's value so many seconds after the step.
+pub(crate) fn predictions(row: &mut Row<'_>, halves: &mut Halves<Line>) -> Result<(), QueryError> {
+    let params = row.params;
+    lines(row, halves, |w, slope, now| {
+        let ahead = params.first().map_or(f64::NAN, |p| p.at(w.step));
+        Some(slope * ahead + now)
+    })
+}
+
+/// `time_to`: seconds from the step until the line reaches the target; none when it never will.
+pub(crate) fn times_to(row: &mut Row<'_>, halves: &mut Halves<Line>) -> Result<(), QueryError> {
+    let params = row.params;
+    lines(row, halves, |w, slope, now| {
+        let target = params.first().map_or(f64::NAN, |p| p.at(w.step));
+        let seconds = (target - now) / slope;
+        (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
+    })
+}
+
+/// `double_exponential_smoothing`. Looks at every sample of every window: the recurrence begins anew with
+/// each window's first two samples, and its factors may change from step to step.
+pub(crate) fn smoothed(row: &mut Row<'_>) -> Result<(), QueryError> {
+    let (params, values, pace) = (row.params, row.samples.values, row.pace);
+    let param = |index: usize, step: usize| params.get(index).map_or(f64::NAN, |p| p.at(step));
+    row.each(|w| {
+        pace.owe(w.hi - w.lo);
+        smooth(&values[w.lo..w.hi], param(0, w.step), param(1, w.step))
+    })
 }
 
 /// Holt's linear smoothing: level by `level`, trend by `trend`, both strictly between 0 and 1.
-pub(crate) fn smooth(values: &[f64], level: f64, trend: f64) -> Option<f64> {
+fn smooth(values: &[f64], level: f64, trend: f64) -> Option<f64> {
     let [first, second, ..] = *values else {
         return None;
     };
@@ -65,4 +135,44 @@ pub(crate) fn smooth(values: &[f64], level: f64, trend: f64) -> Option<f64> {
         (before, smoothed) = (smoothed, next);
     }
     Some(smoothed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(points: &[(f64, f64)]) -> Line {
+        let mut line = Line::default();
+        for (x, y) in points {
+            line.add(*x, *y);
+        }
+        line
+    }
+
+    #[test]
+    fn lines_merge_to_the_same_line() {
+        let points: Vec<(f64, f64)> = (0..50)
+            .map(|i| (f64::from(i) * 0.3, f64::from(i * i % 17) - 2.0))
+            .collect();
+        let whole = line(&points);
+        let mut merged = line(&points[..13]);
+        merged.merge(line(&points[13..]));
+        assert!((whole.slope() - merged.slope()).abs() < 1e-12);
+        assert!((whole.value_at(99.0) - merged.value_at(99.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn large_numbers_close_together_keep_their_slope() {
+        // Sums of products would be left with no correct digit.
+        let points: Vec<(f64, f64)> = (0..20)
+            .map(|i| (1e9 + f64::from(i), 1e9 + 0.5 * f64::from(i)))
+            .collect();
+        assert!((line(&points).slope() - 0.5).abs() < 1e-9);
+        assert_eq!(line(&[(1.0, 7.3), (2.0, 7.3), (5.0, 7.3)]).slope(), 0.0);
+        assert!(
+            line(&[(1.0, f64::INFINITY), (2.0, f64::INFINITY)])
+                .slope()
+                .is_nan()
+        );
+    }
 }

@@ -1,23 +1,83 @@
 //! Sums, means, deviations and counts over windows.
 //!
-//! Long windows that overlap share work: samples are summed once in blocks that lie at multiples of a sixteenth of the
-//! range, and a window adds the blocks inside it and the samples at its edges. The blocks depend on
-//! time and range only, so a window gives the same bits in every query. Short windows, and those where a sum overflows, are
-//! summed sample by sample.
+//! All of them are compensated. Which rounding errors are left depends on the order of the terms: windows with few samples
+//! are added up in order of time, as Prometheus adds them, so that both agree even on sums that cancel to nothing. Longer ones add
+//! up from the cut inside them outwards (`halves.rs`), which differs in the last digits at most unless terms of three magnitudes cancel.
 
-use super::Samples;
+use super::halves::{Halves, cut};
+use super::{Row, Window};
+use crate::error::QueryError;
 use crate::sum::{Deviation, Mean, Sum};
 
-/// Below this many samples a window is summed directly.
-const DIRECT_MAX: usize = 64;
+/// Up to so many samples are added one by one: about what meeting in the middle costs.
+const FEW: usize = 32;
 
-/// Fills `counts` so that `counts[j] - counts[i]` is how many neighbours in `i..=j` satisfy `counted`.
-pub(crate) fn prefix_counts(
+/// `sum_over_time`
+pub(crate) fn sums(row: &mut Row<'_>, halves: &mut Halves<Sum>) -> Result<(), QueryError> {
+    fold(row, halves, Sum::add, |mut tail, head| {
+        tail.merge(head);
+        tail.total()
+    })
+}
+
+/// `avg_over_time`
+pub(crate) fn means(row: &mut Row<'_>, halves: &mut Halves<Mean>) -> Result<(), QueryError> {
+    fold(row, halves, Mean::add, |mut tail, head| {
+        tail.merge(head);
+        tail.mean()
+    })
+}
+
+/// The population variance of each window as `shown` shows it.
+pub(crate) fn variances(
+    row: &mut Row<'_>,
+    halves: &mut Halves<Deviation>,
+    shown: fn(f64) -> f64,
+) -> Result<(), QueryError> {
+    fold(row, halves, Deviation::add, |mut tail, head| {
+        tail.merge(head);
+        shown(tail.variance())
+    })
+}
+
+fn fold<A: Copy + Default>(
+    row: &mut Row<'_>,
+    halves: &mut Halves<A>,
+    add: impl Fn(&mut A, f64),
+    finish: impl Fn(A, A) -> f64,
+) -> Result<(), QueryError> {
+    let (samples, windows) = (row.samples, row.windows);
+    let add = |own: &mut A, index: usize| add(own, samples.values[index]);
+    halves.reset();
+    row.each(|w| {
+        if w.hi - w.lo <= FEW {
+            let mut all = A::default();
+            (w.lo..w.hi).for_each(|index| add(&mut all, index));
+            return Some(finish(all, A::default()));
+        }
+        let halved = halves.fold(samples.times, cut(windows, w), w, add, add);
+        Some(finish(halved.tail, halved.head))
+    })
+}
+
+/// How many neighbours in each window satisfy `counted`.
+pub(crate) fn pairs(
+    row: &mut Row<'_>,
+    counted: impl Fn(f64, f64) -> bool,
+    counts: &mut Vec<u32>,
+) -> Result<(), QueryError> {
+    prefix_counts(row.samples.values, counted, counts);
+    row.each(|w| Some(f64::from(count(counts, w))))
+}
+
+/// Fills `counts` for [`count`]: how many neighbours before each sample satisfy `counted`.
+pub(super) fn prefix_counts(
     values: &[f64],
     counted: impl Fn(f64, f64) -> bool,
     counts: &mut Vec<u32>,
 ) {
     counts.clear();
+    counts.reserve_exact(values.len());
     let mut total = 0;
     counts.push(0);
     for pair in values.windows(2) {
@@ -26,122 +86,17 @@ pub(crate) fn prefix_counts(
     }
 }
 
+/// How many neighbours inside a window, which has samples, were counted.
+pub(super) fn count(counts: &[u32], w: Window) -> u32 {
+    counts[w.hi - 1] - counts[w.lo]
+}
+
 /// True when the value changed; NaN after NaN is no change.
 pub(crate) fn is_change(before: f64, after: f64) -> bool {
     before != after && !(before.is_nan() && after.is_nan())
 }
 
-/// Population variance.
-pub(crate) fn variance(values: &[f64]) -> f64 {
-    let mut deviation = Deviation::default();
-    for v in values {
-        deviation.add(*v);
-    }
-    deviation.variance()
-}
-
-/// Sums of the samples of one series in blocks of time.
-#[derive(Debug, Default)]
-pub(crate) struct Blocks {
-    /// Index of each block's first sample, and the number of samples at the end.
-    starts: Vec<usize>,
-    sums: Vec<Sum>,
-}
-
-impl Blocks {
-    /// Cuts `samples` into blocks fit for windows of `range` milliseconds.
-    pub(crate) fn build(&mut self, samples: Samples<'_>, range: i64) {
-        self.starts.clear();
-        self.sums.clear();
-        if samples.times.len() < DIRECT_MAX {
-            return;
-        }
-        let length = (range / 16).max(1);
-        let mut block_end = i64::MIN;
-        for (i, (t, v)) in samples.times.iter().zip(samples.values).enumerate() {
-            if *t >= block_end {
-                block_end = t
-                    .div_euclid(length)
-                    .saturating_add(1)
-                    .saturating_mul(length);
-                self.starts.push(i);
-                self.sums.push(Sum::default());
-            }
-            if let Some(sum) = self.sums.last_mut() {
-                sum.add(*v);
-            }
-        }
-        self.starts.push(samples.times.len());
-    }
-
-    /// The blocks that lie inside `lo..hi` as a range of blocks, when it is worth it.
-    fn inside(&self, lo: usize, hi: usize) -> Option<(usize, usize)> {
-        if hi - lo < DIRECT_MAX {
-            return None;
-        }
-        let first = self.starts.partition_point(|start| *start < lo);
-        let last = self.starts.partition_point(|start| *start <= hi) - 1;
-        (first < last).then_some((first, last))
-    }
-
-    fn blocked(&self, values: &[f64], lo: usize, hi: usize) -> Option<Sum> {
-        let (first, last) = self.inside(lo, hi)?;
-        let mut sum = Sum::default();
-        values[lo..self.starts[first]]
-            .iter()
-            .for_each(|v| sum.add(*v));
-        self.sums[first..last].iter().for_each(|s| sum.merge(*s));
-        values[self.starts[last]..hi]
-            .iter()
-            .for_each(|v| sum.add(*v));
-        sum.sum.is_finite().then_some(sum)
-    }
-
-    /// Sum of `values[lo..hi]`.
-    pub(crate) fn sum(&self, values: &[f64], lo: usize, hi: usize) -> f64 {
-        let sum = self.blocked(values, lo, hi).unwrap_or_else(|| {
-            let mut sum = Sum::default();
-            values[lo..hi].iter().for_each(|v| sum.add(*v));
-            sum
-        });
-        sum.total()
-    }
-
-    /// Mean of `values[lo..hi]`, which is not empty.
-    pub(crate) fn mean(&self, values: &[f64], lo: usize, hi: usize) -> f64 {
-        if let Some(sum) = self.blocked(values, lo, hi) {
-            let count = (hi - lo) as f64;
-            return sum.sum / count + sum.error / count;
-        }
-        let mut mean = Mean::default();
-        values[lo..hi].iter().for_each(|v| mean.add(*v));
-        mean.mean()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_sum_what_the_samples_sum() {
-        let times: Vec<i64> = (0..1000).map(|i| i * 7).collect();
-        let values: Vec<f64> = (0..1000).map(|i| f64::from(i % 13) - 3.5).collect();
-        let mut blocks = Blocks::default();
-        for range in [1, 500, 3000, 100_000] {
-            blocks.build(
-                Samples {
-                    times: &times,
-                    values: &values,
-                },
-                range,
-            );
-            for (lo, hi) in [(0, 1), (0, 1000), (3, 70), (10, 90), (499, 731)] {
-                let want: f64 = values[lo..hi].iter().sum();
-                assert_eq!(blocks.sum(&values, lo, hi), want);
-                let mean = want / (hi - lo) as f64;
-                assert!((blocks.mean(&values, lo, hi) - mean).abs() < 1e-12);
-            }
-        }
-    }
+/// True when a counter began anew.
+pub(crate) fn is_reset(before: f64, after: f64) -> bool {
+    after < before
 }

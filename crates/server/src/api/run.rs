@@ -114,13 +114,14 @@ pub(super) fn refusal(error: &QueryError) -> Refusal {
         QueryError::Steps(_) | QueryError::PointsLimit { .. } => StatusCode::BAD_REQUEST,
         QueryError::SamplesLimit { .. }
         | QueryError::MemoryLimit { .. }
+        | QueryError::LabelLimit { .. }
         | QueryError::Eval { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         QueryError::Source(bellwether_query::SourceError::TooManySeries { .. }) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        QueryError::Source(bellwether_query::SourceError::Read(_)) => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
+        QueryError::Source(
+            bellwether_query::SourceError::NoRoom { .. } | bellwether_query::SourceError::Read(_),
+        ) => StatusCode::INTERNAL_SERVER_ERROR,
         QueryError::Timeout => StatusCode::SERVICE_UNAVAILABLE,
         QueryError::Cancelled => {
             StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST)
