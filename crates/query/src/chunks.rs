@@ -44,7 +44,13 @@ pub(crate) fn in_order<T: Send>(
     };
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(worker);
+            // A system that has no thread left: those there are, and this one, do the work.
+            if std::thread::Builder::new()
+                .spawn_scoped(scope, worker)
+                .is_err()
+            {
+                break;
+            }
         }
         worker();
     });
