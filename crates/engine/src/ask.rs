@@ -4,11 +4,12 @@
 //! metric's name is dropped or a label is set are an error that names both: never one of them is picked.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bellwether_lang::promql::ast::Expr;
 use bellwether_lang::rules::{Alert, Record, Text, TextContext};
 use bellwether_model::{HashMap, Labels, LabelsBuilder, METRIC_NAME, TimestampMs};
-use bellwether_query::{Control, Options, Source, Value};
+use bellwether_query::{Answer, Control, Options, Source, Value, instant};
 
 /// The longest error text that is kept, in bytes.
 const ERROR_BYTES_MAX: usize = 1024;
@@ -26,6 +27,8 @@ pub(crate) enum AskError {
         first: Labels,
         second: Labels,
     },
+    #[error("the evaluator panicked, which is a bug in it: {0}")]
+    Panic(String),
     #[error("{got} results are more than the rule's max of {max}")]
     TooMany { got: usize, max: usize },
 }
@@ -50,13 +53,26 @@ pub(crate) struct Ask<'a> {
 impl Ask<'_> {
     /// The results with their own labels, sorted. A scalar is one result without labels.
     fn ask(&self, expr: &Expr) -> Result<BTreeMap<Labels, f64>, AskError> {
-        let answer =
-            bellwether_query::instant(expr, self.source, self.at, self.options, self.control)?;
+        let answer = self.answer(expr)?;
         match answer.value {
             Value::Vector(results) => Ok(results.into_iter().map(|(l, s)| (l, s.v)).collect()),
             Value::Scalar(sample) => Ok(BTreeMap::from([(Labels::empty(), sample.v)])),
             Value::String(..) => Err(AskError::Type("a string")),
             Value::Matrix(_) => Err(AskError::Type("a matrix")),
+        }
+    }
+
+    /// A panic of the evaluator is an evaluation that failed: it must not end alerting. It has changed nothing, since
+    /// what it is given it only reads.
+    fn answer(&self, expr: &Expr) -> Result<Answer, AskError> {
+        let ask = || instant(expr, self.source, self.at, self.options, self.control);
+        match catch_unwind(AssertUnwindSafe(ask)) {
+            Ok(answer) => Ok(answer?),
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                Err(AskError::Panic(text.unwrap_or_default()))
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 //! A caller's life with it:
 //!
 //! 1. [`Engine::new`] with an empty rule set, [`Engine::restore`] with the rows of the ledger,
-//! 2. [`Engine::load`] with the rules, or [`Event::RulesBroken`] when they have mistakes,
+//! 2. [`Engine::load`] with the rules; when they have mistakes, [`Engine::load_older`] with the last ones that had
+//!    none, and [`Event::RulesBroken`],
 //! 3. [`Engine::resume`] with the time of the last committed tick: from where to catch up,
 //! 4. [`Engine::next_due`] and [`Engine::tick`], again and again; [`Engine::event`] and `load` in between.
 //!
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use bellwether_lang::rules::RuleSet;
 use bellwether_model::rows::RowError;
+use bellwether_model::text::counted;
 use bellwether_model::{DurationMs, Labels, STALE_NAN, TimestampMs, limits};
 use bellwether_query::{Control, Options as QueryOptions, Source};
 
@@ -61,12 +63,19 @@ impl Default for Options {
 /// What happened outside that the engine must know.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// The rule folder has mistakes; the rules that were loaded go on.
+    /// The rule folder has mistakes and was not loaded.
     RulesBroken {
         /// How many mistakes.
         errors: usize,
         /// The first one, with its place.
         first: &'a str,
+        /// What runs instead, for people: `no rule runs`.
+        instead: &'a str,
+    },
+    /// The state kept was damaged, and the engine starts without any.
+    StateLost {
+        /// What is damaged, and where it lies now.
+        why: &'a str,
     },
     /// A channel took a notice.
     Delivered {
@@ -89,6 +98,15 @@ pub enum Event<'a> {
         /// Why, without secrets.
         error: &'a str,
     },
+}
+
+/// The rule whose evaluation begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Evaluating<'a> {
+    /// Tells it apart from all others.
+    pub rule: &'a str,
+    /// Its interval.
+    pub every: DurationMs,
 }
 
 /// What came back from the rows.
@@ -118,7 +136,10 @@ pub struct Engine {
     /// By the rule's key. May hold rules that the plan does not know, until the next load.
     pub(crate) states: BTreeMap<String, RuleState>,
     pub(crate) own: Own,
-    /// The last start, while rules may still come that it concerns.
+    /// How often the clock was found set back: tells episodes apart that began at the same time of different
+    /// rounds of the clock.
+    era: u64,
+    /// The last start: rules that are loaded later may still concern it.
     started: Option<Start>,
 }
 
@@ -139,6 +160,7 @@ impl Engine {
             plan,
             states: BTreeMap::new(),
             own: Own::default(),
+            era: 0,
             started: None,
         })
     }
@@ -175,6 +197,8 @@ impl Engine {
                 let alert = state::decode_own(value)?;
                 self.own.alerts.insert(identity, alert);
             }
+            RowKey::Era => self.era = state::decode_counter(value)?,
+            RowKey::OwnBegun => self.own.begun = state::decode_counter(value)?,
         }
         Ok(())
     }
@@ -184,6 +208,21 @@ impl Engine {
     ///
     /// Errors when rules read each other in a circle: then nothing changes.
     pub fn load(
+        &mut self,
+        rules: Arc<RuleSet>,
+        now: TimestampMs,
+        out: &mut Tick,
+    ) -> Result<(), Circle> {
+        self.load_older(rules, now, out)?;
+        let rules = &self.plan.rules;
+        self.own
+            .settle(OwnKind::RulesNotLoaded, "", None, now, rules, out);
+        Ok(())
+    }
+
+    /// As [`Engine::load`], when these rules are older than those in the folder, which have mistakes: the alert
+    /// about that goes on.
+    pub fn load_older(
         &mut self,
         rules: Arc<RuleSet>,
         now: TimestampMs,
@@ -205,10 +244,10 @@ impl Engine {
                 crate::removal::remove(&old, &plan.rules, &key, state, now, out);
             }
         }
-        let rules = &plan.rules;
-        self.own
-            .settle(OwnKind::RulesNotLoaded, "", None, now, rules, out);
-        self.own.forget_absent(now, rules, out);
+        self.own.forget_absent(now, &plan.rules, out);
+        if let Some(start) = self.started {
+            self.deafen(start, now, out);
+        }
         Ok(())
     }
 
@@ -232,9 +271,9 @@ impl Engine {
             hole: last_tick.map(|last| now.since(last)),
         };
         self.started = Some(start);
-        self.deafen(start, out);
-        for (key, rule) in &mut self.states {
-            rule.set_clock_back(key, now, out);
+        self.deafen(start, now, out);
+        if last_tick.is_some_and(|last| last > now) {
+            self.set_clock_back(now, out);
         }
         let Some(last) = last_tick.filter(|last| *last <= now) else {
             return just_before;
@@ -249,9 +288,20 @@ impl Engine {
         oldest
     }
 
+    /// Ticks up to now lie in the future.
+    fn set_clock_back(&mut self, now: TimestampMs, out: &mut Tick) {
+        self.era += 1;
+        let era = state::encode_counter(self.era);
+        out.instances.push(RowKey::Era.change(Some(era)));
+        for (key, rule) in &mut self.states {
+            rule.set_clock_back(key, now, out);
+        }
+        self.own.set_clock_back(now, out);
+    }
+
     /// For rules not evaluated since the start: up to two intervals after it, when it ended a hole of more than
     /// two intervals, absence is evidence of nothing.
-    fn deafen(&mut self, start: Start, out: &mut Tick) {
+    fn deafen(&mut self, start: Start, now: TimestampMs, out: &mut Tick) {
         let plan = Arc::clone(&self.plan);
         for step in &plan.steps {
             let rule = self.states.entry(step.key.clone()).or_default();
@@ -260,6 +310,7 @@ impl Engine {
             let until = start.at.plus(grace);
             if is_older
                 && start.hole.is_none_or(|hole| hole > grace)
+                && until > now
                 && rule.evaluation.deaf_until < Some(until)
             {
                 rule.evaluation.deaf_until = Some(until);
@@ -280,18 +331,22 @@ impl Engine {
         self.tick_with(now, source, &|_| Control::new(), out);
     }
 
-    /// As [`Engine::tick`]; `control` makes the stop flag of each evaluation from the interval of its rule.
+    /// As [`Engine::tick`]; `control` is called when the evaluation of a rule begins, and makes its stop flag.
     pub fn tick_with(
         &mut self,
         now: TimestampMs,
         source: &dyn Source,
-        control: &dyn Fn(DurationMs) -> Control,
+        control: &dyn Fn(Evaluating<'_>) -> Control,
         out: &mut Tick,
     ) {
         let plan = Arc::clone(&self.plan);
         let mut overlay = Overlay::new(source, now, &plan.written);
         for step in plan.steps.iter().filter(|step| step.slots.contains(now)) {
-            self.evaluate(&plan, step, now, &mut overlay, &control(step.every), out);
+            let control = control(Evaluating {
+                rule: &step.key,
+                every: step.every,
+            });
+            self.evaluate(&plan, step, now, &mut overlay, &control, out);
         }
         if plan.own_slots.contains(now) {
             self.own.tick(now, &plan.rules, out);
@@ -300,13 +355,22 @@ impl Engine {
 
     /// Takes in what happened outside.
     pub fn event(&mut self, event: Event<'_>, now: TimestampMs, out: &mut Tick) {
-        use OwnKind::{NotificationFailing, NotifyDeadLetter, RulesNotLoaded};
+        use OwnKind::{NotificationFailing, NotifyDeadLetter, RulesNotLoaded, StateLost};
         let (own, rules) = (&mut self.own, &self.plan.rules);
         match event {
-            Event::RulesBroken { errors, first } => {
-                let summary =
-                    format!("older rules go on, mistakes in the new ones: {errors}; {first}");
+            Event::RulesBroken {
+                errors,
+                first,
+                instead,
+            } => {
+                let mistakes = counted(errors, "mistake");
+                let summary = format!("{mistakes} in the rules, {instead}: {first}");
                 own.raise(RulesNotLoaded, "", summary, now, rules, out);
+            }
+            Event::StateLost { why } => {
+                let summary =
+                    format!("alerts begin anew, and what waited to be sent is lost: {why}");
+                own.raise(StateLost, "", summary, now, rules, out);
             }
             Event::Delivered { channel } => {
                 own.settle(NotifyDeadLetter, channel, None, now, rules, out);
@@ -344,8 +408,10 @@ impl Engine {
             return;
         }
         state.evaluation.count_skipped(step.every, now);
-        let deaf = state.evaluation.deaf_until.is_some_and(|t| now <= t);
-        let beat = state.evaluation.beat(step.every, now);
+        // Slots that are being caught up on lie before the start.
+        let present = self.started.map_or(now, |start| start.at.max(now));
+        let deaf = state.evaluation.is_deaf(step.every, now, present);
+        let beat = state.evaluation.beat(step.every, now, self.era);
         state.evaluation.attempted = Some(now);
         let ask = Ask {
             source: overlay,
@@ -436,7 +502,7 @@ impl Engine {
 
 impl Evaluation {
     /// How an evaluation at `now` joins the last one that succeeded.
-    fn beat(&self, every: DurationMs, now: TimestampMs) -> Beat {
+    fn beat(&self, every: DurationMs, now: TimestampMs, era: u64) -> Beat {
         let elapsed = self
             .succeeded
             .map_or(DurationMs::ZERO, |last| now.since(last));
@@ -444,7 +510,16 @@ impl Evaluation {
             now,
             elapsed,
             counts: self.failures == 0 && elapsed <= double(every),
+            era,
         }
+    }
+
+    /// Whether absence is evidence of nothing. Never for longer than two intervals from the present, whatever a clock
+    /// that was ahead for a while has left behind.
+    fn is_deaf(&mut self, every: DurationMs, now: TimestampMs, present: TimestampMs) -> bool {
+        let latest = present.plus(double(every));
+        self.deaf_until = self.deaf_until.map(|until| until.min(latest));
+        self.deaf_until.is_some_and(|until| now <= until)
     }
 
     fn count_skipped(&mut self, every: DurationMs, now: TimestampMs) {

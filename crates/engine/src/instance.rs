@@ -125,8 +125,11 @@ impl Track {
 pub(crate) struct Episode {
     /// Since when a condition has been true.
     pub(crate) active_at: TimestampMs,
-    /// When it began to fire. Names the episode: no two of one instance begin at the same evaluation.
+    /// When it began to fire. Names the episode, together with `number`.
     pub(crate) fired_at: TimestampMs,
+    /// Tells apart episodes of one instance that began at the same time: how often the clock had been set back by
+    /// then; of an alert about the engine, how many of these had begun.
+    pub(crate) number: u64,
     /// The level now.
     pub(crate) level: Level,
     /// Since when what raised it to this level has been true.
@@ -201,6 +204,8 @@ pub(crate) struct Beat {
     pub(crate) elapsed: DurationMs,
     /// False when that time was a gap, which counts towards nothing.
     pub(crate) counts: bool,
+    /// How often the clock has been set back.
+    pub(crate) era: u64,
 }
 
 /// What a rule demands of one instance.
@@ -346,7 +351,7 @@ impl Instance {
                 }
             }
         }
-        self.settle(policy, beat.now)
+        self.settle(policy, beat)
     }
 
     /// Moves every track. `value` is `None` when every condition is false because the series left.
@@ -387,7 +392,7 @@ impl Instance {
     }
 
     /// Brings the phase in line with the tracks.
-    fn settle(&mut self, policy: &Policy<'_>, now: TimestampMs) -> Change {
+    fn settle(&mut self, policy: &Policy<'_>, Beat { now, era, .. }: Beat) -> Change {
         let mut level = self.raised_level(policy, now);
         let rising = self.rising_level(policy);
         if let (Phase::Firing(episode), None) = (&self.phase, level) {
@@ -438,6 +443,7 @@ impl Instance {
                 self.phase = Phase::Firing(Episode {
                     active_at,
                     fired_at: now,
+                    number: era,
                     level,
                     level_since: since,
                     told: BTreeSet::new(),

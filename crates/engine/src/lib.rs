@@ -40,7 +40,7 @@ mod testing;
 
 pub use bellwether_model::notice::{Notice, NoticeKind};
 pub use effects::{InstanceChange, Tick, Transition};
-pub use engine::{Engine, Event, Options, Restored};
+pub use engine::{Engine, Evaluating, Event, Options, Restored};
 pub use order::{Circle, check};
 pub use slots::Spread;
 pub use status::{

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_lang::rules::{Record, RuleSet, TextContext};
 use bellwether_model::{DurationMs, Labels, METRIC_NAME, TimeRange, TimestampMs};
 use bellwether_query::source::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
 
@@ -20,21 +21,73 @@ pub(crate) const ALERT_METRICS: [&str; 3] = ["ALERTS", "ALERTS_FOR_STATE", "aler
 /// Which series the engine writes, and how far behind the tick's time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Written {
-    /// Recorded metrics.
-    pub(crate) metrics: BTreeMap<String, DurationMs>,
+    /// The recording rules by metric.
+    records: BTreeMap<String, Vec<RecordedBy>>,
     /// Alerts, by `alertname`.
-    pub(crate) alerts: BTreeMap<String, DurationMs>,
+    alerts: BTreeMap<String, DurationMs>,
+}
+
+/// One recording rule.
+#[derive(Clone, Debug)]
+struct RecordedBy {
+    /// The labels that it sets to the same text for every result; an empty text takes the label away.
+    labels: Vec<(String, String)>,
+    delay: DurationMs,
+}
+
+impl RecordedBy {
+    fn of(record: &Record) -> RecordedBy {
+        let fixed = record
+            .labels
+            .iter()
+            .filter(|(_, text)| text.labels().next().is_none());
+        let empty = Labels::empty();
+        let nothing = TextContext {
+            labels: &empty,
+            value: f64::NAN, // Texts of labels never use the value: the check of the rules refuses it.
+            threshold: None,
+            level: None,
+            since: None,
+        };
+        RecordedBy {
+            labels: fixed
+                .map(|(name, text)| (name.clone(), text.render(&nothing)))
+                .collect(),
+            delay: record.delay,
+        }
+    }
+
+    fn may_write(&self, series: &Labels) -> bool {
+        let mut labels = self.labels.iter();
+        labels.all(|(name, text)| series.get(name).unwrap_or_default() == text)
+    }
 }
 
 impl Written {
-    /// How far behind the tick's time its samples of this series lie; `None` when it writes none.
+    pub(crate) fn by(rules: &RuleSet) -> Written {
+        let mut written = Written::default();
+        for record in &rules.records {
+            let of_metric = written.records.entry(record.metric.clone()).or_default();
+            of_metric.push(RecordedBy::of(record));
+        }
+        for alert in &rules.alerts {
+            written.alerts.insert(alert.name.clone(), alert.delay);
+        }
+        written
+    }
+
+    /// How far behind the tick's time its samples of this series lie, at most; `None` when it writes none.
     fn delay(&self, series: &Labels) -> Option<DurationMs> {
         let metric = series.metric()?;
         if ALERT_METRICS.contains(&metric) {
             let delay = series.get("alertname").and_then(|a| self.alerts.get(a));
             return Some(delay.copied().unwrap_or(DurationMs::ZERO));
         }
-        self.metrics.get(metric).copied()
+        let of_metric = self.records.get(metric)?.iter();
+        of_metric
+            .filter(|r| r.may_write(series))
+            .map(|r| r.delay)
+            .max()
     }
 }
 
@@ -169,6 +222,7 @@ mod tests {
     use bellwether_query::source::memory::MemorySource;
 
     use super::*;
+    use crate::testing::rules;
 
     const NOW: TimestampMs = TimestampMs(60_000);
 
@@ -196,10 +250,9 @@ mod tests {
 
     #[test]
     fn a_repeated_tick_sees_what_the_first_one_saw() {
-        let written = Written {
-            metrics: BTreeMap::from([("r:x".to_owned(), DurationMs(30_000))]),
-            alerts: BTreeMap::from([("A".to_owned(), DurationMs::ZERO)]),
-        };
+        let written = Written::by(&rules(
+            "record r:x\n  expr x\n  delay 30s\nalert A\n  expr x\n  info > 0\n",
+        ));
         let mut base = MemorySource::new();
         let recorded = series(&[("__name__", "r:x"), ("i", "1")]);
         let alert = series(&[("__name__", "ALERTS"), ("alertname", "A"), ("i", "1")]);
@@ -220,11 +273,23 @@ mod tests {
     }
 
     #[test]
+    fn each_record_hides_as_far_back_as_its_own_delay() {
+        let written = Written::by(&rules(
+            "record r:x\n  expr x\n  label site = \"a\"\n\
+             record r:x\n  expr x\n  label site = \"b\"\n  delay 5m\n\
+             record r:y\n  expr y\n  label site = \"{site}\"\n  label old = \"\"\n  delay 1m\n",
+        ));
+        let delay = |pairs: &[(&str, &str)]| written.delay(&series(pairs)).map(|d| d.0);
+        assert_eq!(delay(&[("__name__", "r:x"), ("site", "a")]), Some(0));
+        assert_eq!(delay(&[("__name__", "r:x"), ("site", "b")]), Some(300_000));
+        assert_eq!(delay(&[("__name__", "r:x"), ("site", "c")]), None);
+        assert_eq!(delay(&[("__name__", "r:y"), ("site", "any")]), Some(60_000));
+        assert_eq!(delay(&[("__name__", "r:y"), ("old", "x")]), None);
+    }
+
+    #[test]
     fn what_the_tick_has_recorded_lies_on_top() {
-        let written = Written {
-            metrics: BTreeMap::from([("r:x".to_owned(), DurationMs::ZERO)]),
-            alerts: BTreeMap::new(),
-        };
+        let written = Written::by(&rules("record r:x\n  expr x\n"));
         let mut base = MemorySource::new();
         let (old, new) = (
             series(&[("__name__", "r:x"), ("i", "1")]),

@@ -3,9 +3,10 @@
 //! | alert | level | it fires while |
 //! | --- | --- | --- |
 //! | `RuleFailing{rule}` | error | two evaluations in a row have failed, until one succeeds |
-//! | `RulesNotLoaded` | error | the rule folder has a mistake, so that older rules are running |
+//! | `RulesNotLoaded` | error | the rule folder has a mistake, so that older rules run, or none |
 //! | `AlertsWithheld{rule}` | warning | the rule has more instances than its `max` |
 //! | `EvaluationGap` | warning | for 15 minutes after a hole in evaluation too long to catch up on |
+//! | `StateLost` | error | for 15 minutes after a start whose ledger was damaged: alerts began anew |
 //! | `NotifyDeadLetter{channel}` | error | a notice could not be delivered, until the next one is |
 //! | `NotificationFailing{channel}` | warning | a notice failed five times, until one is delivered |
 //!
@@ -21,14 +22,14 @@ use bellwether_model::{DurationMs, Labels, TimestampMs};
 use crate::effects::Tick;
 use crate::instance::Episode;
 use crate::series::{self, Shown};
-use crate::state;
+use crate::state::{self, RowKey};
 use crate::tell::{Telling, shown_labels, tell};
 
 /// How often the series of these alerts are written.
 pub(crate) const EVERY: DurationMs = DurationMs::from_secs(30);
 
-/// How long `EvaluationGap` is shown.
-const GAP_SHOWN: DurationMs = DurationMs::from_mins(15);
+/// How long an alert is shown that is about a moment, and so has nothing that could end it.
+const MOMENT_SHOWN: DurationMs = DurationMs::from_mins(15);
 
 /// The kinds of alert that the engine raises by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +38,18 @@ pub(crate) enum OwnKind {
     RulesNotLoaded,
     AlertsWithheld,
     EvaluationGap,
+    StateLost,
     NotifyDeadLetter,
     NotificationFailing,
 }
 
 impl OwnKind {
-    const ALL: [OwnKind; 6] = [
+    const ALL: [OwnKind; 7] = [
         OwnKind::RuleFailing,
         OwnKind::RulesNotLoaded,
         OwnKind::AlertsWithheld,
         OwnKind::EvaluationGap,
+        OwnKind::StateLost,
         OwnKind::NotifyDeadLetter,
         OwnKind::NotificationFailing,
     ];
@@ -57,6 +60,7 @@ impl OwnKind {
             OwnKind::RulesNotLoaded => "RulesNotLoaded",
             OwnKind::AlertsWithheld => "AlertsWithheld",
             OwnKind::EvaluationGap => "EvaluationGap",
+            OwnKind::StateLost => "StateLost",
             OwnKind::NotifyDeadLetter => "NotifyDeadLetter",
             OwnKind::NotificationFailing => "NotificationFailing",
         }
@@ -64,9 +68,10 @@ impl OwnKind {
 
     fn level(self) -> Level {
         match self {
-            OwnKind::RuleFailing | OwnKind::RulesNotLoaded | OwnKind::NotifyDeadLetter => {
-                Level::Error
-            }
+            OwnKind::RuleFailing
+            | OwnKind::RulesNotLoaded
+            | OwnKind::StateLost
+            | OwnKind::NotifyDeadLetter => Level::Error,
             OwnKind::AlertsWithheld | OwnKind::EvaluationGap | OwnKind::NotificationFailing => {
                 Level::Warning
             }
@@ -78,8 +83,13 @@ impl OwnKind {
         match self {
             OwnKind::RuleFailing | OwnKind::AlertsWithheld => Some("rule"),
             OwnKind::NotifyDeadLetter | OwnKind::NotificationFailing => Some("channel"),
-            OwnKind::RulesNotLoaded | OwnKind::EvaluationGap => None,
+            OwnKind::RulesNotLoaded | OwnKind::EvaluationGap | OwnKind::StateLost => None,
         }
+    }
+
+    /// True when it is about a moment.
+    fn passes(self) -> bool {
+        matches!(self, OwnKind::EvaluationGap | OwnKind::StateLost)
     }
 
     fn identity(self, subject: &str) -> Labels {
@@ -112,6 +122,8 @@ impl OwnAlert {
 #[derive(Debug, Default)]
 pub(crate) struct Own {
     pub(crate) alerts: BTreeMap<Labels, OwnAlert>,
+    /// How many have ever begun.
+    pub(crate) begun: u64,
 }
 
 impl Own {
@@ -134,10 +146,14 @@ impl Own {
             }
             return;
         }
+        self.begun += 1;
+        let begun = state::encode_counter(self.begun);
+        out.instances.push(RowKey::OwnBegun.change(Some(begun)));
         let mut alert = OwnAlert {
             episode: Episode {
                 active_at: now,
                 fired_at: now,
+                number: self.begun,
                 level: kind.level(),
                 level_since: now,
                 told: BTreeSet::new(),
@@ -203,8 +219,8 @@ impl Own {
             .alerts
             .iter()
             .filter(|(identity, alert)| {
-                OwnKind::of(identity) == Some(OwnKind::EvaluationGap)
-                    && now.since(alert.episode.fired_at) >= GAP_SHOWN
+                OwnKind::of(identity).is_some_and(OwnKind::passes)
+                    && now.since(alert.episode.fired_at) >= MOMENT_SHOWN
             })
             .map(|(identity, _)| identity.clone())
             .collect();
@@ -215,6 +231,19 @@ impl Own {
         let begun = self.alerts.iter();
         for (identity, alert) in begun.filter(|(_, alert)| alert.episode.fired_at <= now) {
             series::write(identity, false, Shown::Inactive, shown(alert), now, out);
+        }
+    }
+
+    /// What lies in the future of a clock that was set back began now.
+    pub(crate) fn set_clock_back(&mut self, now: TimestampMs, out: &mut Tick) {
+        for (identity, alert) in &mut self.alerts {
+            let episode = &mut alert.episode;
+            if episode.fired_at > now {
+                episode.active_at = now;
+                episode.fired_at = now;
+                episode.level_since = now;
+                out.instances.push(state::own_change(identity, Some(alert)));
+            }
         }
     }
 
@@ -230,7 +259,7 @@ impl Own {
                 let channel = identity.get("channel").unwrap_or_default();
                 channel == crate::tell::LOG || rules.channels.iter().any(|c| c.name == channel)
             }
-            Some(OwnKind::RulesNotLoaded | OwnKind::EvaluationGap) => true,
+            Some(OwnKind::RulesNotLoaded | OwnKind::EvaluationGap | OwnKind::StateLost) => true,
             None => false,
         };
         let absent: Vec<Labels> = self

@@ -53,14 +53,7 @@ impl Plan {
             .collect();
         let own_slots = Slots::new(DurationMs::ZERO, own::EVERY);
         let schedule = Schedule::new(steps.iter().map(|step| step.slots).chain([own_slots]));
-        let mut written = Written::default();
-        for record in &rules.records {
-            let delay = written.metrics.entry(record.metric.clone()).or_default();
-            *delay = (*delay).max(record.delay);
-        }
-        for alert in &rules.alerts {
-            written.alerts.insert(alert.name.clone(), alert.delay);
-        }
+        let written = Written::by(&rules);
         Ok(Plan {
             rules,
             steps,

@@ -9,19 +9,24 @@
 //!   2 evaluation  rule text
 //!   3 recorded    rule text
 //!   4 own alert   labels of the identity
+//!   5 era         (nothing)
+//!   6 own begun   (nothing)
 //!   (a rule's text is "alert NAME" or "record METRIC ..")
-//! values, version 1 each:
+//! values, version 1 each, instances and own alerts version 2:
 //!   instance    identity labels | phase | 5 x track | presence | value float
 //!     phase     0 inactive | 1 pending: active_at time, level | 2 firing: episode
 //!     track     0 idle | 1 rising: timer | 2 held: since time | 3 clearing: since time, timer
 //!     presence  0 seen | 1 missing: timer | 2 unseen
 //!     timer     since time | lost signed ms
-//!     episode   active_at time | fired_at time | level | level_since time | sequence number | told: number, text each
+//!     episode   active_at time | fired_at time | number (version 1: absent, zero) | level | level_since time
+//!               | sequence number | told: number, text each
 //!     level     1 ..= 5
 //!   evaluation  attempted option time | succeeded option time | failures number | error option text
 //!               | deaf_until option time | skipped number | withheld number
 //!   recorded    number, labels each, ascending
 //!   own alert   episode | summary text
+//!   era         how often the clock was set back, number
+//!   own begun   how many own alerts ever began, number
 //! ```
 //!
 //! Promises: decoding is bounded by the row, never panics, and accepts only what encoding can have written.
@@ -36,8 +41,11 @@ use crate::effects::InstanceChange;
 use crate::instance::{Episode, Instance, LEVELS, Phase, Presence, Timer, Track};
 use crate::own::OwnAlert;
 
-/// The version of every value.
+/// The version of values without episodes.
 const VERSION: u64 = 1;
+
+/// The version of values with episodes: instances and own alerts.
+const EPISODES_VERSION: u64 = 2;
 
 /// Which row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +54,13 @@ pub(crate) enum RowKey {
     Evaluation { rule: String },
     Recorded { rule: String },
     Own { identity: Labels },
+    Era,
+    OwnBegun,
 }
 
 impl RowKey {
     /// The largest kind.
-    const KINDS: u64 = 4;
+    const KINDS: u64 = 6;
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut row = RowWriter::new(match self {
@@ -58,11 +68,14 @@ impl RowKey {
             RowKey::Evaluation { .. } => 2,
             RowKey::Recorded { .. } => 3,
             RowKey::Own { .. } => 4,
+            RowKey::Era => 5,
+            RowKey::OwnBegun => 6,
         });
         match self {
             RowKey::Instance { rule, result } => row.text(rule).labels(result),
             RowKey::Evaluation { rule } | RowKey::Recorded { rule } => row.text(rule),
             RowKey::Own { identity } => row.labels(identity),
+            RowKey::Era | RowKey::OwnBegun => &mut row,
         };
         row.finish()
     }
@@ -80,9 +93,11 @@ impl RowKey {
             3 => RowKey::Recorded {
                 rule: row.text()?.to_owned(),
             },
-            _ => RowKey::Own {
+            4 => RowKey::Own {
                 identity: row.labels()?,
             },
+            5 => RowKey::Era,
+            _ => RowKey::OwnBegun,
         };
         row.finish()?;
         Ok(key)
@@ -152,7 +167,7 @@ impl Evaluation {
 
 /// An instance as a row.
 pub(crate) fn encode_instance(instance: &Instance) -> Vec<u8> {
-    let mut row = RowWriter::new(VERSION);
+    let mut row = RowWriter::new(EPISODES_VERSION);
     row.labels(&instance.identity);
     match &instance.phase {
         Phase::Inactive => {
@@ -202,7 +217,7 @@ pub(crate) fn encode_instance(instance: &Instance) -> Vec<u8> {
 
 /// The instance in a row.
 pub(crate) fn decode_instance(row: &[u8]) -> Result<Instance, RowError> {
-    let (_, mut row) = RowReader::new(row, VERSION)?;
+    let (version, mut row) = RowReader::new(row, EPISODES_VERSION)?;
     let identity = row.labels()?;
     let phase = match row.number()? {
         0 => Phase::Inactive,
@@ -210,7 +225,7 @@ pub(crate) fn decode_instance(row: &[u8]) -> Result<Instance, RowError> {
             active_at: row.time()?,
             level: level(&mut row)?,
         },
-        2 => Phase::Firing(episode(&mut row)?),
+        2 => Phase::Firing(episode(version, &mut row)?),
         _ => return Err(RowError::Bad("phase")),
     };
     let mut tracks = [Track::Idle; LEVELS];
@@ -266,6 +281,21 @@ pub(crate) fn decode_recorded(row: &[u8]) -> Result<Vec<Labels>, RowError> {
     Ok(series)
 }
 
+/// A counter as a row.
+pub(crate) fn encode_counter(counter: u64) -> Vec<u8> {
+    let mut row = RowWriter::new(VERSION);
+    row.number(counter);
+    row.finish()
+}
+
+/// The counter in a row.
+pub(crate) fn decode_counter(row: &[u8]) -> Result<u64, RowError> {
+    let (_, mut row) = RowReader::new(row, VERSION)?;
+    let counter = row.number()?;
+    row.finish()?;
+    Ok(counter)
+}
+
 /// The change of an alert about the engine.
 pub(crate) fn own_change(identity: &Labels, alert: Option<&OwnAlert>) -> InstanceChange {
     let key = RowKey::Own {
@@ -275,7 +305,7 @@ pub(crate) fn own_change(identity: &Labels, alert: Option<&OwnAlert>) -> Instanc
 }
 
 fn encode_own(alert: &OwnAlert) -> Vec<u8> {
-    let mut row = RowWriter::new(VERSION);
+    let mut row = RowWriter::new(EPISODES_VERSION);
     write_episode(&mut row, &alert.episode);
     row.text(&alert.summary);
     row.finish()
@@ -283,9 +313,9 @@ fn encode_own(alert: &OwnAlert) -> Vec<u8> {
 
 /// The alert about the engine in a row.
 pub(crate) fn decode_own(row: &[u8]) -> Result<OwnAlert, RowError> {
-    let (_, mut row) = RowReader::new(row, VERSION)?;
+    let (version, mut row) = RowReader::new(row, EPISODES_VERSION)?;
     let alert = OwnAlert {
-        episode: episode(&mut row)?,
+        episode: episode(version, &mut row)?,
         summary: row.text()?.to_owned(),
     };
     row.finish()?;
@@ -306,6 +336,7 @@ fn timer(row: &mut RowReader<'_>) -> Result<Timer, RowError> {
 fn write_episode(row: &mut RowWriter, episode: &Episode) {
     row.time(episode.active_at)
         .time(episode.fired_at)
+        .number(episode.number)
         .number(episode.level as u64)
         .time(episode.level_since)
         .number(u64::from(episode.sequence))
@@ -315,8 +346,9 @@ fn write_episode(row: &mut RowWriter, episode: &Episode) {
     }
 }
 
-fn episode(row: &mut RowReader<'_>) -> Result<Episode, RowError> {
+fn episode(version: u64, row: &mut RowReader<'_>) -> Result<Episode, RowError> {
     let (active_at, fired_at) = (row.time()?, row.time()?);
+    let number = if version == 1 { 0 } else { row.number()? };
     let (level, level_since) = (level(row)?, row.time()?);
     let sequence = count(row)?;
     let told = row.list(|row| row.text().map(str::to_owned))?;
@@ -326,6 +358,7 @@ fn episode(row: &mut RowReader<'_>) -> Result<Episode, RowError> {
     Ok(Episode {
         active_at,
         fired_at,
+        number,
         level,
         level_since,
         told: BTreeSet::from_iter(told),
@@ -345,14 +378,16 @@ fn count(row: &mut RowReader<'_>) -> Result<u32, RowError> {
     u32::try_from(row.number()?).map_err(|_| RowError::Bad("count"))
 }
 
-/// Decodes arbitrary bytes as every kind of row; what is accepted must encode to the same bytes.
+/// Decodes arbitrary bytes as every kind of row; what is accepted must encode to the same bytes, or mean the same
+/// when it is of an older version.
 #[doc(hidden)]
 pub fn decode_any(data: &[u8]) {
     if let Ok(key) = RowKey::decode(data) {
         assert_eq!(key.encode(), data);
     }
     if let Ok(instance) = decode_instance(data) {
-        assert_eq!(encode_instance(&instance), data);
+        let again = encode_instance(&instance);
+        assert!(again == data || data[0] == 1 && decode_instance(&again) == Ok(instance));
     }
     if let Ok(evaluation) = Evaluation::decode(data) {
         assert_eq!(evaluation.encode(), data);
@@ -361,7 +396,11 @@ pub fn decode_any(data: &[u8]) {
         assert_eq!(encode_recorded(&series), data);
     }
     if let Ok(alert) = decode_own(data) {
-        assert_eq!(encode_own(&alert), data);
+        let again = encode_own(&alert);
+        assert!(again == data || data[0] == 1 && decode_own(&again) == Ok(alert));
+    }
+    if let Ok(counter) = decode_counter(data) {
+        assert_eq!(encode_counter(counter), data);
     }
 }
 
@@ -379,6 +418,7 @@ mod tests {
             phase: Phase::Firing(Episode {
                 active_at: TimestampMs(30_000),
                 fired_at: TimestampMs(60_000),
+                number: 7,
                 level: Level::Error,
                 level_since: TimestampMs(90_000),
                 told: BTreeSet::from(["hook".to_owned(), "log".to_owned()]),
@@ -418,6 +458,8 @@ mod tests {
             RowKey::Evaluation { rule: rule.clone() },
             RowKey::Recorded { rule },
             RowKey::Own { identity: labels },
+            RowKey::Era,
+            RowKey::OwnBegun,
         ]
     }
 
@@ -443,7 +485,7 @@ mod tests {
         }
     }
 
-    /// Rows of version 1 are readable for ever: these bytes must never need to change.
+    /// Rows are readable for ever: these bytes must never need to change.
     #[test]
     fn golden_rows() {
         let keys: Vec<String> = keys().iter().map(|k| hex(&k.encode())).collect();
@@ -454,11 +496,13 @@ mod tests {
                 "0207616c6572742041",
                 "0307616c6572742041",
                 "0406036a6f620178",
+                "05",
+                "06",
             ]
         );
         assert_eq!(
             hex(&encode_instance(&firing())),
-            "011209616c6572746e616d650141036a6f62017802e0d403c0a90703a0fe0a020204686f6f6b036c6f6700\
+            "021209616c6572746e616d650141036a6f62017802e0d403c0a9070703a0fe0a020204686f6f6b036c6f6700\
              01c0a907e0d40302e0d40303e0d403c0a907e0d4030001c0a907e0d4030000000000000080"
         );
         assert_eq!(
@@ -472,8 +516,34 @@ mod tests {
         );
         assert_eq!(
             hex(&encode_own(&own())),
-            "01e0d403c0a90703a0fe0a020204686f6f6b036c6f670173"
+            "02e0d403c0a9070703a0fe0a020204686f6f6b036c6f670173"
         );
+        assert_eq!(hex(&encode_counter(300)), "01ac02");
+    }
+
+    /// As written before episodes had numbers.
+    #[test]
+    fn rows_of_version_1_are_read() {
+        let old = |row: Vec<u8>| {
+            let text = hex(&row).replacen("02", "01", 1);
+            let text = text.replacen("c0a9070703", "c0a90703", 1);
+            let byte = |i| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
+            (0..text.len()).step_by(2).map(byte).collect::<Vec<u8>>()
+        };
+        let Phase::Firing(mut episode) = firing().phase else {
+            unreachable!("it fires");
+        };
+        episode.number = 0;
+        let instance = Instance {
+            phase: Phase::Firing(episode.clone()),
+            ..firing()
+        };
+        assert_eq!(
+            decode_instance(&old(encode_instance(&firing()))),
+            Ok(instance)
+        );
+        let alert = OwnAlert { episode, ..own() };
+        assert_eq!(decode_own(&old(encode_own(&own()))), Ok(alert));
     }
 
     #[test]
@@ -507,6 +577,7 @@ mod tests {
         samples.push(encode_instance(&firing()));
         samples.push(evaluation().encode());
         samples.push(encode_own(&own()));
+        samples.push(encode_counter(300));
         samples.push(encode_recorded(&[Labels::empty()]));
         let mut seed: u64 = 1;
         let mut random = || {

@@ -12,6 +12,8 @@ use bellwether_lang::rules::{Alert, Level, LevelRule, Text, TextContext};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 
 use crate::alerts::render_all;
+#[cfg(doc)]
+use crate::engine::Evaluating;
 use crate::engine::{Engine, RuleState};
 use crate::instance::{Instance, Phase, Policy};
 use crate::order::Node;
@@ -82,6 +84,8 @@ impl Health {
 pub struct RuleStatus {
     /// The alert's name, or the metric recorded.
     pub name: String,
+    /// Tells it apart from all others, as [`Evaluating::rule`] does.
+    pub key: String,
     /// The expression.
     pub query: String,
     /// The labels that the rule sets, as written, sorted by name.
@@ -218,11 +222,12 @@ impl Engine {
         };
         let mut labels: Vec<(String, String)> = labels
             .iter()
-            .map(|(name, text)| (name.clone(), as_written(text)))
+            .map(|(name, text)| (name.clone(), text.source()))
             .collect();
         labels.sort();
         RuleStatus {
             name: step.node.name(rules).to_owned(),
+            key: step.key.clone(),
             query: step.query.clone(),
             labels,
             health: match (&evaluation.error, evaluation.attempted) {
@@ -249,6 +254,7 @@ impl Engine {
         }
         let rules = by_name.into_iter().map(|(name, alerts)| RuleStatus {
             name: name.to_owned(),
+            key: String::new(),
             query: String::new(),
             labels: Vec::new(),
             health: Health::Ok,
@@ -288,14 +294,14 @@ fn alerting(alert: &Alert, state: &RuleState, now: TimestampMs) -> RuleKind {
         LevelRule::Never => None,
     });
     let named = |name: &str, text: Option<String>| Some((name.to_owned(), text?));
-    let annotations = named("summary", alert.summary.as_ref().map(as_written))
+    let annotations = named("summary", alert.summary.as_ref().map(Text::source))
         .into_iter()
         .chain(named(
             "description",
-            alert.description.as_ref().map(as_written),
+            alert.description.as_ref().map(Text::source),
         ))
         .chain(named("runbook_url", alert.runbook.clone()))
-        .chain(alert.notes.iter().map(|(n, t)| (n.clone(), as_written(t))));
+        .chain(alert.notes.iter().map(|(n, t)| (n.clone(), t.source())));
     let mut alerts: Vec<AlertStatus> = state
         .instances
         .iter()
@@ -313,13 +319,6 @@ fn alerting(alert: &Alert, state: &RuleState, now: TimestampMs) -> RuleKind {
             .unwrap_or(AlertState::Inactive),
         alerts,
     }
-}
-
-/// A text as the rule file has it between the quotes.
-fn as_written(text: &Text) -> String {
-    let quoted = text.to_string();
-    let inner = quoted.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-    inner.unwrap_or(&quoted).to_owned()
 }
 
 fn alert_status(

@@ -7,8 +7,8 @@
 //! A notice's key is the same whenever the same change is told again: after a retry, a crash, a restart.
 //!
 //! ```text
-//! key = base32(sha256(rule, fingerprint of the identity, start of the episode, kind, channel, sequence))
-//! text = length u32 LE, bytes; fingerprint u64 LE; time i64 LE; sequence u32 LE
+//! key = base32(sha256(rule, fingerprint of the identity, start and number of the episode, kind, channel, sequence))
+//! text = length u32 LE, bytes; fingerprint and number u64 LE; time i64 LE; sequence u32 LE
 //! ```
 
 use std::collections::BTreeSet;
@@ -144,6 +144,7 @@ fn key(telling: &Telling<'_>, episode: &Episode, channel: &str) -> String {
     text(&mut hash, telling.rule);
     hash.update(telling.identity.fingerprint().to_le_bytes());
     hash.update(episode.fired_at.0.to_le_bytes());
+    hash.update(episode.number.to_le_bytes());
     text(&mut hash, telling.kind.text());
     text(&mut hash, channel);
     hash.update(episode.sequence.to_le_bytes());
@@ -186,6 +187,7 @@ mod tests {
         Episode {
             active_at: TimestampMs(0),
             fired_at: TimestampMs(1000),
+            number: 0,
             level: Level::Warning,
             level_since: TimestampMs(0),
             told: told.iter().map(|&c| c.to_owned()).collect(),
@@ -204,10 +206,14 @@ mod tests {
         let first = key(&fire, &episode(&[], 0), "log");
         assert_eq!(
             first,
-            "FT4DEXQDVM2OMUIJ7ORCIZTEYYW7Z3OEAQ7HGOFB4KIX5TFFREQA"
+            "6Z7ZNHLTGKOLLFAJGXSY6EMQQBCTYYAG6ZQNORBSCKGMJO2TROAA"
         );
         let later = Episode {
             fired_at: TimestampMs(2000),
+            ..episode(&[], 0)
+        };
+        let same_time_again = Episode {
+            number: 1,
             ..episode(&[], 0)
         };
         let other_rule = Telling {
@@ -218,6 +224,7 @@ mod tests {
             key(&fire, &episode(&[], 1), "log"),
             key(&fire, &episode(&[], 0), "log2"),
             key(&fire, &later, "log"),
+            key(&fire, &same_time_again, "log"),
             key(&other_rule, &episode(&[], 0), "log"),
             key(
                 &telling(&b, NoticeKind::Fire, None),

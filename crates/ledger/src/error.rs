@@ -90,7 +90,11 @@ redb_failures!(
 impl Failure {
     /// A value that was read and does not decode.
     pub(crate) fn unreadable(table: &'static str, error: CodecError) -> Failure {
-        Failure::Damaged(format!("table {table}: {error}"))
+        match error {
+            // Its checksum holds: not damage, but written by a later program.
+            CodecError::Schema { got, known } if got > known => Failure::Version(u32::from(got)),
+            error => Failure::Damaged(format!("table {table}: {error}")),
+        }
     }
 
     pub(crate) fn into_error(self, action: &'static str, path: &Path) -> LedgerError {

@@ -9,7 +9,7 @@
 
 use crate::codec::{self, Row};
 use crate::error::{Failure, LedgerError};
-use crate::rows::{InstanceRecord, MetaRecord, OutboxRow};
+use crate::rows::{InstanceRecord, MetaRecord, OutboxRow, RuleSources};
 use crate::tables::{
     CLOSED, DUE, FORMAT, FORMAT_TABLE, HISTORY, INSTANCES, KEYS, META, ONLY, OUTBOX,
 };
@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub instances: Vec<(Vec<u8>, Vec<u8>)>,
     /// The intents that are open, in the order in which they were made.
     pub outbox: Vec<OutboxRow>,
+    /// The last rules that loaded; `None` before the first ones, and when they were too large to be kept.
+    pub rules: Option<RuleSources>,
 }
 
 impl Ledger {
@@ -83,6 +85,7 @@ impl Ledger {
                 last_tick: meta.last_tick.map(TimestampMs),
                 instances,
                 outbox,
+                rules: crate::sources::read(txn)?,
             })
         })
     }

@@ -1,6 +1,7 @@
 //! The ledger: what the rule engine must not forget, in one redb file.
 //!
-//! It keeps the engine's state, the intents to notify with what became of them, and the history of alerts.
+//! It keeps the engine's state, the intents to notify with what became of them, the history of alerts, and the last
+//! rules that loaded.
 //! A tick's changes become durable in one transaction: after any crash the ledger is as after the last
 //! committed tick and the last recorded outcome.
 //!
@@ -21,6 +22,8 @@ mod outbox;
 
 mod history;
 mod prune;
+mod quarantine;
+mod sources;
 
 mod codec;
 mod rows;
@@ -34,13 +37,16 @@ pub use error::LedgerError;
 pub use ledger::{Ledger, Snapshot};
 pub use outbox::{Balance, Committed};
 pub use prune::Pruned;
-pub use rows::{HistoryRow, InstanceRow, NewNotice, OutboxRow, Outcome, Status, TickCommit};
+pub use quarantine::set_aside;
+pub use rows::{
+    HistoryRow, InstanceRow, NewNotice, OutboxRow, Outcome, RuleSources, Status, TickCommit,
+};
 
 /// Fuzz targets: plain functions over bytes, each with an oracle.
 #[doc(hidden)]
 pub mod fuzzing {
     use crate::codec::{self, Row};
-    use crate::rows::{HistoryRecord, InstanceRecord, MetaRecord, OutboxRecord};
+    use crate::rows::{HistoryRecord, InstanceRecord, MetaRecord, OutboxRecord, RulesRecord};
 
     /// Whatever decodes, with a checksum or given one, encodes to bytes that decode to the same.
     pub fn ledger_rows(data: &[u8]) {
@@ -48,6 +54,7 @@ pub mod fuzzing {
         round_trip::<OutboxRecord>(data);
         round_trip::<HistoryRecord>(data);
         round_trip::<MetaRecord>(data);
+        round_trip::<RulesRecord>(data);
     }
 
     fn round_trip<R: Row>(data: &[u8]) {

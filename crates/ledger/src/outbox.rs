@@ -61,6 +61,9 @@ impl Ledger {
             put_instances(txn, &tick.instances)?;
             let committed = enqueue(txn, &tick.notices, &mut meta)?;
             put_history(txn, &tick.history, &mut meta)?;
+            if let Some(rules) = &tick.rules {
+                crate::sources::keep(txn, rules)?;
+            }
             write_meta(txn, &meta)?;
             Ok(committed)
         })

@@ -4,7 +4,7 @@
 //! their version, and hold what bincode can: numbers, texts, bytes.
 
 use crate::codec::Row;
-use bellwether_model::{Labels, TimestampMs};
+use bellwether_model::{Labels, TimestampMs, limits};
 use bincode::{Decode, Encode};
 
 /// Longest error or answer text kept with a notice; the rest is cut off.
@@ -21,6 +21,29 @@ pub struct TickCommit {
     pub notices: Vec<NewNotice>,
     /// What happened, in order.
     pub history: Vec<HistoryRow>,
+    /// The rules that have been loaded since the last commit.
+    pub rules: Option<RuleSources>,
+}
+
+/// The sources of rules that loaded without a mistake: what a start falls back on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSources {
+    /// When they were loaded first.
+    pub loaded: TimestampMs,
+    /// Path and text of each file, in order.
+    pub files: Vec<(String, String)>,
+}
+
+impl RuleSources {
+    /// Whether they are within `rules.kept`. Larger ones are not kept; neither are those from before, which are
+    /// no longer the last.
+    pub fn fit(&self) -> bool {
+        let bytes = self
+            .files
+            .iter()
+            .map(|(path, text)| path.len() + text.len());
+        bytes.sum::<usize>() <= limits::RULES_KEPT_MAX.usize()
+    }
 }
 
 /// A changed row of the engine's state. Key and state are opaque here.
@@ -240,6 +263,13 @@ pub(crate) struct HistoryRecord {
     pub(crate) reason: Option<String>,
 }
 
+/// Table `rules`.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(crate) struct RulesRecord {
+    pub(crate) loaded: i64,
+    pub(crate) files: Vec<(String, String)>,
+}
+
 /// Table `meta`, the row `state`. Totals count since the ledger was made; pruning does not lower them.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub(crate) struct MetaRecord {
@@ -261,6 +291,9 @@ impl Row for OutboxRecord {
     const SCHEMA: u8 = 1;
 }
 impl Row for HistoryRecord {
+    const SCHEMA: u8 = 1;
+}
+impl Row for RulesRecord {
     const SCHEMA: u8 = 1;
 }
 impl Row for MetaRecord {
@@ -286,6 +319,24 @@ impl NewNotice {
             created: self.created.0,
             attempts: 0,
             status,
+        }
+    }
+}
+
+impl RuleSources {
+    pub(crate) fn record(&self) -> RulesRecord {
+        RulesRecord {
+            loaded: self.loaded.0,
+            files: self.files.clone(),
+        }
+    }
+}
+
+impl RulesRecord {
+    pub(crate) fn sources(self) -> RuleSources {
+        RuleSources {
+            loaded: TimestampMs(self.loaded),
+            files: self.files,
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | `outbox_due` | (next attempt, sequence) -> () | the open ones |
 //! | `outbox_closed` | (end, sequence) -> () | the ended ones |
 //! | `history` | (time, sequence) -> record | what happened |
+//! | `rules` | `""` -> record | the last rules that loaded; absent in ledgers made before it was known |
 //!
 //! Times are milliseconds since the epoch. A record is a value of `codec.rs`. Keyed by sequence, new rows come
 //! in order and fill pages; keys in hash order stand in one small table only.
@@ -27,6 +28,7 @@ pub(crate) const KEYS: TableDefinition<&str, u64> = TableDefinition::new("outbox
 pub(crate) const DUE: TableDefinition<(i64, u64), ()> = TableDefinition::new("outbox_due");
 pub(crate) const CLOSED: TableDefinition<(i64, u64), ()> = TableDefinition::new("outbox_closed");
 pub(crate) const HISTORY: TableDefinition<(i64, u64), &[u8]> = TableDefinition::new("history");
+pub(crate) const RULES: TableDefinition<&str, &[u8]> = TableDefinition::new("rules");
 
 /// The one key of the tables that hold one row.
 pub(crate) const ONLY: &str = "";

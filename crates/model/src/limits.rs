@@ -101,7 +101,9 @@ limits! {
     REGEX_PER_QUERY_MAX = "regex.per_query", 32, Count, "400";
     RULES_FILE_MAX = "rules.file", MIB, Bytes, "the file is refused";
     RULES_MAX = "rules.max", 10_000, Count, "the folder is refused";
+    RULES_KEPT_MAX = "rules.kept", 16 * MIB, Bytes, "a start with a broken folder has no rules to fall back on";
     RULES_INSTANCES_MAX = "rules.alerts_per_rule", 10_000, Count, "those active stay, then the first ones";
+    RULES_BACKLOG_MAX = "rules.backlog", 200_000, Count, "the oldest samples that rules recorded while the store was busy are dropped, staleness markers last";
     RULES_EVERY = "rules.every", 30 * SECOND, Millis, "- (how often a rule is evaluated that says nothing)";
     RULES_EVAL_TIMEOUT = "rules.eval_timeout", 10 * SECOND, Millis, "the evaluation fails and state is frozen (or the rule's interval, if that is shorter)";
     RULES_CATCHUP_MAX = "rules.catchup_max", HOUR, Millis, "the gap is recorded and not evaluated";

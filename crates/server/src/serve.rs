@@ -6,10 +6,11 @@
 //! what is being closed.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
-use bellwether_disk::RealDisk;
-use bellwether_ledger::Ledger;
+use bellwether_disk::{Disk, RealDisk};
+use bellwether_ledger::{Ledger, LedgerError, Snapshot, set_aside};
 use bellwether_store::{Config, RecoveryReport, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -84,12 +85,18 @@ impl Running {
         edge: &Edge,
         counters: Arc<Counters>,
     ) -> Result<(Running, Ready), ServeError> {
-        let (store, ledger, report) = open(config.clone()).await?;
+        let Opened {
+            store,
+            report,
+            ledger: (ledger, snapshot),
+            lost,
+        } = open(config.clone()).await?;
         let started = config.clock.now();
         let live = Live::start(Parts {
             store: store.clone(),
             ledger: ledger.clone(),
-            ledger_path: config.data.join(LEDGER_FILE),
+            snapshot,
+            lost,
             clock: config.clock.clone(),
             counters: Arc::clone(&counters),
             rules: config.rules.clone(),
@@ -119,7 +126,11 @@ impl Running {
                 files: loaded.files,
                 alerts: loaded.rules.alerts.len(),
                 records: loaded.rules.records.len(),
-                diagnostics: loaded.text.clone(),
+                diagnostics: if loaded.broken {
+                    format!("{}\n{}", loaded.text.trim_end(), loaded.instead())
+                } else {
+                    loaded.text.clone()
+                },
             },
             store: describe(&store, &report),
             reload: Reload(live.orders.clone()),
@@ -155,8 +166,17 @@ impl Running {
     }
 }
 
+/// The data folder, open.
+struct Opened {
+    store: Store,
+    report: RecoveryReport,
+    ledger: (Ledger, Snapshot),
+    /// Why the ledger is a new one, when the old one was damaged.
+    lost: Option<String>,
+}
+
 /// Opens store and ledger, replaying the log; off the runtime's threads, because it may take seconds.
-async fn open(config: ServeConfig) -> Result<(Store, Ledger, RecoveryReport), ServeError> {
+async fn open(config: ServeConfig) -> Result<Opened, ServeError> {
     let path = config.data.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let disk = RealDisk::shared();
@@ -171,11 +191,13 @@ async fn open(config: ServeConfig) -> Result<(Store, Ledger, RecoveryReport), Se
             source: error.into(),
         })?;
         let path = config.data.join(LEDGER_FILE);
-        let ledger = Ledger::open(disk, &path).map_err(|error| ServeError::Ledger {
-            path,
-            source: error.into(),
-        })?;
-        Ok((store, ledger, report))
+        let (ledger, lost) = open_ledger(&disk, &path)?;
+        Ok(Opened {
+            store,
+            report,
+            ledger,
+            lost,
+        })
     });
     opened.await.unwrap_or_else(|panic| {
         Err(ServeError::Store {
@@ -183,6 +205,33 @@ async fn open(config: ServeConfig) -> Result<(Store, Ledger, RecoveryReport), Se
             source: panic.into(),
         })
     })
+}
+
+/// Opens the ledger and reads it. A damaged one is set aside, and a new one begun: samples and rules are worth more
+/// than the state of alerts, which the rules find again. Any other error is for the user to mend.
+fn open_ledger(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+) -> Result<((Ledger, Snapshot), Option<String>), ServeError> {
+    let open = || {
+        let ledger = Ledger::open(Arc::clone(disk), path)?;
+        let snapshot = ledger.load()?;
+        Ok((ledger, snapshot))
+    };
+    let refused = |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Ledger {
+        path: path.to_owned(),
+        source,
+    };
+    let damage = match open() {
+        Ok(opened) => return Ok((opened, None)),
+        Err(error @ LedgerError::Damaged { .. }) => error.to_string(),
+        Err(error) => return Err(refused(error.into())),
+    };
+    let aside = set_aside(&**disk, path, &damage).map_err(|e| refused(e.into()))?;
+    let lost = format!("{damage}; it was moved to {}", aside.display());
+    tracing::error!("alerts begin anew, and what waited to be sent is lost: {lost}");
+    let opened = open().map_err(|e: LedgerError| refused(e.into()))?;
+    Ok((opened, Some(lost)))
 }
 
 fn store_config(config: &ServeConfig) -> Config {

@@ -76,6 +76,7 @@ impl Watch {
             now: self.now,
             elapsed,
             counts: elapsed.0 <= 2 * EVERY.0,
+            era: 0,
         };
         let told = match self.instance.step(evidence, &policy, beat) {
             Change::None => "",

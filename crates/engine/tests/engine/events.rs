@@ -88,6 +88,102 @@ fn rules_in_a_circle_change_nothing() {
     assert_eq!(engine.status(minutes(1)).groups[0].rules.len(), 1);
 }
 
+/// A server started over and over with the same broken folder says so once.
+#[test]
+fn older_rules_run_and_the_alert_about_the_broken_ones_goes_on() {
+    let text = "alert A\n  expr vector(1)\n  every 1m\n  info > 0\n";
+    let broken = Event::RulesBroken {
+        errors: 2,
+        first: "x.rules:1:1: unknown item",
+        instead: "the last rules that loaded go on",
+    };
+    let mut world = world(text);
+    world.event(broken);
+    let told = world.transitions.len();
+    let mut engine = Engine::new(rules(""), Options::default()).unwrap();
+    engine.restore(world.rows().clone());
+    let mut tick = Tick::default();
+    engine
+        .load_older(rules(text), minutes(1), &mut tick)
+        .unwrap();
+    engine.event(broken, minutes(1), &mut tick);
+    assert_eq!(told, 2);
+    assert_eq!(tick.transitions, []);
+    let status = engine.status(minutes(1));
+    let summaries = status
+        .alerts()
+        .map(|a| a.annotations.clone())
+        .collect::<Vec<_>>();
+    assert_eq!(summaries[0], []);
+    assert_eq!(
+        summaries[1][0].1,
+        "2 mistakes in the rules, the last rules that loaded go on: x.rules:1:1: unknown item"
+    );
+    engine.load(rules(text), minutes(2), &mut tick).unwrap();
+    assert_eq!(tick.transitions[0].kind, NoticeKind::Resolve);
+}
+
+#[test]
+fn a_panic_of_the_evaluator_is_a_failed_evaluation() {
+    let mut world = world("alert A\n  expr x\n  every 1m\n  info > 0\n");
+    let x = Labels::from_pairs([("__name__", "x")]);
+    world.store.push(&x, minutes(1).0, 1.0);
+    world.run_until(minutes(1));
+    world.panicking = true;
+    world.run_until(minutes(3));
+    let told: Vec<&str> = world.transitions.iter().map(|t| t.rule.as_str()).collect();
+    assert_eq!(told, ["A", "RuleFailing"]);
+    let status = world.engine.status(minutes(3));
+    let rule = &status.groups[0].rules[0];
+    assert_eq!(
+        rule.last_error.as_deref(),
+        Some("the evaluator panicked, which is a bug in it: a bug")
+    );
+    assert_eq!(
+        status.alerts().next().map(|a| a.stale_since),
+        Some(Some(minutes(1)))
+    );
+}
+
+/// The clock is set back, and the alert begins to fire at the very time at which it did before.
+#[test]
+fn a_time_that_comes_twice_makes_no_key_twice() {
+    let text = "alert A\n  expr x\n  every 1m\n  info > 0\n";
+    let mut world = World::new();
+    let x = Labels::from_pairs([("__name__", "x")]);
+    world.load(rules(text));
+    world.store.push(&x, minutes(5).0, 1.0);
+    world.run_until(minutes(5));
+    // The rule goes and with it all that is known about the alert; the same rule comes back.
+    world.load(rules(""));
+    world.restart(minutes(4));
+    world.load(rules(text));
+    world.run_until(minutes(5));
+    let fired = world
+        .transitions
+        .iter()
+        .filter(|t| t.kind == NoticeKind::Fire);
+    assert_eq!(
+        fired.map(|t| t.at).collect::<Vec<_>>(),
+        [minutes(5), minutes(5)]
+    );
+    // `World` has seen to it that no key came twice.
+}
+
+#[test]
+fn an_own_alert_that_comes_back_at_once_is_told_again() {
+    let mut world = world(CHANNELS);
+    for _ in 0..2 {
+        let error = "refused";
+        world.event(Event::DeadLetter {
+            channel: "hook",
+            error,
+        });
+        world.event(Event::Delivered { channel: "hook" });
+    }
+    assert_eq!(world.notices.len(), 4);
+}
+
 #[test]
 fn a_clock_set_back_while_down_neither_blocks_nor_fires() {
     let text = "alert A\n  expr x\n  every 1m\n  warning > 5 for 3m\n";
@@ -112,7 +208,7 @@ fn a_clock_set_back_while_down_neither_blocks_nor_fires() {
 #[test]
 fn status_shows_groups_rules_and_their_health() {
     let text = "record z:x\n  expr x\n  every 1m\n  label site = \"s\"\n\
-        alert A\n  expr x\n  every 2m\n  warning > 5 for 5m\n  critical > 8 for 1m keep 3m\n  summary \"x is {value}\"\n";
+        alert A\n  expr x\n  every 2m\n  warning > 5 for 5m\n  critical > 8 for 1m keep 3m\n  summary \"x is\\n\\\"{value}\\\"\"\n";
     let mut world = world(text);
     let x = Labels::from_pairs([("__name__", "x"), ("i", "1")]);
     world.store.push(&x, 0, 9.0);
@@ -156,9 +252,9 @@ fn status_shows_groups_rules_and_their_health() {
     assert_eq!((hold_for.0, keep.0), (60_000, 180_000));
     assert_eq!(
         annotations,
-        &[("summary".to_owned(), "x is {value}".to_owned())]
+        &[("summary".to_owned(), "x is\n\"{value}\"".to_owned())]
     );
-    assert_eq!(alerts[0].annotations[0].1, "x is 9");
+    assert_eq!(alerts[0].annotations[0].1, "x is\n\"9\"");
     assert_eq!(status.groups[1].name, bellwether_engine::OWN_GROUP);
 }
 

@@ -38,6 +38,7 @@ macro_rules! scripts {
 
 scripts! {
     clock_of_for
+    clock_set
     failing
     gaps
     identity
@@ -125,6 +126,7 @@ fn run(path: &str, text: &str) {
                 world.event(Event::RulesBroken {
                     errors: 1,
                     first: rest,
+                    instead: "no rule runs",
                 });
                 None
             }

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) store: MemorySource,
     /// When set, every question fails with this text.
     pub(crate) failing: Option<String>,
+    /// When set, every question panics.
+    pub(crate) panicking: bool,
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) last_tick: Option<TimestampMs>,
     pub(crate) now: TimestampMs,
@@ -43,6 +45,14 @@ struct Failing<'a>(&'a str);
 impl Source for Failing<'_> {
     fn select(&self, _: &Select<'_>) -> Result<SeriesSet<'_>, SourceError> {
         Err(SourceError::Read(self.0.to_owned()))
+    }
+}
+
+struct Panicking;
+
+impl Source for Panicking {
+    fn select(&self, _: &Select<'_>) -> Result<SeriesSet<'_>, SourceError> {
+        panic!("a bug")
     }
 }
 
@@ -76,6 +86,7 @@ impl World {
             rules: Arc::default(),
             store: MemorySource::new(),
             failing: None,
+            panicking: false,
             rows: BTreeMap::new(),
             last_tick: None,
             now: TimestampMs(-1),
@@ -157,6 +168,7 @@ impl World {
     fn tick(&mut self, t: TimestampMs) -> Tick {
         let mut tick = Tick::default();
         match &self.failing {
+            _ if self.panicking => self.engine.tick(t, &Panicking, &mut tick),
             Some(text) => self.engine.tick(t, &Failing(text), &mut tick),
             None => self.engine.tick(t, &self.store, &mut tick),
         }

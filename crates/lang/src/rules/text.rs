@@ -80,6 +80,11 @@ impl Text {
         out
     }
 
+    /// The text as a rule file writes it, without the quotes and their escapes.
+    pub fn source(&self) -> String {
+        self.parts.iter().map(Part::source).collect()
+    }
+
     /// The labels it names, in the order written.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
@@ -113,8 +118,7 @@ impl Part {
 /// The text as a rule file writes it, quotes included; reading it back gives an equal text.
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source: String = self.parts.iter().map(Part::source).collect();
-        write!(f, "{}", Quoted(&source))
+        write!(f, "{}", Quoted(&self.source()))
     }
 }
 

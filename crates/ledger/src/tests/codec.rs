@@ -1,6 +1,6 @@
 //! The bytes on disk, byte for byte: whoever changes one of these vectors changes the format.
 
-use super::scenario::{happened, notice};
+use super::scenario::{happened, notice, sources};
 use crate::codec::{CodecError, Row, VALUE_BYTES_MAX, decode, encode};
 use crate::rows::{HistoryRecord, InstanceRecord, MetaRecord, OutboxRecord, Outcome, StatusRecord};
 use bellwether_disk::sim::Rng;
@@ -106,6 +106,14 @@ fn golden_meta() {
     );
 }
 
+#[test]
+fn golden_rules() {
+    check(
+        &sources(-1, 3).record(),
+        "010101010d72756c65732f612e72756c65730323232365065ac0",
+    );
+}
+
 fn sealed(bytes: &[u8]) -> Vec<u8> {
     [bytes, &crc32c::crc32c(bytes).to_le_bytes()].concat()
 }
@@ -166,6 +174,7 @@ fn mutated_rows_decode_to_what_encodes_to_them() {
         encode(&notice("key", 99).record()).unwrap(),
         encode(&happened(5, "fire").record()).unwrap(),
         encode(&MetaRecord::default()).unwrap(),
+        encode(&sources(5, 40).record()).unwrap(),
     ];
     let mut rng = Rng::new(3);
     for n in 0..8000 {

@@ -1,7 +1,9 @@
 //! Crashes at every call, every call failing, a full disk, damage.
 
-use super::scenario::{PATH, contents, disk, expected, open, steps};
-use crate::LedgerError;
+use super::scenario::{PATH, contents, disk, expected, open, sources, steps};
+use crate::codec::CodecError;
+use crate::error::Failure;
+use crate::{LedgerError, TickCommit, set_aside};
 use bellwether_disk::sim::{Crash, Damage, Fault, Rng};
 use bellwether_disk::{Disk, SimDisk};
 use std::path::Path;
@@ -258,4 +260,72 @@ fn a_missing_folder_is_an_error_of_the_disk() {
         "{refused:?}"
     );
     assert!(!refused.is_disk_full());
+}
+
+/// Not damage: setting it aside would lose what a later program kept.
+#[test]
+fn a_row_of_a_later_program_is_another_version() {
+    let error = CodecError::Schema { got: 2, known: 1 };
+    let refused = Failure::unreadable("instances", error).into_error("loading", Path::new(PATH));
+    assert!(
+        matches!(refused, LedgerError::Version { got: 2, .. }),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_ledger_from_before_rules_were_kept_has_none_and_takes_some() {
+    let disk = disk();
+    drop(open(&disk).unwrap());
+    let ledger = open(&disk).unwrap();
+    assert_eq!(ledger.load().unwrap().rules, None);
+    let rules = Some(sources(1, 9));
+    ledger
+        .commit(&TickCommit {
+            rules: rules.clone(),
+            ..TickCommit::default()
+        })
+        .unwrap();
+    drop(ledger);
+    assert_eq!(open(&disk).unwrap().load().unwrap().rules, rules);
+}
+
+#[test]
+fn a_damaged_ledger_set_aside_is_found_again_after_any_crash() {
+    let damaged = || {
+        let disk = disk();
+        bellwether_disk::write_file_atomically(&disk, Path::new(PATH), b"damaged").unwrap();
+        disk
+    };
+    let aside = Path::new("/d/quarantine/ledger.redb");
+    let whole = damaged();
+    let before = whole.ops();
+    set_aside(&whole, Path::new(PATH), "a \"checksum\"\n").unwrap();
+    for n in before..=whole.ops() {
+        let disk = damaged();
+        disk.crash_after(n);
+        let done = set_aside(&disk, Path::new(PATH), "why").is_ok();
+        let image = disk.crash_image(Crash::Drop);
+        let places = [Path::new(PATH), aside].map(|place| image.synced_bytes(place));
+        assert!(
+            places.iter().flatten().any(|bytes| bytes == b"damaged"),
+            "call {n}: lost"
+        );
+        if done {
+            assert!(places[0].is_none(), "call {n}: still there");
+        } else if places[0].is_some() {
+            set_aside(&image, Path::new(PATH), "why").unwrap();
+        }
+    }
+    let report = whole.synced_bytes(Path::new("/d/quarantine/ledger.redb.json"));
+    assert_eq!(
+        String::from_utf8(report.unwrap()).unwrap(),
+        "{\n  \"file\": \"/d/ledger.redb\",\n  \"error\": \"a \\\"checksum\\\"\\u000a\"\n}\n"
+    );
+
+    // The next one does not take its place, and a new ledger begins where it was.
+    open(&whole).unwrap();
+    let second = set_aside(&whole, Path::new(PATH), "why").unwrap();
+    assert_eq!(second, Path::new("/d/quarantine/ledger.redb.2"));
+    assert_eq!(whole.synced_bytes(aside).as_deref(), Some(&b"damaged"[..]));
 }

@@ -1,6 +1,6 @@
 //! What goes in comes out, ends once, is told in order, and is forgotten in time.
 
-use super::scenario::{disk, happened, instance, notice, open};
+use super::scenario::{disk, happened, instance, notice, open, sources};
 use crate::{
     Balance, Committed, HistoryRow, Ledger, LedgerError, NewNotice, OutboxRow, Outcome, Snapshot,
     Status, TickCommit,
@@ -71,6 +71,7 @@ fn a_tick_comes_back_whole() {
             ],
             notices: vec![notice("k", 7)],
             history: vec![happened(-5, "fire")],
+            rules: None,
         })
         .unwrap();
     ledger
@@ -619,4 +620,25 @@ proptest! {
         let closed = ledger.outbox_closed(ever(), usize::MAX).unwrap().len();
         prop_assert_eq!(closed, model.values().filter(|(open, _)| !open).count());
     }
+}
+
+#[test]
+fn the_last_rules_are_kept_unless_they_are_too_large() {
+    let ledger = ledger();
+    let commit = |rules| {
+        let tick = TickCommit {
+            rules,
+            ..TickCommit::default()
+        };
+        ledger.commit(&tick).unwrap();
+        ledger.load().unwrap().rules
+    };
+    assert_eq!(commit(None), None);
+    let small = sources(1, 10);
+    assert_eq!(commit(Some(small.clone())), Some(small.clone()));
+    assert_eq!(commit(None), Some(small), "nothing new was loaded");
+    // Those from before are no longer the last.
+    let large = sources(2, limits::RULES_KEPT_MAX.usize());
+    assert!(!large.fit());
+    assert_eq!(commit(Some(large)), None);
 }

@@ -1,7 +1,8 @@
 //! A small life of a ledger, step by step, and a model that says what it must hold after each.
 
 use crate::{
-    Balance, HistoryRow, InstanceRow, Ledger, LedgerError, NewNotice, Outcome, Snapshot, TickCommit,
+    Balance, HistoryRow, InstanceRow, Ledger, LedgerError, NewNotice, Outcome, RuleSources,
+    Snapshot, TickCommit,
 };
 use bellwether_disk::{Disk, SimDisk};
 use bellwether_model::{Labels, TimeRange, TimestampMs};
@@ -53,6 +54,14 @@ pub(super) fn happened(at: i64, kind: &str) -> HistoryRow {
     }
 }
 
+/// Rules whose text has this many bytes.
+pub(super) fn sources(loaded: i64, bytes: usize) -> RuleSources {
+    RuleSources {
+        loaded: TimestampMs(loaded),
+        files: vec![("rules/a.rules".to_owned(), "#".repeat(bytes))],
+    }
+}
+
 /// One call that changes the ledger.
 pub(super) enum Step {
     Commit(TickCommit),
@@ -96,6 +105,7 @@ pub(super) fn steps() -> Vec<Step> {
             ],
             notices,
             history: (0..n).map(|_| happened(n * 1000, "fire")).collect(),
+            rules: (n % 2 == 0).then(|| sources(n, 100 * n as usize)),
         })
     };
     let at = TimestampMs(9000);

@@ -1,13 +1,14 @@
 //! `/api/v1/rules` and `/api/v1/alerts`: what the engine last published, as Prometheus shows it.
 //!
 //! Ours beside it: `loadErrors`, what is wrong with the rule folder while older rules run.
-//! How long evaluations took is not told: the engine does not know, and 0 would be a lie.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwether_engine::{AlertStatus, GroupStatus, RuleKind, RuleStatus, Status};
 use bellwether_lang::rules::Severity;
-use bellwether_model::value::format_exponent;
+use bellwether_model::value::{format_exponent, push_value};
 use bellwether_model::{Labels, Matcher, TimestampMs};
 
 use super::asked::{Asked, bad};
@@ -26,7 +27,11 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 pub(super) async fn rules(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
     let filter = Filter::read(&Asked::read(call, &api.http).await?)?;
     let (status, loaded) = (api.published.status(), api.published.loaded());
-    let data = |out: &mut String| push_rules(out, &status, &load_errors(&loaded), &filter);
+    let shown = Shown {
+        filter,
+        times: api.published.evaluation_times(),
+    };
+    let data = |out: &mut String| push_rules(out, &status, &load_errors(&loaded), &shown);
     Ok(Answer::json(success(data, &[], &[])))
 }
 
@@ -137,7 +142,23 @@ fn wants(list: &[String], name: &str) -> bool {
     list.is_empty() || list.iter().any(|wanted| wanted == name)
 }
 
-fn push_rules(out: &mut String, status: &Status, load_errors: &[String], filter: &Filter) {
+/// What is shown of the rules.
+#[derive(Debug, Default)]
+struct Shown {
+    filter: Filter,
+    /// How long the last evaluation of each rule took, by its key.
+    times: BTreeMap<String, Duration>,
+}
+
+impl Shown {
+    /// Zero for a rule that has not been evaluated since the start.
+    fn time(&self, rule: &RuleStatus) -> Duration {
+        self.times.get(&rule.key).copied().unwrap_or_default()
+    }
+}
+
+fn push_rules(out: &mut String, status: &Status, load_errors: &[String], shown: &Shown) {
+    let filter = &shown.filter;
     out.push_str("{\"groups\":");
     let groups = status
         .groups
@@ -152,7 +173,7 @@ fn push_rules(out: &mut String, status: &Status, load_errors: &[String], filter:
         (!rules.is_empty()).then_some((group, rules))
     });
     push_list(out, groups, |out, (group, rules)| {
-        push_group(out, group, &rules, filter);
+        push_group(out, group, &rules, shown);
     });
     if !load_errors.is_empty() {
         out.push_str(",\"loadErrors\":");
@@ -161,19 +182,25 @@ fn push_rules(out: &mut String, status: &Status, load_errors: &[String], filter:
     out.push('}');
 }
 
-fn push_group(out: &mut String, group: &GroupStatus, rules: &[&RuleStatus], filter: &Filter) {
+fn push_group(out: &mut String, group: &GroupStatus, rules: &[&RuleStatus], shown: &Shown) {
     out.push_str("{\"name\":");
     push_json_string(out, &group.name);
     push_text_field(out, "file", &group.file);
     push_seconds_field(out, "interval", group.interval);
     out.push_str(",\"limit\":0");
+    push_time(out, group.rules.iter().map(|rule| shown.time(rule)).sum());
     push_text_field(out, "lastEvaluation", &time_or_never(group.last_evaluation));
     out.push_str(",\"rules\":");
-    push_list(out, rules, |out, rule| push_rule(out, rule, filter));
+    push_list(out, rules, |out, rule| push_rule(out, rule, shown));
     out.push('}');
 }
 
-fn push_rule(out: &mut String, rule: &RuleStatus, filter: &Filter) {
+fn push_time(out: &mut String, took: Duration) {
+    out.push_str(",\"evaluationTime\":");
+    push_value(out, took.as_secs_f64());
+}
+
+fn push_rule(out: &mut String, rule: &RuleStatus, shown: &Shown) {
     let alerting = matches!(rule.kind, RuleKind::Alerting { .. });
     out.push_str(if alerting {
         "{\"type\":\"alerting\""
@@ -198,7 +225,7 @@ fn push_rule(out: &mut String, rule: &RuleStatus, filter: &Filter) {
         out.push_str(",\"annotations\":");
         push_pairs(out, texts(annotations));
         push_text_field(out, "state", state.text());
-        if !filter.without_alerts {
+        if !shown.filter.without_alerts {
             out.push_str(",\"alerts\":");
             push_list(out, alerts, push_alert);
         }
@@ -207,6 +234,7 @@ fn push_rule(out: &mut String, rule: &RuleStatus, filter: &Filter) {
     if let Some(error) = &rule.last_error {
         push_text_field(out, "lastError", error);
     }
+    push_time(out, shown.time(rule));
     push_text_field(out, "lastEvaluation", &time_or_never(rule.last_evaluation));
     out.push('}');
 }
@@ -263,7 +291,14 @@ mod tests {
 
     fn shown(query: &str) -> String {
         let mut out = String::new();
-        push_rules(&mut out, &status(), &[], &filter(query));
+        let times = [("disk", 400), ("x:y", 1_000_000)];
+        let shown = Shown {
+            filter: filter(query),
+            times: times
+                .map(|(rule, micros)| (rule.to_owned(), Duration::from_micros(micros)))
+                .into(),
+        };
+        push_rules(&mut out, &status(), &[], &shown);
         out
     }
 
@@ -277,7 +312,7 @@ mod tests {
         check_json(
             &shown(""),
             expect![[
-                r#"{"groups":[{"name":"host","file":"rules/host.rules","interval":30,"limit":0,"lastEvaluation":"1970-01-01T00:02:00.000Z","rules":[{"type":"alerting","name":"DiskFull","query":"disk_free < 5","duration":120,"keepFiringFor":0.5,"labels":{"team":"infra"},"annotations":{"summary":"disk {{ $labels.disk }}"},"state":"firing","alerts":[{"labels":{"alertname":"DiskFull","disk":"<b>\"&'","severity":"critical"},"annotations":{"summary":"disk <script>alert(1)</script>"},"state":"firing","activeAt":"1970-01-01T00:00:30.000Z","keepFiringSince":"1970-01-01T00:01:30.000Z","value":"1.5e+00"},{"labels":{"alertname":"DiskFull","disk":"sdb","severity":"warning"},"annotations":{},"state":"pending","activeAt":"1970-01-01T00:01:00.000Z","value":"NaN"}],"health":"err","lastError":"too many \"series\"","lastEvaluation":"1970-01-01T00:02:00.000Z"},{"type":"recording","name":"x:y","query":"sum(x)","labels":{},"health":"unknown","lastEvaluation":"0001-01-01T00:00:00Z"}]}]}"#
+                r#"{"groups":[{"name":"host","file":"rules/host.rules","interval":30,"limit":0,"evaluationTime":1.0004,"lastEvaluation":"1970-01-01T00:02:00.000Z","rules":[{"type":"alerting","name":"DiskFull","query":"disk_free < 5","duration":120,"keepFiringFor":0.5,"labels":{"team":"infra"},"annotations":{"summary":"disk {{ $labels.disk }}"},"state":"firing","alerts":[{"labels":{"alertname":"DiskFull","disk":"<b>\"&'","severity":"critical"},"annotations":{"summary":"disk <script>alert(1)</script>"},"state":"firing","activeAt":"1970-01-01T00:00:30.000Z","keepFiringSince":"1970-01-01T00:01:30.000Z","value":"1.5e+00"},{"labels":{"alertname":"DiskFull","disk":"sdb","severity":"warning"},"annotations":{},"state":"pending","activeAt":"1970-01-01T00:01:00.000Z","value":"NaN"}],"health":"err","lastError":"too many \"series\"","evaluationTime":0.0004,"lastEvaluation":"1970-01-01T00:02:00.000Z"},{"type":"recording","name":"x:y","query":"sum(x)","labels":{},"health":"unknown","evaluationTime":1,"lastEvaluation":"0001-01-01T00:00:00Z"}]}]}"#
             ]],
         );
         let mut out = String::new();
@@ -346,7 +381,7 @@ mod tests {
             "{lines:?}"
         );
         let mut out = String::new();
-        push_rules(&mut out, &Status::default(), &lines, &Filter::default());
+        push_rules(&mut out, &Status::default(), &lines, &Shown::default());
         let got: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(got["loadErrors"][0], lines[0].as_str());
         let unreadable = Loaded {

@@ -55,13 +55,28 @@ pub(super) async fn metadata(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
     Ok(Answer::json(success(|out| out.push_str("{}"), &[], &[])))
 }
 
-/// `GET /-/healthy`: the process answers.
-pub(super) async fn healthy(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
-    Ok(Answer::text("bellwether is healthy\n"))
+/// `GET /-/healthy`: the process answers, and rules are evaluated. Otherwise only a restart helps.
+pub(super) async fn healthy(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    Ok(if api.published.has_ended() {
+        rules_ended()
+    } else {
+        Answer::text("bellwether is healthy\n")
+    })
 }
 
-/// `GET /-/ready`: 503 while samples are not taken. There is no listener before the log has been replayed.
+fn rules_ended() -> Answer {
+    Answer {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        ..Answer::text("bellwether evaluates no rules: their thread has ended; restart it\n")
+    }
+}
+
+/// `GET /-/ready`: 503 while samples are not taken or rules not evaluated. There is no listener before the log has
+/// been replayed.
 pub(super) async fn ready(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    if api.published.has_ended() {
+        return Ok(rules_ended());
+    }
     match not_well(&api.store) {
         None => Ok(Answer::text("bellwether is ready\n")),
         Some(why) => {
@@ -83,8 +98,7 @@ pub(super) fn not_well(store: &Store) -> Option<String> {
     }
 }
 
-/// `POST /-/reload`: has the rules read again and says what came of it; 500 with the mistakes when those from
-/// before go on.
+/// `POST /-/reload`: has the rules read again and says what came of it; 500 with the mistakes when they are not loaded.
 pub(super) async fn reload(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
     let Some(loaded) = api.orders.reload().await else {
         return Err(Refusal::new(
@@ -94,7 +108,8 @@ pub(super) async fn reload(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
     };
     if loaded.broken {
         let text = format!(
-            "the rules are not loaded, those from before go on:\n{}\n",
+            "the rules are not loaded, {}:\n{}\n",
+            loaded.instead(),
             loaded.text.trim_end()
         );
         return Ok(Answer {
@@ -180,6 +195,17 @@ mod tests {
     }
 
     #[test]
+    fn a_dead_rules_thread_is_neither_ready_nor_healthy() {
+        let world = World::new();
+        world.api.published.set_ended();
+        for path in ["/-/ready", "/-/healthy"] {
+            let got = world.get(path);
+            assert_eq!(got.status, 503, "{path}");
+            assert!(got.body.contains("thread has ended"), "{}", got.body);
+        }
+    }
+
+    #[test]
     fn reload_says_what_came_of_it() {
         let world = World::new();
         for (loaded, want) in [
@@ -195,7 +221,20 @@ mod tests {
                 },
                 (
                     500,
-                    "the rules are not loaded, those from before go on:\nerror: a mistake\n",
+                    "the rules are not loaded, no rule runs:\nerror: a mistake\n",
+                ),
+            ),
+            (
+                Loaded {
+                    since: Some(bellwether_model::TimestampMs(0)),
+                    broken: true,
+                    text: "error: a mistake\n".into(),
+                    ..Loaded::default()
+                },
+                (
+                    500,
+                    "the rules are not loaded, the last rules that loaded, of 1970-01-01T00:00:00.000Z, go on:\n\
+                     error: a mistake\n",
                 ),
             ),
         ] {

@@ -246,6 +246,7 @@ pub(super) fn status() -> Status {
     };
     let disk_full = RuleStatus {
         name: "DiskFull".into(),
+        key: "disk".into(),
         query: "disk_free < 5".into(),
         labels: vec![pair("team", "infra")],
         health: Health::Err,
@@ -264,6 +265,7 @@ pub(super) fn status() -> Status {
     };
     let record = RuleStatus {
         name: "x:y".into(),
+        key: "x:y".into(),
         query: "sum(x)".into(),
         labels: Vec::new(),
         health: Health::Unknown,

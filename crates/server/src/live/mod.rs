@@ -1,7 +1,8 @@
 //! What runs by itself: rules are evaluated, notices delivered, the machine watched.
 //!
-//! - [`rules`]: the thread that owns the engine. [`folder`] reads its rules, [`deadline`] stops an evaluation
-//!   that takes too long, [`publish`] shows what it knows to everybody else.
+//! - [`rules`]: the thread that owns the engine. [`folder`] reads its rules, [`loading`] loads them, [`deadline`]
+//!   stops an evaluation that takes too long, [`samples`] stores what it recorded, [`publish`] shows what it knows to
+//!   everybody else.
 //! - [`senders`]: delivery, from the outbox in the ledger. [`queue`] says what may be sent now.
 //! - [`watch`]: the thread that writes [`host`]'s and [`own`]'s figures into the store.
 
@@ -12,8 +13,10 @@ pub(crate) mod rules;
 
 mod deadline;
 mod folder;
+mod loading;
 mod outbox;
 mod queue;
+mod samples;
 mod senders;
 mod watch;
 
@@ -22,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use bellwether_ledger::Ledger;
+use bellwether_ledger::{Ledger, Snapshot};
 use bellwether_store::Store;
 use crossbeam::channel::{Sender, unbounded};
 use tokio::sync::Notify;
@@ -43,8 +46,10 @@ use watch::WatchThread;
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) ledger: Ledger,
-    /// Where the ledger lies, for errors.
-    pub(crate) ledger_path: PathBuf,
+    /// What the ledger holds.
+    pub(crate) snapshot: Snapshot,
+    /// Why the ledger is a new one, when the old one was damaged.
+    pub(crate) lost: Option<String>,
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
     pub(crate) rules: PathBuf,
@@ -103,7 +108,7 @@ impl Live {
             deadlines: Deadlines::start().map_err(|e| start_error("the rules' deadline", e))?,
             wake_senders: Box::new(move || wake.notify_one()),
         }
-        .start(&parts.ledger_path)?;
+        .start(parts.snapshot, parts.lost.as_deref())?;
         let rules = spawn("rules", move || run_rules(for_rules))?;
         let watch = WatchThread {
             store: parts.store,

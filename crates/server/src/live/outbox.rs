@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bellwether_engine::{Tick, Transition};
-use bellwether_ledger::{HistoryRow, InstanceRow, NewNotice, OutboxRow, Status, TickCommit};
+use bellwether_ledger::{
+    HistoryRow, InstanceRow, NewNotice, OutboxRow, RuleSources, Status, TickCommit,
+};
 use bellwether_model::TimestampMs;
 use bellwether_model::notice::Notice;
 use bellwether_model::rows::RowError;
@@ -11,9 +13,16 @@ use bellwether_notify::Tries;
 
 use super::queue::Waiting;
 
-/// Everything of `effects` but the samples, as one commit of the tick at `tick`, made at `now`.
-pub(crate) fn tick_commit(effects: &Tick, tick: TimestampMs, now: TimestampMs) -> TickCommit {
+/// Everything of `effects` but the samples, as one commit of the tick at `tick`, made at `now`; with the rules that
+/// were loaded since the last one.
+pub(crate) fn tick_commit(
+    effects: &Tick,
+    tick: TimestampMs,
+    now: TimestampMs,
+    rules: Option<RuleSources>,
+) -> TickCommit {
     TickCommit {
+        rules,
         tick,
         instances: effects
             .instances
@@ -52,7 +61,7 @@ fn history_row(transition: &Transition) -> HistoryRow {
         from: transition.from.map(|level| level as u8),
         to: transition.to.map(|level| level as u8),
         value: transition.value,
-        threshold: None,
+        threshold: transition.threshold,
         reason: transition.reason.clone(),
     }
 }
@@ -81,5 +90,43 @@ pub(crate) fn for_fallback(notice: &Notice, fallback: &str) -> Notice {
         key: format!("{}-{fallback}", notice.key),
         channel: fallback.to_owned(),
         ..notice.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_lang::rules::Level;
+    use bellwether_model::Labels;
+    use bellwether_model::notice::NoticeKind;
+
+    #[test]
+    fn history_keeps_all_that_a_transition_says() {
+        let transition = Transition {
+            at: TimestampMs(1),
+            rule: "A".into(),
+            identity: Labels::from_pairs([("alertname", "A")]),
+            kind: NoticeKind::Rise,
+            from: Some(Level::Warning),
+            to: Some(Level::Critical),
+            value: 7.0,
+            threshold: Some(5.0),
+            episode: TimestampMs(0),
+            sequence: 1,
+            channels: vec!["log".into()],
+            reason: Some("the series is missing".into()),
+        };
+        let want = HistoryRow {
+            at: TimestampMs(1),
+            rule: "A".into(),
+            labels: Labels::from_pairs([("alertname", "A")]),
+            kind: "rise".into(),
+            from: Some(2),
+            to: Some(4),
+            value: 7.0,
+            threshold: Some(5.0),
+            reason: Some("the series is missing".into()),
+        };
+        assert_eq!(history_row(&transition), want);
     }
 }

@@ -94,7 +94,7 @@ const FAMILIES: [(&str, Kind, &str); 30] = [
     (
         "bellwether_rules_broken",
         Kind::Gauge,
-        "1 while the rule folder has mistakes and older rules run.",
+        "1 while the rule folder has mistakes and older rules run, or none.",
     ),
     (
         "bellwether_rule_ticks_total",

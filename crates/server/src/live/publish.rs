@@ -1,8 +1,9 @@
 //! What the rules' thread shows to everybody else: the rules that run, the state of their alerts, and what is wrong
 //! with the folder. Readers take a copy of a pointer; nobody waits for an evaluation.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bellwether_engine::Status;
@@ -10,19 +11,31 @@ use bellwether_lang::rules::{Diagnostic, RuleSet};
 use bellwether_model::TimestampMs;
 use parking_lot::RwLock;
 
-/// What the folder held when it was last loaded, and what is wrong with it now.
+/// The rules that run, and what is wrong with the folder now.
 #[derive(Clone, Default)]
 pub(crate) struct Loaded {
-    /// Files read.
+    /// The number of files they come from.
     pub(crate) files: usize,
     /// The rules that run.
     pub(crate) rules: Arc<RuleSet>,
+    /// When they were loaded, from the folder as it was then; `None` before any were.
+    pub(crate) since: Option<TimestampMs>,
     /// The findings, drawn with carets.
     pub(crate) text: String,
     /// The findings.
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// The folder has mistakes: what runs is older than what it holds.
+    /// The folder has mistakes: what runs is older than what it holds, or there is nothing that runs.
     pub(crate) broken: bool,
+}
+
+impl Loaded {
+    /// What runs while the folder has mistakes, for people.
+    pub(crate) fn instead(&self) -> String {
+        match self.since {
+            Some(since) => format!("the last rules that loaded, of {since}, go on"),
+            None => "no rule runs".to_owned(),
+        }
+    }
 }
 
 /// The last that was published of each thing.
@@ -30,6 +43,9 @@ pub(crate) struct Loaded {
 pub(crate) struct Published {
     status: RwLock<Arc<Status>>,
     loaded: RwLock<Arc<Loaded>>,
+    /// How long the last evaluation of each rule took, by the rule's key.
+    evaluation_times: RwLock<BTreeMap<String, Duration>>,
+    ended: AtomicBool,
     last_tick_ms: AtomicI64,
     ticks: AtomicU64,
     tick_nanos: AtomicU64,
@@ -56,6 +72,16 @@ impl Published {
         Arc::clone(&self.loaded.read())
     }
 
+    /// How long the last evaluation of each rule took, by [`bellwether_engine::RuleStatus::key`].
+    pub(crate) fn evaluation_times(&self) -> BTreeMap<String, Duration> {
+        self.evaluation_times.read().clone()
+    }
+
+    /// Whether the rules' thread has ended: no rule is evaluated any more, nobody is told anything.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     /// The rules that run: their channels are where notices go.
     pub(crate) fn rules(&self) -> Arc<RuleSet> {
         Arc::clone(&self.loaded.read().rules)
@@ -72,6 +98,11 @@ impl Published {
     }
 
     pub(super) fn set_status(&self, status: Status) {
+        let rules = status.groups.iter().flat_map(|group| &group.rules);
+        let there: BTreeSet<&str> = rules.map(|rule| rule.key.as_str()).collect();
+        let mut times = self.evaluation_times.write();
+        times.retain(|rule, _| there.contains(rule.as_str()));
+        drop(times);
         *self.status.write() = Arc::new(status);
     }
 
@@ -88,6 +119,15 @@ impl Published {
             broken: true,
             ..Loaded::clone(&loaded)
         });
+    }
+
+    pub(crate) fn set_ended(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes over how long evaluations took.
+    pub(super) fn evaluated(&self, took: impl IntoIterator<Item = (String, Duration)>) {
+        self.evaluation_times.write().extend(took);
     }
 
     pub(super) fn ticked(&self, slot: TimestampMs, took: Duration) {

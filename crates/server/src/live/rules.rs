@@ -4,37 +4,39 @@
 //! carried out in this order, so that a crash anywhere in it repeats it with the same outcome:
 //!
 //! 1. evaluate over one view of the store,
-//! 2. recorded samples to the store, synced,
+//! 2. recorded samples to the store, synced; what it is too busy to take waits (`samples.rs`),
 //! 3. state, outbox and history to the ledger, in one transaction,
 //! 4. wake the senders.
+//!
+//! Nothing is evaluated while the effects of what was evaluated before are not in the ledger.
 //!
 //! Slots lie on the wall clock. After a start, a pause of the machine or a step of its clock, missed slots are
 //! caught up on (`rules.catchup_max`); slots missed because a tick took too long are skipped and counted.
 //!
-//! Not here: sending (`senders.rs`), what a rule means (`engine`).
+//! Not here: the folder (`loading.rs`), sending (`senders.rs`), what a rule means (`engine`).
 
+use std::cell::RefCell;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_engine::{Engine, Event, Options, Tick};
-use bellwether_lang::rules::{Diagnostic, RuleSet, Severity, SourceFile};
-use bellwether_ledger::Ledger;
+use bellwether_engine::{Engine, Evaluating, Event, Options, Tick};
+use bellwether_lang::rules::RuleSet;
+use bellwether_ledger::{Ledger, RuleSources, Snapshot};
 use bellwether_model::notice::Notice;
-use bellwether_model::text::counted;
 use bellwether_model::{DurationMs, TimestampMs, limits};
 use bellwether_query::Control;
 use bellwether_query::source::store::ViewSource;
-use bellwether_store::{Appender, Store, StoreError};
+use bellwether_store::Store;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::deadline::Deadlines;
-use super::folder::{Look, RuleFolder};
+use super::folder::RuleFolder;
 use super::outbox;
 use super::publish::{Loaded, Published};
+use super::samples::Recorder;
 use crate::ServeError;
 use crate::clock::{Clock, Stopwatch};
 
@@ -46,6 +48,9 @@ const AWAY: DurationMs = DurationMs(4 * limits::RULES_EVERY.millis());
 
 /// A tick that made its successors this late was an overrun: what it missed is skipped.
 const OVERRUN: Duration = Duration::from_secs(1);
+
+/// How long a ledger that failed is left alone.
+const COMMIT_RETRY: Duration = Duration::from_secs(1);
 
 /// What the rules' thread can be asked.
 pub(crate) enum Order {
@@ -83,12 +88,16 @@ pub(crate) struct RulesThread {
 }
 
 /// The thread's own state.
-struct Running {
-    parts: RulesThread,
-    engine: Engine,
-    appender: Appender,
+pub(super) struct Running {
+    pub(super) parts: RulesThread,
+    pub(super) engine: Engine,
+    recorder: Recorder,
     /// Effects not yet in the ledger. Kept when a commit fails, and tried again.
-    pending: Tick,
+    pub(super) pending: Tick,
+    /// The rules that loaded last, now or before the start.
+    pub(super) sources: Option<RuleSources>,
+    /// Whether the ledger does not have them yet.
+    pub(super) sources_changed: bool,
     /// The last slot evaluated; the next one lies after it.
     last: TimestampMs,
     /// The last tick that the ledger has.
@@ -98,16 +107,13 @@ struct Running {
 }
 
 impl RulesThread {
-    /// Restores the engine from the ledger and loads the folder: everything up to the first tick.
-    /// What is returned runs the thread.
+    /// Restores the engine from the ledger's `snapshot` and loads the folder: everything up to the first tick.
+    /// `lost` says why the ledger was set aside, if it was. What is returned runs the thread.
     pub(crate) fn start(
         self,
-        ledger_path: &Path,
+        snapshot: Snapshot,
+        lost: Option<&str>,
     ) -> Result<impl FnOnce(Receiver<Order>) + Send + use<>, ServeError> {
-        let snapshot = self.ledger.load().map_err(|e| ServeError::Ledger {
-            path: ledger_path.to_owned(),
-            source: Box::new(e),
-        })?;
         let engine = Engine::new(Arc::new(RuleSet::default()), Options::default());
         let mut engine = engine.map_err(|circle| ServeError::Start {
             what: "the rule engine",
@@ -120,23 +126,44 @@ impl RulesThread {
         if restored.rows > 0 {
             info!("{} rows of alert state are back", restored.rows);
         }
-        let appender = self.store.appender();
+        let recorder = Recorder::new(&self.store);
         let now = self.clock.now();
         let mut running = Running {
             parts: self,
             engine,
-            appender,
+            recorder,
             pending: Tick::default(),
+            sources: snapshot.rules,
+            sources_changed: false,
             last: now,
             committed: snapshot.last_tick,
             catch_up_until: now,
         };
         running.look(true);
+        if let Some(why) = lost {
+            let event = Event::StateLost { why };
+            running.engine.event(event, now, &mut running.pending);
+        }
         running.last = running
             .engine
             .resume(snapshot.last_tick, now, &mut running.pending);
         running.publish();
-        Ok(move |orders: Receiver<Order>| running.run(&orders))
+        Ok(move |orders: Receiver<Order>| {
+            let _end = End(Arc::clone(&running.parts.published));
+            running.run(&orders);
+        })
+    }
+}
+
+/// Says, when it is dropped, that nothing is evaluated any more.
+struct End(Arc<Published>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.set_ended();
+        if std::thread::panicking() {
+            error!("the rules' thread has panicked: no rule is evaluated until a restart");
+        }
     }
 }
 
@@ -144,8 +171,14 @@ impl Running {
     fn run(mut self, orders: &Receiver<Order>) {
         let poll = Duration::from_millis(limits::RULES_RELOAD_POLL.value);
         let mut looked = Stopwatch::start();
+        let mut committed = true;
         loop {
-            let wait = self.until_due().min(poll.saturating_sub(looked.elapsed()));
+            let due = if committed {
+                self.until_due()
+            } else {
+                COMMIT_RETRY
+            };
+            let wait = due.min(poll.saturating_sub(looked.elapsed()));
             match orders.recv_timeout(wait) {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(order) => self.obey(order),
@@ -155,9 +188,11 @@ impl Running {
                 self.look(false);
                 looked = Stopwatch::start();
             }
-            self.follow_clock();
-            self.evaluate_due();
-            self.commit();
+            committed = self.commit();
+            if committed {
+                self.follow_clock();
+                committed = self.evaluate_due();
+            }
         }
     }
 
@@ -235,14 +270,15 @@ impl Running {
         }
     }
 
-    /// Evaluates every slot up to now, each followed by its commit.
-    fn evaluate_due(&mut self) {
+    /// Evaluates every slot up to now, each followed by its commit. False when a commit failed.
+    fn evaluate_due(&mut self) -> bool {
         let begun = Stopwatch::start();
-        while let Some(slot) = self.engine.next_due(self.last) {
+        while self.commit() {
             let now = self.parts.clock.now();
-            if slot > now {
-                return;
-            }
+            let due = self.engine.next_due(self.last);
+            let Some(slot) = due.filter(|slot| *slot <= now) else {
+                return true;
+            };
             // Late because of the slots before it, not because the machine slept: what was missed is gone.
             if slot > self.catch_up_until && begun.elapsed() > OVERRUN && now.since(slot).0 > 1000 {
                 self.last = now.minus(DurationMs(1));
@@ -250,20 +286,20 @@ impl Running {
                 continue;
             }
             self.tick(slot);
-            if !self.commit() {
-                return; // The same slot's effects are committed before another is evaluated.
-            }
         }
+        false
     }
 
     fn tick(&mut self, slot: TimestampMs) {
         let begun = Stopwatch::start();
         let view = self.parts.store.view();
         let deadlines = &self.parts.deadlines;
-        let control = |every: DurationMs| {
+        let laps = RefCell::new(Laps::default());
+        let control = |Evaluating { rule, every }: Evaluating<'_>| {
             let limit =
                 Duration::from_millis(every.0.clamp(1, limits::RULES_EVAL_TIMEOUT.millis()) as u64);
             let control = Control::new();
+            laps.borrow_mut().begin(rule);
             deadlines.set(&control, limit);
             control
         };
@@ -271,31 +307,31 @@ impl Running {
             .tick_with(slot, &ViewSource(&view), &control, &mut self.pending);
         self.parts.deadlines.clear();
         self.last = slot;
+        self.parts.published.evaluated(laps.into_inner().finish());
         self.parts.published.ticked(slot, begun.elapsed());
     }
 
-    /// Makes the pending effects durable: samples first, then the ledger. False when that failed; they stay
-    /// pending and the next call tries again.
+    /// Makes the pending effects durable: samples first, then the ledger. False when the ledger did not take them;
+    /// they stay pending and the next call tries again.
     fn commit(&mut self) -> bool {
         let ticked = self.committed != Some(self.last) && self.last <= self.parts.clock.now();
-        if self.pending.is_empty() && !ticked {
+        let now = self.parts.clock.now();
+        if !self.pending.samples.is_empty() || !self.recorder.is_idle() {
+            // Alert state goes on without its series: neither a busy store nor a full disk may silence alerts.
+            self.recorder.record(&mut self.pending.samples, now);
+        }
+        if self.pending.is_empty() && !ticked && !self.sources_changed {
             return true;
         }
-        if let Err(e) = self.store_samples() {
-            // Alert state goes on without its series: a full disk must not silence alerts.
-            warn!(
-                "{} samples of rules were not stored: {e}",
-                self.pending.samples.len()
-            );
-        }
-        self.pending.samples.clear();
-        let commit = outbox::tick_commit(&self.pending, self.last, self.parts.clock.now());
+        let sources = self.sources.as_ref().filter(|_| self.sources_changed);
+        let commit = outbox::tick_commit(&self.pending, self.last, now, sources.cloned());
         if let Err(e) = self.parts.ledger.commit(&commit) {
             error!("alert state could not be committed, trying again: {e}");
             self.parts.published.commit_failed();
             return false;
         }
         self.committed = Some(self.last);
+        self.sources_changed = false;
         let notices = !self.pending.notices.is_empty();
         self.pending.clear();
         self.publish();
@@ -305,96 +341,34 @@ impl Running {
         true
     }
 
-    fn store_samples(&mut self) -> Result<(), StoreError> {
-        for (labels, t, value) in &self.pending.samples {
-            match self.appender.series(labels) {
-                Ok(series) => self.appender.push(series, *t, *value),
-                Err(e) => warn!("{labels} is not recorded: {e}"),
-            }
-        }
-        let commit = self.appender.commit(self.parts.clock.now())?;
-        if let Some(first) = commit.rejected.first() {
-            warn!(
-                "{} recorded samples were refused, the first as {}",
-                commit.rejected.len(),
-                first.reason
-            );
-        }
-        Ok(())
-    }
-
     fn publish(&mut self) {
         let status = self.engine.status(self.parts.clock.now());
         self.parts.published.set_status(status);
     }
+}
 
-    /// Looks at the folder and loads what is new. A folder with a mistake keeps what runs.
-    fn look(&mut self, again: bool) {
-        match self.parts.folder.look(again) {
-            Look::Same => {}
-            Look::Unreadable(why) => self.broken(1, &why, why.clone(), Vec::new()),
-            Look::Changed { files, checked } => {
-                let errors: Vec<&Diagnostic> = checked
-                    .diagnostics
-                    .iter()
-                    .filter(|d| d.severity == Severity::Error)
-                    .collect();
-                let text = bellwether_lang::rules::render(&checked.diagnostics, &files, false);
-                if let Some(first) = errors.first() {
-                    let first = format!(
-                        "{}:{}:{}: {}",
-                        first.file, first.line, first.column, first.message
-                    );
-                    self.broken(errors.len(), &first, text, checked.diagnostics.clone());
-                } else {
-                    self.load(&files, checked.rules, text, checked.diagnostics);
-                }
-            }
-        }
+/// How long the evaluations of one tick take, each from its beginning to that of the next.
+#[derive(Default)]
+struct Laps {
+    done: Vec<(String, Duration)>,
+    running: Option<(String, Stopwatch)>,
+}
+
+impl Laps {
+    fn begin(&mut self, rule: &str) {
+        self.end();
+        self.running = Some((rule.to_owned(), Stopwatch::start()));
     }
 
-    fn load(
-        &mut self,
-        files: &[SourceFile],
-        rules: RuleSet,
-        text: String,
-        diagnostics: Vec<Diagnostic>,
-    ) {
-        let now = self.parts.clock.now();
-        let rules = Arc::new(rules);
-        if let Err(circle) = self.engine.load(Arc::clone(&rules), now, &mut self.pending) {
-            let why = circle.to_string();
-            self.broken(1, &why, why.clone(), Vec::new());
-            return;
-        }
-        info!(
-            "rules: {}, {}, {}",
-            counted(files.len(), "file"),
-            counted(rules.alerts.len(), "alert"),
-            counted(rules.records.len(), "recording rule")
-        );
-        if !text.is_empty() {
-            warn!("rules have warnings:\n{}", text.trim_end());
-        }
-        self.parts.published.set_loaded(Loaded {
-            files: files.len(),
-            rules,
-            text,
-            diagnostics,
-            broken: false,
-        });
-        (self.parts.wake_senders)(); // Channels may have changed under what waits in the outbox.
+    fn end(&mut self) {
+        let ended = self.running.take();
+        self.done
+            .extend(ended.map(|(rule, watch)| (rule, watch.elapsed())));
     }
 
-    fn broken(&mut self, errors: usize, first: &str, text: String, diagnostics: Vec<Diagnostic>) {
-        error!(
-            "the rules are not loaded, those from before go on:\n{}",
-            text.trim_end()
-        );
-        let now = self.parts.clock.now();
-        self.engine
-            .event(Event::RulesBroken { errors, first }, now, &mut self.pending);
-        self.parts.published.set_broken(text, diagnostics);
+    fn finish(mut self) -> Vec<(String, Duration)> {
+        self.end();
+        self.done
     }
 }
 
@@ -407,6 +381,7 @@ impl Orders {
     pub(crate) fn send(&self, order: Order) {
         let _ = self.0.send(order);
     }
+
     /// Has the folder read now, even if it looks the same. `None` when the thread has ended.
     pub(crate) async fn reload(&self) -> Option<Arc<Loaded>> {
         let (done, outcome) = oneshot::channel();

@@ -24,6 +24,10 @@ pub(super) struct Home<'a> {
     pub(super) load_errors: &'a [String],
     /// The same, drawn with carets.
     pub(super) load_text: &'a str,
+    /// What runs while the folder has mistakes.
+    pub(super) instead: &'a str,
+    /// Nothing is evaluated any more.
+    pub(super) rules_ended: bool,
     pub(super) stats: &'a Stats,
     /// Why the store takes no samples, if it does not.
     pub(super) not_well: Option<String>,
@@ -53,13 +57,20 @@ impl Home<'_> {
             );
             out.push_str("</section>\n");
         }
+        if self.rules_ended {
+            out.push_str(
+                "<section class=\"trouble\">\n<h2>No rule is evaluated</h2>\n\
+                 <p>The thread that evaluates rules has ended, which is a bug. Restart the server.</p>\n</section>\n",
+            );
+        }
         if !self.load_errors.is_empty() {
             let count = self.load_errors.len();
             let noun = if count == 1 { "mistake" } else { "mistakes" };
             let _ = write!(
                 out,
                 "<section class=\"trouble\">\n<h2>The rule folder has {count} {noun}</h2>\n\
-                 <p>The rules from before go on. Once it is mended, it is loaded by itself.</p>\n"
+                 <p>Until it is mended, {}. Then it is loaded by itself.</p>\n",
+                self.instead
             );
             out.push_str("<pre>");
             push_text(out, self.load_text.trim_end());
@@ -231,6 +242,8 @@ mod tests {
             rule_files: 1,
             load_errors: &[],
             load_text: "",
+            instead: "no rule runs",
+            rules_ended: false,
             stats: &stats,
             not_well: None,
             now: TimestampMs(3_720_000),
@@ -279,12 +292,15 @@ mod tests {
     fn troubles_stand_first() {
         let got = render(|home| {
             home.not_well = Some("the disk is full".into());
+            home.rules_ended = true;
             home.load_errors = const { &[String::new()] };
             home.load_text = "rules/<x>.rules:1:1: error\n  ^";
         });
         let order = [
             "read-only: the disk is full",
+            "No rule is evaluated",
             "has 1 mistake<",
+            "Until it is mended, no rule runs.",
             "rules/&lt;x&gt;.rules",
             "<h1>",
         ];

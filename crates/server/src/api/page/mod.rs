@@ -31,6 +31,8 @@ pub(super) async fn home(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
         rule_files: loaded.files,
         load_errors: &rules::load_errors(&loaded),
         load_text: &loaded.text,
+        instead: &loaded.instead(),
+        rules_ended: api.published.has_ended(),
         stats: &stats,
         not_well: status::not_well(&api.store),
         now: call.now,
