@@ -166,9 +166,8 @@ impl Inner {
             return true;
         }
         let published = shared.visible.published();
-        let bytes = published.active.bytes();
         // While a flush runs, the next generation may fill, but not without end.
-        bytes >= shared.config.flush_bytes.saturating_mul(2)
-            || published.frozen.is_some() && bytes >= shared.config.flush_bytes
+        let most = if published.frozen.is_some() { 1 } else { 2 };
+        published.active.fillings(shared.config.flush_bytes) >= most
     }
 }

@@ -54,7 +54,8 @@ pub struct Config {
     pub wal_frame_bytes: usize,
     /// Log bytes at which commits are refused as busy, until a flush has made room.
     pub wal_total_max: u64,
-    /// Head bytes at which a flush is due.
+    /// Bytes of samples in the head at which a flush is due; more where that would be less than eight samples
+    /// for each series in it.
     pub flush_bytes: u64,
     /// Log bytes at which a flush is due.
     pub flush_wal_bytes: u64,

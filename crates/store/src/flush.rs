@@ -104,7 +104,7 @@ impl Flushing<'_> {
         };
         let mut writer = SegmentWriter::create(&**self.disk, temp, meta)?;
         let (mut times, mut values) = (Vec::new(), Vec::new());
-        for series in 0..generation.end() {
+        for series in generation.ids() {
             // Everything: a frozen generation has no group that is not visible yet.
             let Some(captured) = generation.capture(series, u64::MAX, TimeRange::ALL) else {
                 continue;

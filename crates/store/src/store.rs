@@ -98,7 +98,7 @@ impl Store {
             series: shared.index.len() as u64,
             label_bytes: shared.index.label_bytes() as u64,
             head_samples: generations().map(|g| g.samples()).sum(),
-            head_bytes: generations().map(|g| g.bytes()).sum(),
+            head_bytes: generations().map(|g| g.memory()).sum(),
             wal_bytes: totals.wal_bytes.load(Ordering::Relaxed),
             segments: segments().count() as u64,
             segment_bytes: segments().map(|s| s.segment.file_bytes()).sum(),

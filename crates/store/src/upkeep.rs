@@ -100,7 +100,7 @@ impl Upkeep {
             return false;
         }
         let since = *self.filling_since.get_or_insert(now);
-        published.active.bytes() >= config.flush_bytes
+        published.active.fillings(config.flush_bytes) >= 1
             || shared.totals.wal_bytes.load(Ordering::Relaxed) >= config.flush_wal_bytes
             || now.since(since) >= config.flush_age
     }

@@ -8,7 +8,8 @@
 //! a view stable, without copying anything when a view is made.
 //!
 //! Slots lie in pages of 256 with a lock each: a reader copies a few references under it, the writer
-//! keeps it for a run of samples. Growing adds pages and moves nothing.
+//! keeps it for a run of samples. A page is made for the first sample in it, so ids that rest cost nothing, and
+//! making one moves no other.
 //!
 //! Not here: which samples are acceptable (`placement`), and the log that made them durable.
 
@@ -32,17 +33,23 @@ const PAGE_SLOTS: usize = 256;
 /// Samples after which the writer lets readers in.
 const SAMPLES_PER_HOLD: usize = 4096;
 
+/// A flush is not worth its while before the series have this much of samples each, on average: 8 of them, not
+/// compressed. It bounds what a store with very many series holds, where `flush_bytes` is less than that.
+const SERIES_BYTES_MIN: u64 = 128;
+
 /// Samples of a series that are kept uncompressed: between these, depending on the number of series.
 const OPEN_MIN: u64 = 32;
 const OPEN_MAX: u64 = 512;
 
 /// One filling of the head.
 pub(crate) struct Generation {
-    pages: RwLock<Vec<Arc<Page>>>,
+    pages: RwLock<Pages>,
     /// Samples held.
     samples: AtomicU64,
-    /// Bytes of memory held, roughly.
+    /// Bytes of memory that the samples take, roughly.
     bytes: AtomicU64,
+    /// Bytes of the pages.
+    slot_bytes: AtomicU64,
     /// Series with samples.
     series: AtomicU64,
     /// First and last time held; `MAX`, `MIN` when there is none.
@@ -54,16 +61,31 @@ pub(crate) struct Generation {
     wal_bytes: AtomicU64,
 }
 
+/// By number; copied by whoever needs it for longer than a moment, since that costs a reference.
+type Pages = Arc<Vec<Option<Arc<Page>>>>;
+
 struct Page {
     slots: RwLock<Box<[Slot]>>,
+}
+
+impl Page {
+    const BYTES: u64 = (PAGE_SLOTS * size_of::<Slot>()) as u64;
+
+    fn new() -> Page {
+        let slots = (0..PAGE_SLOTS).map(|_| Slot::default()).collect();
+        Page {
+            slots: RwLock::new(slots),
+        }
+    }
 }
 
 impl Generation {
     pub(crate) fn new(wal_from: u64) -> Generation {
         Generation {
-            pages: RwLock::new(Vec::new()),
+            pages: RwLock::default(),
             samples: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            slot_bytes: AtomicU64::new(0),
             series: AtomicU64::new(0),
             first: AtomicI64::new(i64::MAX),
             last: AtomicI64::new(i64::MIN),
@@ -85,8 +107,17 @@ impl Generation {
         self.samples.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+    /// Bytes of memory, roughly: of the samples, and of the slots that hold them.
+    pub(crate) fn memory(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed) + self.slot_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How often the samples fill a head that is to be flushed at `flush_bytes`. What the slots take does not count:
+    /// the next sample of each series brings it back.
+    pub(crate) fn fillings(&self, flush_bytes: u64) -> u64 {
+        let series = self.series.load(Ordering::Relaxed);
+        let full = flush_bytes.max(series.saturating_mul(SERIES_BYTES_MIN));
+        self.bytes.load(Ordering::Relaxed) / full.max(1)
     }
 
     /// First and last time of all samples, those included that a view may not show yet.
@@ -119,29 +150,68 @@ impl Generation {
         {
             return;
         }
-        let pages = self.pages.read().clone();
+        let pages = self.pages();
         let mut ids = ids.peekable();
         while let Some(&next) = ids.peek() {
             let number = next as usize / PAGE_SLOTS;
-            let Some(page) = pages.get(number) else {
+            if number >= pages.len() {
                 return;
-            };
-            let slots = page.slots.read();
+            }
+            let slots = pages[number].as_ref().map(|page| page.slots.read());
             while let Some(id) = ids.next_if(|&id| id as usize / PAGE_SLOTS == number) {
-                if slots[id as usize % PAGE_SLOTS].is_present(at, range) {
+                let slot = slots.as_ref().map(|slots| &slots[id as usize % PAGE_SLOTS]);
+                if slot.is_some_and(|slot| slot.is_present(at, range)) {
                     with(id);
                 }
             }
         }
     }
 
-    /// Ids below this may have samples.
-    pub(crate) fn end(&self) -> u32 {
-        (self.pages.read().len() * PAGE_SLOTS) as u32
+    /// The ids that may have samples, ascending.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
+        let pages = self.pages();
+        (0..pages.len())
+            .filter(move |&number| pages[number].is_some())
+            .flat_map(|number| (number * PAGE_SLOTS..(number + 1) * PAGE_SLOTS).map(|id| id as u32))
+    }
+
+    fn pages(&self) -> Pages {
+        Arc::clone(&self.pages.read())
     }
 
     fn page(&self, id: u32) -> Option<Arc<Page>> {
-        self.pages.read().get(id as usize / PAGE_SLOTS).cloned()
+        self.pages.read().get(id as usize / PAGE_SLOTS)?.clone()
+    }
+
+    /// The pages, those among them that `batch` needs.
+    fn pages_for(&self, batch: &Batch) -> Pages {
+        let pages = self.pages();
+        let is_missing = |number: usize| pages.get(number).is_none_or(Option::is_none);
+        if !page_numbers(batch).any(is_missing) {
+            return pages;
+        }
+        drop(pages); // Or else making the first one would copy all references.
+        let mut pages = self.pages.write();
+        let all = Arc::make_mut(&mut pages);
+        for number in page_numbers(batch) {
+            if all.len() <= number {
+                all.resize(number + 1, None);
+            }
+            all[number].get_or_insert_with(|| {
+                self.slot_bytes.fetch_add(Page::BYTES, Ordering::Relaxed);
+                Arc::new(Page::new())
+            });
+        }
+        Arc::clone(&pages)
+    }
+
+    /// Adds to the figures what a batch brought.
+    fn add(&self, gain: &slot::Gain) {
+        self.samples.fetch_add(gain.samples, Ordering::Relaxed);
+        self.bytes.fetch_add(gain.bytes as u64, Ordering::Relaxed); // Wraps for what became smaller.
+        self.series.fetch_add(gain.series, Ordering::Relaxed);
+        self.first.fetch_min(gain.first, Ordering::Relaxed);
+        self.last.fetch_max(gain.last, Ordering::Relaxed);
     }
 
     /// Samples a series collects before they are compressed: fewer the more series there are.
@@ -149,19 +219,16 @@ impl Generation {
         let series = self.series.load(Ordering::Relaxed).max(1);
         (open_bytes / (16 * series)).clamp(OPEN_MIN, OPEN_MAX) as usize
     }
+}
 
-    fn grow(&self, id: u32) -> Vec<Arc<Page>> {
-        let mut pages = self.pages.write();
-        while pages.len() <= id as usize / PAGE_SLOTS {
-            let slots = (0..PAGE_SLOTS).map(|_| Slot::default()).collect();
-            pages.push(Arc::new(Page {
-                slots: RwLock::new(slots),
-            }));
-            self.bytes
-                .fetch_add((PAGE_SLOTS * size_of::<Slot>()) as u64, Ordering::Relaxed);
-        }
-        pages.clone()
-    }
+/// The pages of the samples that are kept, each at least once.
+fn page_numbers(batch: &Batch) -> impl Iterator<Item = usize> + '_ {
+    let mut last = None;
+    let samples = batch.series.iter().zip(&batch.placements);
+    samples.filter_map(move |(&id, placement)| {
+        let number = id as usize / PAGE_SLOTS;
+        (placement.is_kept() && last.replace(number) != Some(number)).then_some(number)
+    })
 }
 
 /// The writer's side of the head: one per log thread, or per recovery.
@@ -189,12 +256,7 @@ impl Writer {
         group: u64,
         living: Option<Living>,
     ) {
-        let mut pages = into.pages.read().clone();
-        if let Some(&max) = batch.series.iter().max()
-            && max as usize / PAGE_SLOTS >= pages.len()
-        {
-            pages = into.grow(max);
-        }
+        let pages = into.pages_for(batch);
         let open_samples = into.open_samples(self.open_bytes);
         let mut held: Option<(usize, RwLockWriteGuard<'_, Box<[Slot]>>)> = None;
         let mut until_release = SAMPLES_PER_HOLD;
@@ -215,7 +277,10 @@ impl Writer {
                     other => {
                         *other = None; // Unlocked before the next is locked.
                         until_release = SAMPLES_PER_HOLD;
-                        &mut other.insert((number, pages[number].slots.write())).1
+                        let Some(page) = &pages[number] else {
+                            continue; // `pages_for` made it.
+                        };
+                        &mut other.insert((number, page.slots.write())).1
                     }
                 };
                 let slot = &mut slots[id % PAGE_SLOTS];
@@ -232,11 +297,7 @@ impl Writer {
             }
         }
         drop(held);
-        into.samples.fetch_add(gain.samples, Ordering::Relaxed);
-        into.bytes.fetch_add(gain.bytes as u64, Ordering::Relaxed); // Wraps for what became smaller.
-        into.series.fetch_add(gain.series, Ordering::Relaxed);
-        into.first.fetch_min(gain.first, Ordering::Relaxed);
-        into.last.fetch_max(gain.last, Ordering::Relaxed);
+        into.add(&gain);
     }
 }
 

@@ -15,8 +15,8 @@
 //! The window is measured from the newest sample of the series, but not from one that lies further ahead of the
 //! clock than samples may: a clock that ran ahead for a while and was set back must not freeze its series.
 //!
-//! What is decided counts at once, also for the samples after it in the same batch. Should writing fail, the
-//! store is read-only until it is opened anew, so nothing has to be taken back.
+//! What is decided counts at once, also for the samples after it in the same batch. Should writing fail in a way that the
+//! store survives, all that is known here is forgotten, and looked up again.
 
 use crate::batch::Batch;
 use crate::config::DuplicatePolicy;

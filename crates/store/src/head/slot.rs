@@ -23,13 +23,16 @@ pub(super) struct Slot {
     hints: Hints,
     blocks: Vec<Block>,
     open: Vec<Pair>,
+    /// Absent from most slots, and there are millions of slots.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// Samples that were not newer than all in order.
     late: Vec<Pair>,
     /// What groups before `changed` knew, ascending, as far as living views may ask.
-    #[expect(
-        clippy::box_collection,
-        reason = "almost always absent, and there are millions of slots"
-    )]
-    versions: Option<Box<Vec<Version>>>,
+    versions: Vec<Version>,
 }
 
 /// What the groups from `changed` on knew, until the next change.
@@ -87,7 +90,7 @@ impl Slot {
 
     #[cold]
     fn remember(&mut self, oldest: u64, gain: &mut Gain) {
-        let versions = self.versions.get_or_insert_default();
+        let Rare { late, versions } = &mut **self.rare.get_or_insert_default();
         let before = versions.len();
         // The first is what views before the second's change see: gone with the last of them.
         let unused = versions
@@ -96,7 +99,7 @@ impl Slot {
             .take_while(|v| v.changed <= oldest)
             .count();
         versions.drain(..unused);
-        let (in_order, late) = (self.in_order, self.late.len() as u32);
+        let (in_order, late) = (self.in_order, late.len() as u32);
         versions.push(Version {
             changed: self.changed,
             in_order,
@@ -141,10 +144,15 @@ impl Slot {
 
     /// Appends a sample that is not newer than all in order.
     pub(super) fn push_late(&mut self, pair: Pair, gain: &mut Gain) {
-        let before = self.late.capacity();
-        self.late.push(pair);
-        gain.bytes += ((self.late.capacity() - before) * size_of::<Pair>()) as i64;
+        let late = &mut self.rare.get_or_insert_default().late;
+        let before = late.capacity();
+        late.push(pair);
+        gain.bytes += ((late.capacity() - before) * size_of::<Pair>()) as i64;
         gain.samples += 1;
+    }
+
+    fn late(&self) -> &[Pair] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.late)
     }
 
     fn memory(&self) -> usize {
@@ -155,13 +163,10 @@ impl Slot {
     /// How many samples in order and late ones group `at` knew.
     fn known_at(&self, at: u64) -> (usize, usize) {
         if at >= self.changed {
-            return (self.in_order as usize, self.late.len());
+            return (self.in_order as usize, self.late().len());
         }
-        let version = self
-            .versions
-            .iter()
-            .flat_map(|v| v.iter().rev())
-            .find(|v| v.changed <= at);
+        let versions = self.rare.as_ref().map_or(&[][..], |rare| &rare.versions);
+        let version = versions.iter().rev().find(|v| v.changed <= at);
         version.map_or((0, 0), |v| (v.in_order as usize, v.late as usize))
     }
 
@@ -182,7 +187,7 @@ impl Slot {
             && first
                 .zip(last)
                 .is_some_and(|(first, last)| range.overlaps(first, last));
-        spans || self.late[..late].iter().any(|p| range.contains(p.0))
+        spans || self.late()[..late].iter().any(|p| range.contains(p.0))
     }
 
     /// What group `at` knew inside `range`; `None` when that was nothing.
@@ -200,7 +205,7 @@ impl Slot {
         let open = &self.open[..left.min(self.open.len())];
         let from = open.partition_point(|p| p.0 < range.from.0);
         let to = open.partition_point(|p| p.0 <= range.to.0).max(from);
-        let late: Vec<Pair> = self.late[..late]
+        let late: Vec<Pair> = self.late()[..late]
             .iter()
             .filter(|p| range.contains(p.0))
             .copied()

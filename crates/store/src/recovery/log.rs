@@ -76,7 +76,7 @@ impl LogReader<'_> {
                 recovered.empty.push(part.path.clone());
             }
             recovered.wal_bytes += self.report.wal_bytes - before;
-            let full = recovered.generation.bytes() >= self.config.flush_bytes;
+            let full = recovered.generation.fillings(self.config.flush_bytes) >= 1;
             if let Some(next) = parts.get(i + 1).filter(|_| full && flushing) {
                 let flushed = self.flush(&mut recovered, next.number);
                 flushing = self.report.carry_on(flushed);

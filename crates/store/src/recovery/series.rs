@@ -61,7 +61,7 @@ pub(super) fn forget_unused(
         return Ok(None);
     }
     let mut used = segments.series();
-    generation.each_present(0..generation.end(), u64::MAX, TimeRange::ALL, |id| {
+    generation.each_present(generation.ids(), u64::MAX, TimeRange::ALL, |id| {
         used.insert(id);
     });
     if used.len() > index.len() as u64 / 2 {
