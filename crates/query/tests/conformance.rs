@@ -95,10 +95,21 @@ fn prometheus_core_scripts_pass() {
     check_shared("core", &[]);
 }
 
+/// Evaluations whose answer hangs on the time at which each sample's counter began. Neither the formats that we take in nor the
+/// store carry it; `start_timestamp()` is refused by name, and counters are read as those without it.
+const NEEDS_START_TIMESTAMPS: [&str; 7] = [
+    "start_timestamps.test:11: increase(cumulative[5m])",
+    "start_timestamps.test:16: rate(cumulative[5m])",
+    "start_timestamps.test:52: irate(delta[5m])",
+    "start_timestamps.test:113: increase(series[5m])",
+    "start_timestamps.test:148: round(increase(series[1m1ms]))",
+    "start_timestamps.test:168: rate(counter_total{",
+    "start_timestamps.test:176: rate(counter_total[3m])",
+];
+
 #[test]
 fn prometheus_experimental_scripts_pass() {
-    // Start timestamps of samples, which the store does not keep.
-    check_shared("experimental", &["start_timestamps.test"]);
+    check_shared("experimental", &NEEDS_START_TIMESTAMPS);
 }
 
 /// What the demo service of the compliance tester exposes, in small.

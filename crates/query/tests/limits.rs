@@ -137,6 +137,11 @@ fn times_at_the_ends_of_the_calendar_do_no_harm() {
             "rate(x[5m] smoothed)",
             "x @ 9000000000000",
             "predict_linear(x[5m], 1e300)",
+            "predict_linear(x[5m] @ 9, 1)",
+            "deriv(x[290y])",
+            "rate(x[290y])",
+            "increase(x[5m] anchored)",
+            "timestamp(x offset -290y)",
             "year()",
             "timestamp(x)",
         ] {

@@ -134,11 +134,11 @@ pub(crate) struct Span {
 impl Span {
     fn new(samples: Samples<'_>, w: Window, range: i64) -> Span {
         let (first, last) = (samples.times[w.lo], samples.times[w.hi - 1]);
-        let sampled = (last - first) as f64 / 1000.0;
+        let sampled = last.saturating_sub(first) as f64 / 1000.0;
         Span {
             first_value: samples.values[w.lo],
             to_start: first.saturating_sub(w.end.saturating_sub(range)) as f64 / 1000.0,
-            to_end: (w.end - last) as f64 / 1000.0,
+            to_end: w.end.saturating_sub(last) as f64 / 1000.0,
             sampled,
             average: sampled / (w.hi - w.lo - 1) as f64,
         }
