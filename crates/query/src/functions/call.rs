@@ -1,13 +1,11 @@
 //! Calls of functions that see a whole vector.
 
 use bellwether_lang::promql::ast::Span;
-use bellwether_model::Labels;
 
 use super::{Func, buckets, labels, sort};
 use crate::aggregate::spread::warn_quantiles;
 use crate::error::QueryError;
 use crate::eval::Evaluator;
-use crate::mask;
 use crate::plan::{Kind, Node};
 use crate::steps::Grid;
 use crate::vector::{RowName, Vector};
@@ -21,20 +19,7 @@ pub(crate) fn call(
     grid: Grid,
 ) -> Result<Vector, QueryError> {
     match (func, args) {
-        (Func::Vector, [scalar]) => {
-            let scalar = eval.scalar(scalar, grid)?;
-            let mut out = Vector::new(grid.count, eval.budget());
-            let row = out.push_empty(RowName {
-                labels: Labels::empty(),
-                drop_name: false,
-            })?;
-            let row = out.row_mut(row);
-            for (step, value) in row.values.iter_mut().enumerate() {
-                *value = scalar.at(step);
-            }
-            mask::fill(row.mask, grid.count);
-            Ok(out)
-        }
+        (Func::Vector, [scalar]) => eval.scalar_as_vector(scalar, grid),
         (Func::LabelReplace, [v, target, replacement, source, pattern]) => {
             let v = eval.vector(v, grid)?;
             let [target, replacement, source, pattern] =
@@ -56,48 +41,59 @@ pub(crate) fn call(
             let by: Vec<&str> = by.iter().map(text).collect();
             sort::sort(func, &v, &by)
         }
-        (Func::HistogramQuantile, [q, v]) => {
-            let (vector, q_span) = (eval.vector(v, grid)?, q.span);
-            let q = eval.scalar(q, grid)?;
-            if !vector.is_empty() {
-                warn_quantiles(&q, eval.notes(), q_span);
-            }
-            let histograms = buckets::histograms(&vector, eval.notes(), v.span);
-            let mut out = vector.like();
-            let name = |h: &buckets::Histogram| h.name.clone();
-            buckets::evaluate(
-                &vector,
-                &histograms,
-                eval.notes(),
-                v.span,
-                &mut out,
-                name,
-                |step, buckets| buckets::quantile(q.at(step), buckets),
-            )?;
-            Ok(out)
-        }
+        (Func::HistogramQuantile, [q, v]) => histogram_quantile(eval, q, v, grid),
         (Func::HistogramQuantiles, [v, label, quantiles @ ..]) => {
             histogram_quantiles(eval, v, text(label), quantiles, grid)
         }
         (Func::HistogramFraction, [lower, upper, v]) => {
-            let (lower, upper) = (eval.scalar(lower, grid)?, eval.scalar(upper, grid)?);
-            let vector = eval.vector(v, grid)?;
-            let histograms = buckets::histograms(&vector, eval.notes(), v.span);
-            let mut out = vector.like();
-            let name = |h: &buckets::Histogram| h.name.clone();
-            buckets::evaluate(
-                &vector,
-                &histograms,
-                eval.notes(),
-                v.span,
-                &mut out,
-                name,
-                |step, buckets| buckets::fraction(lower.at(step), upper.at(step), buckets),
-            )?;
-            Ok(out)
+            histogram_fraction(eval, lower, upper, v, grid)
         }
         _ => Err(QueryError::eval(span, "wrong number of arguments")),
     }
+}
+
+fn histogram_quantile(
+    eval: &Evaluator<'_>,
+    q: &Node,
+    v: &Node,
+    grid: Grid,
+) -> Result<Vector, QueryError> {
+    let (vector, q_span) = (eval.vector(v, grid)?, q.span);
+    let q = eval.scalar(q, grid)?;
+    if !vector.is_empty() {
+        warn_quantiles(&q, eval.notes(), q_span);
+    }
+    each_histogram(eval, &vector, v.span, |step, buckets| {
+        buckets::quantile(q.at(step), buckets)
+    })
+}
+
+fn histogram_fraction(
+    eval: &Evaluator<'_>,
+    lower: &Node,
+    upper: &Node,
+    v: &Node,
+    grid: Grid,
+) -> Result<Vector, QueryError> {
+    let (lower, upper) = (eval.scalar(lower, grid)?, eval.scalar(upper, grid)?);
+    let vector = eval.vector(v, grid)?;
+    each_histogram(eval, &vector, v.span, |step, buckets| {
+        buckets::fraction(lower.at(step), upper.at(step), buckets)
+    })
+}
+
+/// One row a histogram, named as its series without their bounds.
+fn each_histogram(
+    eval: &Evaluator<'_>,
+    vector: &Vector,
+    span: Span,
+    f: impl Fn(usize, &[buckets::Bucket]) -> f64,
+) -> Result<Vector, QueryError> {
+    let histograms = buckets::histograms(vector, eval.notes(), span);
+    let mut out = vector.like();
+    let name = |h: &buckets::Histogram| h.name.clone();
+    buckets::evaluate(vector, &histograms, eval.notes(), span, &mut out, name, f)?;
+    Ok(out)
 }
 
 /// One row a histogram and quantile, the quantile in `label`.

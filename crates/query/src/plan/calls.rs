@@ -1,6 +1,8 @@
 //! Plans of function calls.
 
-use bellwether_lang::promql::ast::{Call, Expr, ExprKind, Extended, Span, ValueType};
+use bellwether_lang::promql::ast::{
+    Call, Expr, ExprKind, Extended, RangeSelector, Span, ValueType,
+};
 use bellwether_model::{Labels, METRIC_NAME, MatchOp};
 
 use super::{Extent, Kernel, Kind, Node, Planner, Series};
@@ -25,65 +27,34 @@ impl Planner<'_> {
         };
         let (kind, invariant) = match entry {
             Entry::Window(func) => return self.window_call(func, call, span, extent),
+            Entry::Timestamp => return self.timestamp(call, span, extent),
+            Entry::Info => return self.info(call, span, extent),
             Entry::Time => (Kind::Time, false),
             Entry::Pi => (Kind::Number(std::f64::consts::PI), true),
-            Entry::Pick(pick) => {
-                let (args, invariant) = self.args(&call.args, extent)?;
-                let [lhs, rhs] = fixed(args, span)?;
-                if let (Kind::Number(l), Kind::Number(r)) = (&lhs.kind, &rhs.kind) {
-                    (Kind::Number(pick(*l, *r)), true)
-                } else {
-                    let (lhs, rhs) = (Box::new(lhs), Box::new(rhs));
-                    (Kind::ScalarPick { pick, lhs, rhs }, invariant)
-                }
-            }
+            Entry::Pick(pick) => self.pick(pick, call, span, extent)?,
             Entry::ToScalar => {
                 let (args, invariant) = self.args(&call.args, extent)?;
                 let [arg] = fixed(args, span)?;
                 (Kind::ToScalar(Box::new(arg)), invariant)
             }
-            Entry::Timestamp => return self.timestamp(call, span, extent),
             Entry::Absent => {
-                let labels = call.args.first().map(absent_labels).unwrap_or_default();
                 let (args, invariant) = self.args(&call.args, extent)?;
                 let [arg] = fixed(args, span)?;
-                let arg = Box::new(arg);
-                (Kind::Absent { arg, labels }, invariant)
+                (absent(call, arg), invariant)
             }
             Entry::AbsentOverTime => {
-                let labels = call.args.first().map(absent_labels).unwrap_or_default();
                 let arg = self.window_call(WindowFn::PresentOverTime, call, span, extent)?;
                 let invariant = arg.invariant;
-                let arg = Box::new(arg);
-                (Kind::Absent { arg, labels }, invariant)
+                (absent(call, arg), invariant)
             }
-            Entry::Map(map) => {
-                let (mut args, invariant) = self.args(&call.args, extent)?;
-                if args.is_empty() {
-                    return Err(QueryError::eval(span, "missing argument"));
-                }
-                let arg = Box::new(args.remove(0));
-                let kind = Kind::Map {
-                    map,
-                    arg,
-                    params: args,
-                    drops_name: true,
-                };
-                (kind, invariant)
-            }
+            Entry::Map(map) => self.map(map, call, span, extent)?,
             Entry::Date(part) => {
                 let (mut args, invariant) = self.args(&call.args, extent)?;
+                let is_now = args.is_empty();
                 let arg = args.pop().unwrap_or_else(|| now_vector(span));
-                let invariant = invariant && !call.args.is_empty();
-                let kind = Kind::Map {
-                    map: MapKind::Math(part),
-                    arg: Box::new(arg),
-                    params: Vec::new(),
-                    drops_name: true,
-                };
-                (kind, invariant)
+                let kind = mapped(MapKind::Math(part), arg, Vec::new());
+                (kind, invariant && !is_now)
             }
-            Entry::Info => return self.info(call, span, extent),
             Entry::Call(func) => {
                 let (args, invariant) = self.args(&call.args, extent)?;
                 (Kind::Call { func, args }, invariant)
@@ -94,6 +65,39 @@ impl Planner<'_> {
             span,
             invariant,
         })
+    }
+
+    /// `min_of`, `max_of`; folded when both sides are numbers.
+    fn pick(
+        &mut self,
+        pick: fn(f64, f64) -> f64,
+        call: &Call,
+        span: Span,
+        extent: Extent,
+    ) -> Result<(Kind, bool), QueryError> {
+        let (args, invariant) = self.args(&call.args, extent)?;
+        let [lhs, rhs] = fixed(args, span)?;
+        if let (Kind::Number(l), Kind::Number(r)) = (&lhs.kind, &rhs.kind) {
+            return Ok((Kind::Number(pick(*l, *r)), true));
+        }
+        let (lhs, rhs) = (Box::new(lhs), Box::new(rhs));
+        Ok((Kind::ScalarPick { pick, lhs, rhs }, invariant))
+    }
+
+    /// A function of each value, which is the first argument.
+    fn map(
+        &mut self,
+        map: MapKind,
+        call: &Call,
+        span: Span,
+        extent: Extent,
+    ) -> Result<(Kind, bool), QueryError> {
+        let (mut args, invariant) = self.args(&call.args, extent)?;
+        if args.is_empty() {
+            return Err(QueryError::eval(span, "missing argument"));
+        }
+        let arg = args.remove(0);
+        Ok((mapped(map, arg, args), invariant))
     }
 
     /// The arguments, and whether all of them are invariant.
@@ -127,30 +131,9 @@ impl Planner<'_> {
         let matrix = matrix.unparenthesized();
         let (kind, invariant) = match &matrix.kind {
             ExprKind::Range(range) => {
-                let extended = range.selector.extended;
-                check_extended(extended, call.function.name, span)?;
-                let lookback = self.options.lookback.0.max(1);
-                let (before, after) = match extended {
-                    None => (0, 0),
-                    Some(Extended::Anchored) => (lookback, 0),
-                    Some(Extended::Smoothed) => (lookback, lookback),
-                };
-                let (read, window, invariant) =
-                    self.range(range, before, after, matrix.span, extent)?;
-                let kernel = Kernel::Window {
-                    func,
-                    extended,
-                    lookback,
-                    range: window.range,
-                    params,
-                };
-                let shift = window.shift;
-                let series = Series {
-                    span: matrix.span,
-                    read,
-                    shift,
-                    kernel,
-                };
+                check_extended(range.selector.extended, call.function.name, span)?;
+                let (series, invariant) =
+                    self.window_series(func, params, range, matrix.span, extent)?;
                 (Kind::Series(series), invariant)
             }
             ExprKind::Subquery(subquery) => {
@@ -173,6 +156,39 @@ impl Planner<'_> {
         })
     }
 
+    /// A window function straight over stored series.
+    fn window_series(
+        &mut self,
+        func: WindowFn,
+        params: Vec<Node>,
+        range: &RangeSelector,
+        span: Span,
+        extent: Extent,
+    ) -> Result<(Series, bool), QueryError> {
+        let extended = range.selector.extended;
+        let lookback = self.options.lookback.0.max(1);
+        let (before, after) = match extended {
+            None => (0, 0),
+            Some(Extended::Anchored) => (lookback, 0),
+            Some(Extended::Smoothed) => (lookback, lookback),
+        };
+        let (read, window, invariant) = self.range(range, before, after, span, extent)?;
+        let kernel = Kernel::Window {
+            func,
+            extended,
+            lookback,
+            range: window.range,
+            params,
+        };
+        let series = Series {
+            span,
+            read,
+            shift: window.shift,
+            kernel,
+        };
+        Ok((series, invariant))
+    }
+
     /// `timestamp(x)` of a plain selector is the time of its sample, of anything else the step's.
     fn timestamp(&mut self, call: &Call, span: Span, extent: Extent) -> Result<Node, QueryError> {
         let arg = call.args.first().map(Expr::unparenthesized);
@@ -182,12 +198,7 @@ impl Planner<'_> {
         {
             let arg = self.selector(selector, Wanted::Time, arg.span, extent)?;
             let invariant = arg.invariant;
-            let kind = Kind::Map {
-                map: MapKind::Math(|v| v),
-                arg: Box::new(arg),
-                params: Vec::new(),
-                drops_name: true,
-            };
+            let kind = mapped(MapKind::Math(|v| v), arg, Vec::new());
             return Ok(Node {
                 kind,
                 span,
@@ -201,14 +212,8 @@ impl Planner<'_> {
             invariant: false,
         });
         let [arg, time] = fixed(args, span)?;
-        let kind = Kind::Map {
-            map: MapKind::Replace,
-            arg: Box::new(arg),
-            params: vec![time],
-            drops_name: true,
-        };
         Ok(Node {
-            kind,
+            kind: mapped(MapKind::Replace, arg, vec![time]),
             span,
             invariant: false,
         })
@@ -219,6 +224,23 @@ impl Planner<'_> {
 fn fixed<const N: usize>(args: Vec<Node>, span: Span) -> Result<[Node; N], QueryError> {
     args.try_into()
         .map_err(|_| QueryError::eval(span, "wrong number of arguments"))
+}
+
+/// A function of each value makes a new metric.
+fn mapped(map: MapKind, arg: Node, params: Vec<Node>) -> Kind {
+    Kind::Map {
+        map,
+        arg: Box::new(arg),
+        params,
+        drops_name: true,
+    }
+}
+
+fn absent(call: &Call, arg: Node) -> Kind {
+    Kind::Absent {
+        arg: Box::new(arg),
+        labels: call.args.first().map(absent_labels).unwrap_or_default(),
+    }
 }
 
 /// `vector(time())`
