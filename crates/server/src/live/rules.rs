@@ -107,47 +107,13 @@ pub(super) struct Running {
 }
 
 impl RulesThread {
-    /// Restores the engine from the ledger's `snapshot` and loads the folder: everything up to the first tick.
-    /// `lost` says why the ledger was set aside, if it was. What is returned runs the thread.
+    /// Everything up to the first tick: see [`Running::start`]. What is returned runs the thread.
     pub(crate) fn start(
         self,
         snapshot: Snapshot,
         lost: Option<&str>,
     ) -> Result<impl FnOnce(Receiver<Order>) + Send + use<>, ServeError> {
-        let engine = Engine::new(Arc::new(RuleSet::default()), Options::default());
-        let mut engine = engine.map_err(|circle| ServeError::Start {
-            what: "the rule engine",
-            source: io::Error::other(circle),
-        })?;
-        let restored = engine.restore(snapshot.instances);
-        for damage in &restored.damaged {
-            error!("a row of alert state could not be read and is left out: {damage}");
-        }
-        if restored.rows > 0 {
-            info!("{} rows of alert state are back", restored.rows);
-        }
-        let recorder = Recorder::new(&self.store);
-        let now = self.clock.now();
-        let mut running = Running {
-            parts: self,
-            engine,
-            recorder,
-            pending: Tick::default(),
-            sources: snapshot.rules,
-            sources_changed: false,
-            last: now,
-            committed: snapshot.last_tick,
-            catch_up_until: now,
-        };
-        running.look(true);
-        if let Some(why) = lost {
-            let event = Event::StateLost { why };
-            running.engine.event(event, now, &mut running.pending);
-        }
-        running.last = running
-            .engine
-            .resume(snapshot.last_tick, now, &mut running.pending);
-        running.publish();
+        let running = Running::start(self, snapshot, lost)?;
         Ok(move |orders: Receiver<Order>| {
             let _end = End(Arc::clone(&running.parts.published));
             running.run(&orders);
@@ -168,6 +134,49 @@ impl Drop for End {
 }
 
 impl Running {
+    /// Restores the engine from the ledger's `snapshot` and loads the folder. `lost` says why the ledger was set
+    /// aside, if it was.
+    fn start(
+        parts: RulesThread,
+        snapshot: Snapshot,
+        lost: Option<&str>,
+    ) -> Result<Running, ServeError> {
+        let engine = Engine::new(Arc::new(RuleSet::default()), Options::default());
+        let mut engine = engine.map_err(|circle| ServeError::Start {
+            what: "the rule engine",
+            source: io::Error::other(circle),
+        })?;
+        let restored = engine.restore(snapshot.instances);
+        for damage in &restored.damaged {
+            error!("a row of alert state could not be read and is left out: {damage}");
+        }
+        if restored.rows > 0 {
+            info!("{} rows of alert state are back", restored.rows);
+        }
+        let now = parts.clock.now();
+        let mut running = Running {
+            recorder: Recorder::new(&parts.store),
+            parts,
+            engine,
+            pending: Tick::default(),
+            sources: snapshot.rules,
+            sources_changed: false,
+            last: now,
+            committed: snapshot.last_tick,
+            catch_up_until: now,
+        };
+        running.look(true);
+        if let Some(why) = lost {
+            let event = Event::StateLost { why };
+            running.engine.event(event, now, &mut running.pending);
+        }
+        running.last = running
+            .engine
+            .resume(snapshot.last_tick, now, &mut running.pending);
+        running.publish();
+        Ok(running)
+    }
+
     fn run(mut self, orders: &Receiver<Order>) {
         let poll = Duration::from_millis(limits::RULES_RELOAD_POLL.value);
         let mut looked = Stopwatch::start();
@@ -389,3 +398,6 @@ impl Orders {
         outcome.await.ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

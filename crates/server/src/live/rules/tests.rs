@@ -1,0 +1,235 @@
+//! The thread's steps, one by one: a clock that stands still, a disk in memory, a rule folder on the real one.
+
+use std::path::Path;
+
+use bellwether_disk::SimDisk;
+use bellwether_disk::sim::Fault;
+use bellwether_engine::AlertState;
+use bellwether_model::TimeRange;
+use bellwether_store::Config;
+use tempfile::TempDir;
+
+use super::*;
+
+const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
+
+const GOOD: &str = "alert Burning\n  expr  vector(1)\n  every 10s\n  critical > 0\n\
+    channel ops\n  webhook http://127.0.0.1:1/\nroute all\n  to ops\n";
+
+/// What outlives the program.
+struct World {
+    rules: TempDir,
+    /// Of the ledger; the store has one of its own.
+    disk: SimDisk,
+    clock: Clock,
+    store: Store,
+}
+
+impl World {
+    fn new(rules: &str) -> World {
+        let store = Store::open(
+            Arc::new(SimDisk::new()),
+            Path::new("/s"),
+            Config::default(),
+            NOW,
+        );
+        let world = World {
+            rules: tempfile::tempdir().unwrap(),
+            disk: SimDisk::new(),
+            clock: Clock::manual(NOW),
+            store: store.unwrap().0,
+        };
+        world.write(rules);
+        world
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test plays the editor")]
+    fn write(&self, rules: &str) {
+        std::fs::write(self.rules.path().join("a.rules"), rules).unwrap();
+    }
+
+    fn later(&self, seconds: i64) {
+        let now = self.clock.now();
+        self.clock.set(now.plus(DurationMs::from_secs(seconds)));
+    }
+
+    /// The program is started; what came before it left only what it had committed.
+    fn start(&self) -> Running {
+        let ledger = Ledger::open(Arc::new(self.disk.clone()), Path::new("/ledger")).unwrap();
+        let snapshot = ledger.load().unwrap();
+        let parts = RulesThread {
+            store: self.store.clone(),
+            ledger,
+            clock: self.clock.clone(),
+            folder: RuleFolder::new(self.rules.path()),
+            published: Arc::default(),
+            deadlines: Deadlines::start().unwrap(),
+            wake_senders: Box::new(|| {}),
+        };
+        Running::start(parts, snapshot, None).unwrap()
+    }
+}
+
+impl Running {
+    /// As the thread does it after each wait.
+    fn step(&mut self) -> bool {
+        self.commit() && {
+            self.follow_clock();
+            self.evaluate_due()
+        }
+    }
+
+    /// Name and state of every alert, and the text of those about the engine.
+    fn alerts(&self) -> Vec<String> {
+        let status = self.parts.published.status();
+        let shown = status.alerts().map(|alert| {
+            let firing = alert.state == AlertState::Firing;
+            let text = alert.annotations.first().map_or("", |(_, text)| text);
+            format!("{} {firing} {text}", alert.labels.get("alertname").unwrap())
+        });
+        shown.collect()
+    }
+
+    /// Kinds, alerts and channels of the notices in the outbox.
+    fn told(&self) -> Vec<String> {
+        let rows = self.parts.ledger.outbox_open().unwrap();
+        let notices = rows.iter().map(|row| Notice::decode(&row.payload).unwrap());
+        notices
+            .map(|n| format!("{} {} {}", n.kind, n.rule, n.channel))
+            .collect()
+    }
+}
+
+#[test]
+fn a_start_with_a_broken_folder_runs_the_last_rules_that_loaded() {
+    let world = World::new(GOOD);
+    let mut running = world.start();
+    world.later(60);
+    assert!(running.step());
+    assert_eq!(running.alerts(), ["Burning true "]);
+    drop(running);
+
+    world.write("alert Burning\n  expr  vector(\n");
+    for _ in 0..2 {
+        // Twice: the second start must not tell it again.
+        world.later(30);
+        let mut running = world.start();
+        assert!(running.step());
+        let alerts = running.alerts();
+        assert_eq!(alerts[0], "Burning true ");
+        assert!(
+            alerts[1].contains("the last rules that loaded, of 2023-11-14T22:13:20.000Z, go on")
+                && alerts[1].contains("a.rules:2:"),
+            "{alerts:?}"
+        );
+        assert_eq!(
+            running.told(),
+            ["fire Burning ops", "fire RulesNotLoaded ops"]
+        );
+        let loaded = running.parts.published.loaded();
+        assert!(loaded.broken && loaded.rules.channels.len() == 1);
+    }
+
+    world.write(GOOD);
+    let mut running = world.start();
+    world.later(30);
+    assert!(running.step());
+    assert_eq!(running.alerts(), ["Burning true "]);
+    assert_eq!(running.told().last().unwrap(), "resolve RulesNotLoaded ops");
+}
+
+#[test]
+fn a_first_start_with_a_broken_folder_says_that_no_rule_runs() {
+    let world = World::new("alert Burning\n  expr  vector(\n");
+    let mut running = world.start();
+    world.later(60);
+    assert!(running.step());
+    let alerts = running.alerts();
+    assert!(
+        alerts.len() == 1 && alerts[0].contains("in the rules, no rule runs: "),
+        "{alerts:?}"
+    );
+    // What was kept in the meantime is what runs after the next mistake.
+    world.write(GOOD);
+    running.look(false);
+    world.later(60);
+    assert!(running.step());
+    assert_eq!(running.alerts(), ["Burning true "]);
+}
+
+#[test]
+fn nothing_is_evaluated_while_the_ledger_takes_nothing() {
+    let world = World::new(GOOD);
+    let mut running = world.start();
+    world.later(30);
+    assert!(running.step());
+    let before = running.parts.published.totals();
+
+    // Every call fails for a while, as on a disk that is full.
+    let calls = world.disk.ops();
+    (calls..calls + 60).for_each(|call| world.disk.fail_at(call, Fault::Errno(28)));
+    let mut failed = 0;
+    world.later(10);
+    while !running.step() {
+        failed += 1;
+        let stuck = running.parts.published.totals();
+        assert_eq!(
+            stuck.ticks,
+            before.ticks + 1,
+            "only the one whose commit failed first"
+        );
+        world.later(10);
+    }
+    assert!(failed > 3, "{failed}");
+    let after = running.parts.published.totals();
+    assert!(after.ticks > before.ticks + failed, "{after:?}");
+    assert_eq!(running.told(), ["fire Burning ops"]);
+    // The effects of the tick that waited are those it had: nothing is told or recorded twice.
+    let ever = TimeRange::new(0, i64::MAX);
+    assert_eq!(running.parts.ledger.history(ever, 9).unwrap().len(), 1);
+}
+
+#[test]
+fn evaluations_are_timed() {
+    let world = World::new(GOOD);
+    let mut running = world.start();
+    assert!(running.parts.published.evaluation_times().is_empty());
+    world.later(30);
+    assert!(running.step());
+    let times = running.parts.published.evaluation_times();
+    let status = running.parts.published.status();
+    let rule = &status.groups[0].rules[0];
+    assert_eq!(times.keys().collect::<Vec<_>>(), [&rule.key]);
+    // A rule that is gone has no time.
+    world.write("");
+    running.look(false);
+    assert!(running.step());
+    assert!(running.parts.published.evaluation_times().is_empty());
+}
+
+#[test]
+fn a_panic_of_the_thread_shows() {
+    let published = Arc::new(Published::default());
+    let end = End(Arc::clone(&published));
+    assert!(!published.has_ended());
+    let thread = std::thread::spawn(move || {
+        let _end = end;
+        panic!("a bug");
+    });
+    assert!(thread.join().is_err());
+    assert!(published.has_ended());
+}
+
+#[test]
+fn a_reload_that_waits_is_answered_between_two_ticks() {
+    let world = World::new("");
+    let running = world.start();
+    let (orders, received) = crossbeam::channel::unbounded();
+    let orders = Orders(orders);
+    world.write(GOOD);
+    let (done, answer) = oneshot::channel();
+    orders.send(Order::Reload { done });
+    orders.send(Order::Stop);
+    running.run(&received);
+    assert_eq!(answer.blocking_recv().unwrap().rules.alerts.len(), 1);
+}
