@@ -127,8 +127,11 @@ impl Store {
         self.inner.upkeep.lock().flush(&self.inner, now)
     }
 
-    /// What has to be done now and then: call it about once a second. Flushes when that is due, drops what
-    /// is too old, looks at the disk's free space, prepares the next log file.
+    /// What has to be done now and then: call it about once a second. Drops what is too old, looks at the disk's
+    /// free space, flushes when that is due, prepares the next log file. All of it is tried; the first error is told.
+    ///
+    /// Retention believes the time that passes between two calls less than an hour apart, and no step of the clock:
+    /// a store that is maintained once a day keeps everything.
     pub fn maintain(&self, now: TimestampMs) -> Result<Maintenance, StoreError> {
         self.inner.upkeep.lock().maintain(&self.inner, now)
     }
@@ -142,6 +145,13 @@ impl Store {
     /// go on reading; the folder's lock is let go with the last clone and appender.
     pub fn close(self, now: TimestampMs) -> Result<(), StoreError> {
         self.inner.upkeep.lock().close(&self.inner, now)
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
     }
 }
 

@@ -136,3 +136,6 @@ fn publish(recovered: &Recovered) -> (Visible, i64) {
     let newest = bounds.map(|b| b.to.0).max().unwrap_or(i64::MIN);
     (Visible::new(replay::GROUP, published), newest)
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,8 +145,11 @@ impl Replay<'_> {
         if !lost.is_empty() {
             self.report_damage(part, lost, &found, decoded.batches_partial);
         }
-        if newest && found.torn {
-            self.cut(part, found.end as u64)?;
+        if newest {
+            self.report.torn |= found.torn;
+            if content == Content::Frames {
+                self.seal(part, bytes.len(), found.end)?;
+            }
         }
         if let Some(last) = found.frames.last() {
             *self.seq = (*self.seq).max(last.seq.saturating_add(1));
@@ -297,16 +300,17 @@ impl Replay<'_> {
         });
     }
 
-    fn cut(&mut self, part: &LogPart, end: u64) -> Result<(), StoreError> {
+    /// Ends the file behind its last frame, without the space that was kept for more, and syncs it: what was read
+    /// may be in the kernel's memory only, and once a later file holds frames, this one must be whole.
+    fn seal(&self, part: &LogPart, len: usize, end: usize) -> Result<(), StoreError> {
         let file = self
             .disk
             .open(&part.path, OpenMode::ReadWrite)
             .map_err(StoreError::io("open", &part.path))?;
-        file.set_len(end)
-            .map_err(StoreError::io("cut", &part.path))?;
-        file.sync_all()
-            .map_err(StoreError::io("sync", &part.path))?;
-        self.report.torn = true;
-        Ok(())
+        if len > end {
+            file.set_len(end as u64)
+                .map_err(StoreError::io("cut", &part.path))?;
+        }
+        file.sync_all().map_err(StoreError::io("sync", &part.path))
     }
 }
