@@ -218,17 +218,20 @@ impl Catalog {
         self.error("writing", redb::Error::PreviousIo)
     }
 
-    /// Makes the file as small as it can be.
+    /// Makes the file as small as it can be. It holds the same if that fails, but may have to be replaced.
     pub(crate) fn compact(&mut self) -> Result<(), StoreError> {
         self.reopen()?;
         let Handle::Open(database) = &mut self.handle else {
             return Err(self.is_lost_error());
         };
-        let message = |e: redb::CompactionError| StoreError::Catalog {
-            action: "compacting",
-            message: e.to_string(),
-        };
-        database.compact().map(|_| ()).map_err(message)
+        if let Err(error) = database.compact() {
+            self.handle = Handle::Lost;
+            return Err(StoreError::Catalog {
+                action: "compacting",
+                message: error.to_string(),
+            });
+        }
+        Ok(())
     }
 
     /// Checks every page's checksum; what is wrong, if anything is.

@@ -322,8 +322,12 @@ impl Upkeep {
             ..Change::default()
         })?;
         self.manifest.progress = progress;
-        remove_logs(shared, self.manifest.progress.wal_first)?;
-        self.catalog.compact()
+        let removed = remove_logs(shared, self.manifest.progress.wal_first);
+        let compacted = self
+            .catalog
+            .compact()
+            .or_else(|_| self.mend_catalog(shared));
+        removed.and(compacted)
     }
 }
 
@@ -399,6 +403,10 @@ fn release_logs(shared: &Shared, first: u64) -> Result<(), StoreError> {
         };
         let bytes = shared.config.wal_file_bytes;
         let ready = file::recycle(&*shared.disk, &shared.wal_folder, &path, header, bytes);
+        let ready = ready.inspect_err(|_| {
+            // Best effort: after a failed sync it must not be used again.
+            let _ = shared.disk.remove_file(&path);
+        });
         *spare = Some(ready.map_err(|error| shared.note_full(error))?);
     }
     drop(spare);
