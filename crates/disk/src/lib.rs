@@ -84,6 +84,9 @@ pub trait Disk: Send + Sync + Debug {
     /// Bytes that this process may still write on the file system that holds `path`.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
 
+    /// Bytes that the file system that holds `path` has in all, used or not.
+    fn total_space(&self, path: &Path) -> io::Result<u64>;
+
     /// Takes the exclusive lock `path`, creating the file when missing, and writes the process id into
     /// it if there is room: the id is for people. Never waits: kind [`io::ErrorKind::WouldBlock`] when someone else holds it.
     ///

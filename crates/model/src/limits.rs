@@ -128,6 +128,7 @@ limits! {
     HEAD_FLUSH_WAL_BYTES = "head.flush_wal_bytes", 256 * MIB, Bytes, "the head is flushed to a segment";
     HEAD_FLUSH_AGE = "head.flush_age", 2 * HOUR, Millis, "the head is flushed to a segment";
     DISK_FREE_MIN = "disk.min_free", 256 * MIB, Bytes, "read-only: 503 on ingest, queries go on";
+    DISK_FREE_MIN_PERCENT = "disk.min_free_percent", 2, Count, "as below disk.min_free; the greater of the two counts (percent of the disk)";
     DISK_RESERVE = "disk.hysteresis", 128 * MIB, Bytes, "- (room above disk.min_free before ingest resumes)";
     HOST_METRICS_EVERY = "host.every", 10 * SECOND, Millis, "- (how often the host is looked at)";
 }

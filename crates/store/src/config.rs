@@ -63,7 +63,9 @@ pub struct Config {
     pub flush_age: DurationMs,
     /// Free bytes on the disk below which the store becomes read-only.
     pub disk_free_min: u64,
-    /// Bytes above `disk_free_min` that must be free before it accepts samples again.
+    /// The same as a part of the disk, in percent: the greater of the two counts.
+    pub disk_free_min_percent: u64,
+    /// Bytes above that minimum that must be free before it accepts samples again.
     pub disk_hysteresis: u64,
     /// Memory for samples that are not compressed yet, bytes; decides after how many samples (32..=512)
     /// of a series they are.
@@ -87,6 +89,7 @@ impl Default for Config {
             flush_wal_bytes: limits::HEAD_FLUSH_WAL_BYTES.value,
             flush_age: DurationMs(limits::HEAD_FLUSH_AGE.millis()),
             disk_free_min: limits::DISK_FREE_MIN.value,
+            disk_free_min_percent: limits::DISK_FREE_MIN_PERCENT.value,
             disk_hysteresis: limits::DISK_RESERVE.value,
             open_bytes: 32 << 20,
         }

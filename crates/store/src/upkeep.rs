@@ -366,9 +366,14 @@ fn look_at_space(shared: &Shared) {
     let Ok(free) = shared.disk.free_space(&shared.folder) else {
         return;
     };
-    if free < config.disk_free_min {
+    let Ok(total) = shared.disk.total_space(&shared.folder) else {
+        return;
+    };
+    let part = total / 100 * config.disk_free_min_percent.min(100);
+    let free_min = config.disk_free_min.max(part);
+    if free < free_min {
         shared.set_disk_full(true);
-    } else if free >= config.disk_free_min.saturating_add(config.disk_hysteresis) {
+    } else if free >= free_min.saturating_add(config.disk_hysteresis) {
         shared.set_disk_full(false);
     }
 }

@@ -56,6 +56,7 @@ pub enum OpKind {
     Rename,
     Remove,
     SyncDir,
+    /// `free_space` or `total_space`.
     FreeSpace,
     Lock,
 }

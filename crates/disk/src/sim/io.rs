@@ -109,6 +109,13 @@ impl Disk for SimDisk {
         Ok(state.free())
     }
 
+    fn total_space(&self, path: &Path) -> io::Result<u64> {
+        let mut state = self.state();
+        state.begin(OpKind::FreeSpace, path)?;
+        state.find(path)?;
+        Ok(state.capacity.unwrap_or(u64::MAX))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         let mut state = self.state();
         let (id, _) = open(&mut state, path, OpenMode::CreateOrOpen)?;

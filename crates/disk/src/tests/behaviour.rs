@@ -199,7 +199,9 @@ fn an_atomic_write_gets_past_a_leftover() {
 fn free_space_is_told() {
     on_both(|disk, root| {
         assert!(disk.free_space(root).unwrap() > 0);
+        assert!(disk.total_space(root).unwrap() >= disk.free_space(root).unwrap());
         assert_eq!(error(disk.free_space(&root.join("no"))), ENOENT);
+        assert_eq!(error(disk.total_space(&root.join("no"))), ENOENT);
     });
 }
 
