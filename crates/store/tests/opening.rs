@@ -1,6 +1,6 @@
 //! What opening leaves behind, and what it makes of what it finds.
 
-use bellwether_disk::sim::{Crash, OpKind};
+use bellwether_disk::sim::Crash;
 use bellwether_disk::{Disk, DiskFile, OpenMode, SimDisk};
 use bellwether_model::{DurationMs, Labels, MatchOp, Matcher, TimeRange, TimestampMs};
 use bellwether_store::{Config, RecoveryReport, Store};
@@ -188,20 +188,4 @@ fn a_series_that_was_forgotten_and_comes_back_is_found_after_a_flush_and_a_resta
         (vec![NOW], vec![NOW])
     );
     assert_eq!(store.stats().series, 2);
-}
-
-#[test]
-fn the_end_of_the_log_is_not_read_again_for_each_empty_file() {
-    let disk = SimDisk::new();
-    let (store, _) = open(&disk);
-    append(&store, 0..5, NOW);
-    drop(store);
-    let before = disk.ops();
-    drop(open(&disk));
-    let trace = disk.trace();
-    let of_log = trace[before as usize..]
-        .iter()
-        .filter(|op| op.kind == OpKind::Read && op.path.starts_with("data/wal"));
-    // The beginning, the whole, and the end of file.
-    assert!(of_log.count() <= 4);
 }

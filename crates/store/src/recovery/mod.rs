@@ -62,52 +62,30 @@ pub(crate) fn open(
     let lock = folder::prepare(&*disk, folder, config.create)?;
     let mut report = RecoveryReport::default();
     let parts = replay::list(&*disk, &folder.join("wal"))?;
-    let Catalogued {
-        mut catalog,
-        mut manifest,
-        store_id,
-        mut index,
-    } = manifest::open(&disk, folder, &parts, now, &mut report)?;
-    let segments = Segments::open(&disk, folder, store_id, &mut manifest.segments, &mut report)?;
-    let committed = manifest::commit_quarantined(&mut catalog, &manifest, &report);
-    report.carry_on(committed);
-    let named = series::name_all(&segments, &index, &mut catalog, &mut report);
-    report.carry_on(named);
-
+    let mut found = manifest::open(&disk, folder, &parts, now, &mut report)?;
+    let segments = open_segments(&disk, folder, &mut found, &mut report)?;
     let reader = LogReader {
         disk: &disk,
         folder,
-        store_id,
-        index: &index,
+        store_id: found.store_id,
+        index: &found.index,
         config: &config,
-        catalog: &mut catalog,
-        manifest: &mut manifest,
+        catalog: &mut found.catalog,
+        manifest: &mut found.manifest,
         report: &mut report,
     };
     let recovered = reader.run(segments, parts)?;
-    let mut unwanted = folder::orphans(&*disk, folder, &manifest)?;
-    unwanted.extend(recovered.empty.iter().cloned());
-    let removed = folder::remove(&*disk, &unwanted, |path| {
-        report.removed.push(path.to_owned());
-    });
-    report.carry_on(removed);
-    let (generation, segments) = (&recovered.generation, &recovered.segments);
-    match series::forget_unused(&index, generation, segments, &manifest, &mut catalog) {
-        Ok(Some(kept)) => index = kept,
-        other => {
-            report.carry_on(other.map(|_| ()));
-        }
-    }
-    report.clean = manifest.progress.clean && report.samples == 0 && !report.has_damage();
+    tidy(&*disk, folder, &mut found, &recovered, &mut report)?;
+    report.clean = found.manifest.progress.clean && report.samples == 0 && !report.has_damage();
     let (visible, newest) = publish(&recovered);
     let shared = Arc::new(Shared::new(Begin {
         config,
         disk,
         folder: folder.to_owned(),
-        store_id,
-        index: Arc::new(index),
+        store_id: found.store_id,
+        index: Arc::new(found.index),
         visible: Arc::new(visible),
-        catalogued: manifest.progress.series_end,
+        catalogued: found.manifest.progress.series_end,
         log_number: recovered.last_file,
         wal_bytes: recovered.wal_bytes,
         newest,
@@ -117,11 +95,51 @@ pub(crate) fn open(
     Ok(Opened {
         shared,
         log,
-        catalog,
-        manifest,
+        catalog: found.catalog,
+        manifest: found.manifest,
         report,
         lock,
     })
+}
+
+/// Opens what the manifest names; sets aside what cannot be opened, and names the series of the rest.
+fn open_segments(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    found: &mut Catalogued,
+    report: &mut RecoveryReport,
+) -> Result<Segments, StoreError> {
+    let rows = &mut found.manifest.segments;
+    let segments = Segments::open(disk, folder, found.store_id, rows, report)?;
+    let committed = manifest::commit_quarantined(&mut found.catalog, &found.manifest, report);
+    report.carry_on(committed);
+    let named = series::name_all(&segments, &found.index, &mut found.catalog, report);
+    report.carry_on(named);
+    Ok(segments)
+}
+
+/// Lets go of what nobody needs: files, and series.
+fn tidy(
+    disk: &dyn Disk,
+    folder: &Path,
+    found: &mut Catalogued,
+    recovered: &Recovered,
+    report: &mut RecoveryReport,
+) -> Result<(), StoreError> {
+    let mut unwanted = folder::orphans(disk, folder, &found.manifest)?;
+    unwanted.extend(recovered.empty.iter().cloned());
+    let removed = folder::remove(disk, &unwanted, |path| {
+        report.removed.push(path.to_owned());
+    });
+    report.carry_on(removed);
+    match series::forget_unused(found, &recovered.generation, &recovered.segments) {
+        Ok(Some(kept)) => found.index = kept,
+        Ok(None) => {}
+        Err(error) => {
+            report.carry_on(Err(error));
+        }
+    }
+    Ok(())
 }
 
 /// What views see at first, and the newest time in it (`i64::MIN` without samples).

@@ -1,6 +1,6 @@
 //! Series at open: every id that a segment mentions has labels, and series without samples are forgotten.
 
-use super::manifest::Manifest;
+use super::manifest::Catalogued;
 use super::report::RecoveryReport;
 use crate::catalog::{Catalog, Change, SeriesRows};
 use crate::error::StoreError;
@@ -50,12 +50,11 @@ pub(super) fn name_all(
 /// Series whose samples have all expired are forgotten, once they are most of all. Their ids are not given
 /// out again. Returns the index without them, or `None` when there is nothing to forget.
 pub(super) fn forget_unused(
-    index: &Index,
+    found: &mut Catalogued,
     generation: &Generation,
     segments: &Segments,
-    manifest: &Manifest,
-    catalog: &mut Catalog,
 ) -> Result<Option<Index>, StoreError> {
+    let index = &found.index;
     // What lies in quarantine may come back, under the ids it has.
     if index.len() < UNUSED_SERIES_MIN || segments.missing() > 0 {
         return Ok(None);
@@ -74,8 +73,8 @@ pub(super) fn forget_unused(
     });
     // Those above are the log's, until a flush: written now, they would stand for ids of which the log lost the
     // definition.
-    used.remove_range(manifest.progress.series_end..);
-    catalog.commit(&Change {
+    used.remove_range(found.manifest.progress.series_end..);
+    found.catalog.commit(&Change {
         series: rows(index, &used),
         series_replaced: true,
         ..Change::default()
