@@ -93,6 +93,7 @@ limits! {
     QUERY_POINTS_MAX = "query.max_points", 11_000, Count, "400 (points per series)";
     QUERY_MEMORY_MAX = "query.memory", 256 * MIB, Bytes, "422";
     QUERY_LOOKBACK = "query.lookback", 5 * MINUTE, Millis, "a sample is too old to be a series' value";
+    QUERY_NOTES_MAX = "query.max_notes", 100, Count, "further warnings and infos of an answer are left out, which one more says";
     QUERY_SUBQUERY_STEP = "query.subquery_step", MINUTE, Millis, "- (the step of a subquery that names none)";
     LABELS_RESPONSE_MAX = "labels.response", 100_000, Count, "truncated, with a warning";
     REGEX_LEN_MAX = "regex.max_len", 8 * KIB, Bytes, "400";

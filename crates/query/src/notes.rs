@@ -1,11 +1,14 @@
 //! Warnings and infos that come with an answer, worded as Prometheus words them.
 //!
-//! A note is kept once, in the order of first appearance. Its place is the span of the text it is
+//! A note is kept once, in the order of first appearance, and there are never more than `query.max_notes`: a query whose parameter
+//! is wrong at each of a million steps needs no million notes. Its place is the span of the text it is
 //! about; with the text at hand it is written as `(line:column)`.
 
 use std::sync::{Mutex, PoisonError};
 
 use bellwether_lang::promql::ast::Span;
+use bellwether_model::limits;
+use bellwether_model::value::{format_exponent, format_value};
 
 /// The two kinds of note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +19,13 @@ pub(crate) enum Level {
 
 /// Collects the notes of one query; threads may share it.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(Mutex<Vec<(Level, String, Option<Span>)>>);
+pub(crate) struct Notes(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    notes: Vec<(Level, String, Option<Span>)>,
+    is_cut: bool,
+}
 
 impl Notes {
     pub(crate) fn warn(&self, span: Span, message: impl Into<String>) {
@@ -35,15 +44,26 @@ impl Notes {
     fn add(&self, level: Level, message: String, span: Option<Span>) {
         let note = (level, message, span);
         // A panic elsewhere cannot leave half a note behind: the list is usable all the same.
-        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !notes.contains(&note) {
-            notes.push(note);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_cut || kept.notes.contains(&note) {
+            return;
         }
+        if kept.notes.len() < limits::QUERY_NOTES_MAX.usize() {
+            kept.notes.push(note);
+        } else {
+            kept.is_cut = true;
+        }
+    }
+
+    /// True when whatever is noted from here on is left out.
+    pub(crate) fn is_cut(&self) -> bool {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.is_cut
     }
 
     /// Warnings and infos as texts; `text` is the query, for the places.
     pub(crate) fn into_texts(self, text: Option<&str>) -> (Vec<String>, Vec<String>) {
-        let notes = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Kept { notes, is_cut } = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (mut warnings, mut infos) = (Vec::new(), Vec::new());
         for (level, message, span) in notes {
             let place = span.map_or(String::new(), |s| place(text, s));
@@ -55,7 +75,23 @@ impl Notes {
                 (Level::Info, _) => infos.push(format!("PromQL info: {message}{place}")),
             }
         }
+        if is_cut {
+            let max = limits::QUERY_NOTES_MAX.value;
+            warnings.push(format!(
+                "more than {max} warnings and infos (query.max_notes): the others are left out"
+            ));
+        }
         (warnings, infos)
+    }
+}
+
+/// A number as Go's `%g` writes it, and so Prometheus in its messages: `0.5`, `1e+06`, `9.223372036854776e+18`.
+pub(crate) fn number(v: f64) -> String {
+    let is_plain = v == 0.0 || (1e-4..1e6).contains(&v.abs()) || !v.is_finite();
+    if is_plain {
+        format_value(v)
+    } else {
+        format_exponent(v)
     }
 }
 
@@ -81,5 +117,27 @@ mod tests {
         let (warnings, infos) = notes.into_texts(Some("sum(\nx)"));
         assert_eq!(warnings, ["PromQL warning: w (2:2)"]);
         assert_eq!(infos, ["PromQL info: i (2:2)"]);
+    }
+
+    #[test]
+    fn notes_beyond_the_limit_are_left_out() {
+        let notes = Notes::default();
+        let span = Span { start: 0, end: 1 };
+        for i in 0..1000 {
+            assert_eq!(notes.is_cut(), i > 100);
+            notes.warn(span, i.to_string());
+        }
+        let (warnings, _) = notes.into_texts(None);
+        assert_eq!(warnings.len(), 101);
+        assert!(warnings[100].contains("query.max_notes"), "{warnings:?}");
+    }
+
+    #[test]
+    fn numbers_are_written_as_go_does() {
+        let written = [0.1, -2.0, 1e6, 123_456.0, 1e-5, f64::INFINITY, f64::NAN].map(number);
+        assert_eq!(
+            written,
+            ["0.1", "-2", "1e+06", "123456", "1e-05", "+Inf", "NaN"]
+        );
     }
 }

@@ -8,7 +8,7 @@ use super::Groups;
 use crate::budget::{Charge, Pace};
 use crate::error::QueryError;
 use crate::mask;
-use crate::notes::Notes;
+use crate::notes::{Notes, number};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
@@ -110,12 +110,13 @@ fn check_k(k: &Scalar, span: Span) -> Result<(), QueryError> {
         if k.is_nan() {
             return Err(QueryError::eval(span, "Parameter value is NaN"));
         }
-        if k.abs() >= i64::MAX as f64 {
-            return Err(QueryError::eval(
-                span,
-                format!("Scalar value {k} overflows int64"),
-            ));
-        }
+        let direction = match *k {
+            k if k <= i64::MIN as f64 => "underflows",
+            k if k >= i64::MAX as f64 => "overflows",
+            _ => continue,
+        };
+        let message = format!("Scalar value {} {direction} int64", number(*k));
+        return Err(QueryError::eval(span, message));
     }
     Ok(())
 }
@@ -132,11 +133,11 @@ pub(crate) fn limit_ratio(
         if r.is_nan() {
             return Err(QueryError::eval(span, "Ratio value is NaN"));
         }
-        if !(-1.0..=1.0).contains(r) {
-            let capped = r.clamp(-1.0, 1.0);
+        if !(-1.0..=1.0).contains(r) && !notes.is_cut() {
+            let (got, capped) = (number(*r), r.clamp(-1.0, 1.0));
             notes.warn(
                 param_span,
-                format!("ratio value should be between -1 and 1, got {r}, capping to {capped}"),
+                format!("ratio value should be between -1 and 1, got {got}, capping to {capped}"),
             );
         }
     }

@@ -8,7 +8,7 @@ use bellwether_model::{Labels, LabelsBuilder, value::format_value};
 use super::Groups;
 use crate::budget::Pace;
 use crate::error::QueryError;
-use crate::notes::Notes;
+use crate::notes::{Notes, number};
 use crate::scalar::Scalar;
 use crate::vector::{RowName, Vector};
 use crate::window::order;
@@ -48,12 +48,12 @@ pub(crate) fn quantile(
 /// Warns about quantiles outside `0..=1`.
 pub(crate) fn warn_quantiles(q: &Scalar, notes: &Notes, span: Span) {
     for q in q.values() {
-        if !(0.0..=1.0).contains(q) {
+        if !(0.0..=1.0).contains(q) && !notes.is_cut() {
             notes.warn(
                 span,
                 format!(
                     "quantile value should be between 0 and 1, got {}",
-                    format_value(*q)
+                    number(*q)
                 ),
             );
         }
@@ -67,8 +67,10 @@ pub(crate) fn count_values(
     groups: &Groups,
     span: Span,
 ) -> Result<Vector, QueryError> {
-    if label.is_empty() {
-        return Err(QueryError::eval(span, "invalid label name \"\""));
+    // What was no UTF-8 in the text of the query has come out of the parser as this character.
+    if label.is_empty() || label.contains(char::REPLACEMENT_CHARACTER) {
+        let message = format!("invalid label name \"{label}\"");
+        return Err(QueryError::eval(span, message));
     }
     // Sorted, so that the order of the rows does not depend on a hash.
     let mut row_of: BTreeMap<(usize, Labels), usize> = BTreeMap::new();

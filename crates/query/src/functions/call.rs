@@ -6,6 +6,7 @@ use super::{Func, buckets, labels, sort};
 use crate::aggregate::spread::warn_quantiles;
 use crate::error::QueryError;
 use crate::eval::Evaluator;
+use crate::notes::number;
 use crate::plan::{Kind, Node};
 use crate::steps::Grid;
 use crate::vector::{RowName, Vector};
@@ -138,7 +139,7 @@ fn histogram_quantiles(
 
 /// A number as OpenMetrics writes it in labels: `1.0`, not `1`.
 fn open_metrics(value: f64) -> String {
-    let text = bellwether_model::value::format_value(value);
+    let text = number(value);
     if value.is_finite() && !text.contains(['.', 'e']) {
         return format!("{text}.0");
     }
