@@ -24,6 +24,7 @@ mod history;
 mod prune;
 mod quarantine;
 mod sources;
+mod verify;
 
 mod codec;
 mod rows;
@@ -41,6 +42,7 @@ pub use quarantine::set_aside;
 pub use rows::{
     HistoryRow, InstanceRow, NewNotice, OutboxRow, Outcome, RuleSources, Status, TickCommit,
 };
+pub use verify::Verified;
 
 /// Fuzz targets: plain functions over bytes, each with an oracle.
 #[doc(hidden)]

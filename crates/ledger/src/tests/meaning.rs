@@ -642,3 +642,41 @@ fn the_last_rules_are_kept_unless_they_are_too_large() {
     assert!(!large.fit());
     assert_eq!(commit(Some(large)), None);
 }
+
+#[test]
+fn verifying_reads_every_row_and_names_the_wrong_ones() {
+    use crate::tables::{CLOSED, HISTORY, INSTANCES, ONLY, OUTBOX, RULES};
+    let ledger = ledger();
+    let mut tick = with_notices(5, &["a", "b"]);
+    tick.instances = vec![instance("one", Some(b"1"))];
+    tick.history = vec![happened(5, "fire")];
+    tick.rules = Some(sources(1, 10));
+    ledger.commit(&tick).unwrap();
+    ledger.record_outcome("a", &delivered(6)).unwrap();
+    let sound = ledger.verify().unwrap();
+    assert_eq!((sound.rows, sound.problems), (5, vec![]));
+    let spoil = |txn: &redb::WriteTransaction| {
+        txn.open_table(INSTANCES)?
+            .insert(b"one".as_slice(), b"?".as_slice())?;
+        txn.open_table(OUTBOX)?
+            .insert(1, b"nothing of the kind".as_slice())?;
+        txn.open_table(HISTORY)?.insert((5, 2), b"".as_slice())?;
+        txn.open_table(CLOSED)?.remove((6, 0))?;
+        txn.open_table(RULES)?.insert(ONLY, b"rules".as_slice())?;
+        Ok(())
+    };
+    ledger.write("spoiling", spoil).unwrap();
+    let found = ledger.verify().unwrap();
+    assert_eq!(found.rows, 4);
+    assert_eq!(
+        found.problems,
+        [
+            "ledger: table instances: row one: 1 bytes are too few for a value",
+            "ledger: table outbox: row 0: it is not where its status belongs",
+            "ledger: table outbox: row 1: the checksum of a value does not match",
+            "ledger: 2 intents, but 2 keys and 1 entries by time",
+            "ledger: table history: row 2: 0 bytes are too few for a value",
+            "ledger: table rules: 5 bytes are too few for a value",
+        ]
+    );
+}
