@@ -17,10 +17,11 @@ mod error;
 mod influx;
 pub mod ingest;
 mod live;
+pub mod rule_files;
 mod serve;
 mod tls;
 mod upkeep;
 
 pub use config::{Durability, HttpLimits, Ready, Reload, RulesLoaded, ServeConfig};
 pub use error::ServeError;
-pub use serve::serve;
+pub use serve::{LEDGER_FILE, serve};

@@ -28,7 +28,7 @@ use crate::upkeep::Upkeep;
 use crate::{ServeError, tls};
 
 /// The ledger's file in the data folder.
-const LEDGER_FILE: &str = "ledger.redb";
+pub const LEDGER_FILE: &str = "ledger.redb";
 
 /// Runs a server until `shutdown` ends: opens the store and the ledger, loads the rules, listens.
 ///

@@ -13,7 +13,7 @@ use super::diagnostic::{Diagnostic, Mistake, Severity};
 use super::lets::{Definition, Lets};
 use super::lex::{self, Lexed, RawItem};
 use super::records::Records;
-use super::source::{Lines, SourceFile};
+use super::source::{Lines, RawFile, SourceFile};
 use super::table::{self, Kind};
 use super::types::RuleSet;
 use crate::promql::ast::Span;
@@ -41,11 +41,25 @@ impl Checked {
 
 /// Reads and checks the files of a folder, in any order.
 pub fn check(files: &[SourceFile]) -> Checked {
-    let mut sorted: Vec<&SourceFile> = files.iter().collect();
-    sorted.sort_by(|a, b| a.path.cmp(&b.path));
+    check_readable(files.iter().map(|file| (file, file.refusal())).collect())
+}
+
+/// [`check`] for files whose bytes may be anything: what is not text, or too large, is a mistake of that file and
+/// hides none of the others. The texts come back for [`render`](super::render).
+pub fn check_raw(files: &[RawFile]) -> (Vec<SourceFile>, Checked) {
+    let (texts, refusals): (Vec<_>, Vec<_>) = files.iter().map(RawFile::decode).unzip();
+    let checked = check_readable(texts.iter().zip(refusals).collect());
+    (texts, checked)
+}
+
+/// Checks files, of which those that come with a mistake are not to be read.
+fn check_readable(mut files: Vec<(&SourceFile, Option<Mistake>)>) -> Checked {
+    files.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
+    let (files, refused): (Vec<_>, Vec<_>) = files.into_iter().unzip();
     let mut folder = Folder {
-        lines: sorted.iter().map(|file| Lines::new(&file.text)).collect(),
-        files: sorted,
+        lines: files.iter().map(|file| Lines::new(&file.text)).collect(),
+        files,
+        refused,
         mistakes: Vec::new(),
     };
     let lexed = folder.lex();
@@ -64,6 +78,8 @@ pub fn check(files: &[SourceFile]) -> Checked {
 pub(super) struct Folder<'a> {
     pub(super) files: Vec<&'a SourceFile>,
     pub(super) lines: Vec<Lines<'a>>,
+    /// For each file why nothing in it is read, until that is told.
+    refused: Vec<Option<Mistake>>,
     /// With the number of their file.
     pub(super) mistakes: Vec<(usize, Mistake)>,
 }
@@ -82,7 +98,7 @@ impl Folder<'_> {
         let mut all = Vec::with_capacity(self.files.len());
         for (file, source) in self.files.iter().enumerate() {
             let mut lexed = Lexed::default();
-            match source.refusal() {
+            match self.refused[file].take() {
                 Some(mistake) => self.mistakes.push((file, mistake)),
                 None => lexed = lex::lex(&source.text, table::is_whole),
             }

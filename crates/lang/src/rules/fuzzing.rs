@@ -1,20 +1,19 @@
 //! What has to hold for any bytes that claim to be a rule file.
 
-use super::{Checked, RuleSet, SourceFile, check, render, to_github, to_json};
+use super::{Checked, RawFile, RuleSet, SourceFile, check, check_raw, render, to_github, to_json};
 
 /// Reads any bytes as a rule file: every diagnostic has its place inside the input, they are in order, all forms
 /// of messages can be written, and the listing of rules without errors reads back as the same rules.
 pub fn rule_parse(data: &[u8]) {
-    let file = match SourceFile::from_bytes("fuzz.rules", data) {
-        Ok(file) => file,
-        Err(refused) => {
-            assert!(refused.span.end <= data.len() && refused.line >= 1);
-            assert!(std::str::from_utf8(data).is_err());
-            return;
-        }
+    let raw = RawFile {
+        path: "fuzz.rules".to_owned(),
+        bytes: Some(data.to_vec()),
     };
-    let files = [file];
-    let checked = check(&files);
+    let (files, checked) = check_raw(&[raw]);
+    match std::str::from_utf8(data) {
+        Ok(text) => assert_eq!(files[0].text, text),
+        Err(_) => assert!(checked.has_errors()),
+    }
     check_places(&checked, &files[0].text);
     let drawn = render(&checked.diagnostics, &files, false);
     assert_eq!(drawn.is_empty(), checked.diagnostics.is_empty());

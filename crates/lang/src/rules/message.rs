@@ -53,7 +53,7 @@ impl Paint {
 }
 
 /// Every diagnostic with its line and a caret, an empty line between two. `files` are those that were checked;
-/// a diagnostic of another file is told without its line. With `color`, for a terminal.
+/// a diagnostic of another file, or of one without a text, is told without its line. With `color`, for a terminal.
 pub fn render(diagnostics: &[Diagnostic], files: &[SourceFile], color: bool) -> String {
     let paint = Paint { on: color };
     let mut out = String::new();
@@ -66,7 +66,8 @@ pub fn render(diagnostics: &[Diagnostic], files: &[SourceFile], color: bool) -> 
             .as_ref()
             .is_none_or(|(path, _)| *path != diagnostic.file)
         {
-            let file = files.iter().find(|file| file.path == diagnostic.file);
+            let named = |file: &&SourceFile| file.path == diagnostic.file && !file.text.is_empty();
+            let file = files.iter().find(named);
             known = file.map(|file| (file.path.as_str(), Lines::new(&file.text)));
         }
         draw(

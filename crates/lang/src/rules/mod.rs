@@ -1,7 +1,7 @@
 //! The rule language: `*.rules` files, from text to checked rules.
 //!
 //! [`check`] takes the files of a folder and answers with the rules that are right and with every mistake, each
-//! with its place, a caret and a proposal. A mistake spoils its own item only; the order of files and of items
+//! with its place, a caret and a proposal; [`check_raw`] takes their bytes. A mistake spoils its own item only; the order of files and of items
 //! never matters.
 //!
 //! The way of a text through these files:
@@ -52,9 +52,9 @@ mod types;
 mod units;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use folder::{Checked, check};
+pub use folder::{Checked, check, check_raw};
 pub use message::{render, to_github, to_json};
-pub use source::SourceFile;
+pub use source::{RawFile, SourceFile, in_expression};
 pub use table::overview;
 pub use text::{Text, TextContext};
 pub use types::{

@@ -7,6 +7,7 @@ use bellwether_model::limits;
 
 use super::diagnostic::{Diagnostic, Mistake};
 use super::types::Place;
+use crate::promql::ParseError;
 use crate::promql::ast::Span;
 
 /// A file of a rule folder.
@@ -18,43 +19,52 @@ pub struct SourceFile {
     pub text: String,
 }
 
-impl SourceFile {
-    /// A file from its bytes. What is not UTF-8 is refused at its first wrong byte.
-    #[expect(clippy::result_large_err, reason = "made once a file")]
-    pub fn from_bytes(path: &str, bytes: &[u8]) -> Result<SourceFile, Diagnostic> {
+/// A file of a rule folder as a disk gives it, before anyone knows that it is text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawFile {
+    /// As messages name it.
+    pub path: String,
+    /// The whole content; `None` when it is larger than `rules.file`, and was not read.
+    pub bytes: Option<Vec<u8>>,
+}
+
+impl RawFile {
+    /// The text, and why nothing in it is to be read. What is not UTF-8 is replaced in the text, so that the line of
+    /// the first wrong byte can be drawn.
+    pub(super) fn decode(&self) -> (SourceFile, Option<Mistake>) {
+        let file = |text: String| SourceFile {
+            path: self.path.clone(),
+            text,
+        };
+        let Some(bytes) = &self.bytes else {
+            return (file(String::new()), Some(too_large()));
+        };
         match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(SourceFile {
-                path: path.to_owned(),
-                text: text.to_owned(),
-            }),
+            Ok(text) => {
+                let file = file(text.to_owned());
+                let refusal = file.refusal();
+                (file, refusal)
+            }
             Err(error) => {
-                // The valid part is kept, so that the place can be worked out and shown.
-                let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-                let at = good.len();
-                let span = Span { start: at, end: at };
-                let mistake = Mistake::error(span, "the file is not UTF-8")
+                // The replaced text has the same bytes up to there.
+                let at = error.valid_up_to();
+                let mistake = Mistake::error(Span { start: at, end: at }, "the file is not UTF-8")
                     .label(format!("byte 0x{:02x} begins no character", bytes[at]))
                     .help("save it as UTF-8 (an editor's \"save with encoding\"), or `iconv -f latin1 -t utf-8`");
-                Err(Lines::new(&good).diagnostic(path, mistake))
+                (
+                    file(String::from_utf8_lossy(bytes).into_owned()),
+                    Some(mistake),
+                )
             }
         }
     }
+}
 
+impl SourceFile {
     /// What is wrong with the file as a whole; nothing in it is read then.
     pub(super) fn refusal(&self) -> Option<Mistake> {
-        let max = limits::RULES_FILE_MAX;
-        let start = Span::default();
-        if self.text.len() > max.usize() {
-            let message = format!(
-                "the file has {} bytes, {} allows {}",
-                self.text.len(),
-                max.name,
-                max.value
-            );
-            return Some(
-                Mistake::error(start, message)
-                    .help("split it: names resolve across all files of the folder"),
-            );
+        if self.text.len() > limits::RULES_FILE_MAX.usize() {
+            return Some(too_large());
         }
         let nul = self.text.find('\0')?;
         let span = Span {
@@ -67,6 +77,21 @@ impl SourceFile {
                 .help("if it is UTF-16, save it as UTF-8"),
         )
     }
+}
+
+fn too_large() -> Mistake {
+    let max = limits::RULES_FILE_MAX;
+    let message = format!(
+        "the file is larger than the {} bytes that {} allows",
+        max.value, max.name
+    );
+    Mistake::error(Span::default(), message)
+        .help("split it: names resolve across all files of the folder")
+}
+
+/// A mistake in an expression that stands alone, such as one on a command line: `file` is its text and what to call it.
+pub fn in_expression(error: &ParseError, file: &SourceFile) -> Diagnostic {
+    Lines::new(&file.text).diagnostic(&file.path, Mistake::from(error.clone()))
 }
 
 /// Where the lines of a text begin.

@@ -2,11 +2,18 @@
 //! their listing reads back as the same rules.
 
 use bellwether_lang::rules::{
-    Checked, Place, RuleSet, SourceFile, check, render, to_github, to_json,
+    Checked, Place, RawFile, RuleSet, SourceFile, check, check_raw, render, to_github, to_json,
 };
 use proptest::prelude::*;
 
 use super::{folder, read_case, rule_files};
+
+fn raw(path: &str, bytes: &[u8]) -> RawFile {
+    RawFile {
+        path: path.to_owned(),
+        bytes: Some(bytes.to_vec()),
+    }
+}
 
 fn one(text: &str) -> Vec<SourceFile> {
     vec![SourceFile {
@@ -124,10 +131,29 @@ fn reverse_items(text: &str) -> String {
 
 #[test]
 fn bytes_that_are_no_text_are_told_with_their_place() {
-    let refused =
-        SourceFile::from_bytes("a.rules", b"alert A\n  expr \xc3\xa4 \xff\n").unwrap_err();
-    assert_eq!(refused.to_string(), "a.rules:2:10: the file is not UTF-8");
-    assert!(SourceFile::from_bytes("a.rules", "alert A # \u{e4}".as_bytes()).is_ok());
+    let (_, fine) = check_raw(&[raw("a.rules", "# \u{e4}".as_bytes())]);
+    assert!(fine.diagnostics.is_empty());
+    let files = [
+        raw("a.rules", b"alert A\n  expr \xc3\xa4 \xff\n"),
+        raw("b.rules", b"alret B\n"),
+        RawFile {
+            path: "c.rules".into(),
+            bytes: None,
+        },
+    ];
+    let (texts, checked) = check_raw(&files);
+    let told: Vec<String> = checked
+        .diagnostics
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let size = "the file is larger than the 1048576 bytes that rules.file allows";
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0], "a.rules:2:10: the file is not UTF-8");
+    assert!(told[1].starts_with("b.rules:1:1: "), "{}", told[1]);
+    assert_eq!(told[2], format!("c.rules:1:1: {size}"));
+    let drawn = render(&checked.diagnostics, &texts, false);
+    assert!(drawn.contains("byte 0xff begins no character"), "{drawn}");
 }
 
 #[test]
@@ -135,7 +161,7 @@ fn a_file_that_is_too_large_is_refused() {
     let text = "# a comment\n".repeat(100_000);
     let checked = check_text(&text);
     assert_eq!(checked.diagnostics.len(), 1);
-    let message = "a.rules:1:1: the file has 1200000 bytes, rules.file allows 1048576";
+    let message = "a.rules:1:1: the file is larger than the 1048576 bytes that rules.file allows";
     assert_eq!(checked.diagnostics[0].to_string(), message);
 }
 
@@ -252,10 +278,9 @@ proptest! {
 
     #[test]
     fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        match SourceFile::from_bytes("a.rules", &bytes) {
-            Ok(file) => { check_text(&file.text); }
-            Err(refused) => prop_assert!(refused.span.end <= bytes.len()),
-        }
+        let (texts, checked) = check_raw(&[raw("a.rules", &bytes)]);
+        prop_assert_eq!(checked.has_errors() || std::str::from_utf8(&bytes).is_ok(), true);
+        check_text(&texts[0].text);
     }
 
     #[test]

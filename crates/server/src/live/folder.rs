@@ -8,15 +8,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bellwether_disk::{Disk, RealDisk, read_file};
-use bellwether_lang::rules::{self, Checked, SourceFile};
-use bellwether_model::limits;
+use bellwether_disk::RealDisk;
+use bellwether_lang::rules::{self, Checked, RawFile, SourceFile};
+
+use crate::rule_files::{self, Unreadable};
 
 /// Watches one folder of `*.rules` files.
 pub(crate) struct RuleFolder {
     path: PathBuf,
     /// What the files held when they were last handed out.
-    seen: Option<Vec<SourceFile>>,
+    seen: Option<Vec<RawFile>>,
     /// The trouble that was last handed out, so that it is told once.
     trouble: Option<String>,
 }
@@ -46,8 +47,8 @@ impl RuleFolder {
 
     /// Looks, and checks what is new. With `again`, what is not new is handed out as well.
     pub(crate) fn look(&mut self, again: bool) -> Look {
-        let files = match self.read() {
-            Ok(files) => files,
+        let raw = match self.read() {
+            Ok(raw) => raw,
             Err(trouble) => {
                 if !again && self.trouble.as_ref() == Some(&trouble) {
                     return Look::Same;
@@ -58,55 +59,37 @@ impl RuleFolder {
             }
         };
         self.trouble = None;
-        if !again && self.seen.as_ref() == Some(&files) {
+        if !again && self.seen.as_ref() == Some(&raw) {
             return Look::Same;
         }
-        let checked = Box::new(rules::check(&files));
-        self.seen = Some(files.clone());
-        Look::Changed { files, checked }
+        let (files, checked) = rules::check_raw(&raw);
+        self.seen = Some(raw);
+        Look::Changed {
+            files,
+            checked: Box::new(checked),
+        }
     }
 
-    fn read(&self) -> Result<Vec<SourceFile>, String> {
-        let place = |path: &Path, e: &io::Error| format!("{}: {e}", path.display());
-        if !RealDisk
-            .exists(&self.path)
-            .map_err(|e| place(&self.path, &e))?
-        {
-            return Ok(Vec::new());
+    fn read(&self) -> Result<Vec<RawFile>, String> {
+        let found = rule_files::read(&RealDisk, std::slice::from_ref(&self.path));
+        match found.unreadable.first() {
+            None => Ok(found.files),
+            Some(Unreadable { path, source }) if is_missing(source) && *path == self.path => {
+                Ok(Vec::new())
+            }
+            Some(Unreadable { path, source }) => Err(format!("{}: {source}", path.display())),
         }
-        let names = RealDisk
-            .read_dir(&self.path)
-            .map_err(|e| place(&self.path, &e))?;
-        let mut files = Vec::new();
-        for path in names
-            .into_iter()
-            .filter(|p| p.extension().is_some_and(|e| e == "rules"))
-        {
-            let bytes = match read_file(&RealDisk, &path, limits::RULES_FILE_MAX.value) {
-                Ok(bytes) => bytes,
-                // Removed between the two calls, as editors do: the next look tells.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(place(&path, &e)),
-            };
-            let text = String::from_utf8(bytes).map_err(|e| {
-                let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-                let line = memchr::memchr_iter(b'\n', before).count() + 1;
-                format!("{}:{line}: not UTF-8", path.display())
-            })?;
-            let name = path
-                .strip_prefix("./")
-                .unwrap_or(&path)
-                .display()
-                .to_string();
-            files.push(SourceFile { path: name, text });
-        }
-        Ok(files)
     }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bellwether_disk::Disk;
 
     #[expect(clippy::disallowed_methods, reason = "the test plays the editor")]
     fn write(path: &Path, content: impl AsRef<[u8]>) {
@@ -132,13 +115,28 @@ mod tests {
     }
 
     #[test]
-    fn trouble_names_the_file_and_line_once() {
+    fn a_file_that_is_not_text_is_a_mistake_at_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let mut watch = RuleFolder::new(folder.path());
         write(&folder.path().join("b.rules"), b"# fine\n\xff\n");
+        let Look::Changed { checked, .. } = watch.look(false) else {
+            panic!("it was not there before");
+        };
+        let told = checked.diagnostics[0].to_string();
         assert!(
-            matches!(watch.look(false), Look::Unreadable(why) if why.contains("b.rules:2: not UTF-8"))
+            told.ends_with("b.rules:2:1: the file is not UTF-8"),
+            "{told}"
         );
+        assert!(matches!(watch.look(false), Look::Same));
+    }
+
+    #[test]
+    fn trouble_names_the_file_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.rules");
+        RealDisk.create_dir_all(&file).unwrap();
+        let mut watch = RuleFolder::new(folder.path());
+        assert!(matches!(watch.look(false), Look::Unreadable(why) if why.contains("a.rules: ")));
         assert!(matches!(watch.look(false), Look::Same));
         assert!(matches!(watch.look(true), Look::Unreadable(_)));
     }
