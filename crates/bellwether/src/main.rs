@@ -1,5 +1,7 @@
 //! The binary `bellwether`: arguments in, exit code out. What the commands do stands in `cli/`.
 #![forbid(unsafe_code)]
+// They panic when the reader has left: `cli::print` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;
 

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use bellwether_query::write_json;
+
+use crate::api::envelope::success;
 use crate::tls;
 
 /// The longest the command line waits for an answer: somewhat longer than a query may run.
@@ -21,6 +24,15 @@ pub enum ClientError {
     /// Nobody answered, or not in time.
     #[error("asking the server")]
     Request(#[source] reqwest::Error),
+}
+
+/// The body with which the API answers a query: for answers that come from a data folder.
+pub fn envelope(answer: &bellwether_query::Answer) -> String {
+    success(
+        |out| write_json(answer, out),
+        &answer.warnings,
+        &answer.infos,
+    )
 }
 
 /// Sends `form` as `application/x-www-form-urlencoded` and returns the body of the answer, whatever its

@@ -1,9 +1,10 @@
 //! The command line: one clap tree, from which help is printed. What the commands do stands in the
 //! files named after them.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use bellwether_model::{DurationMs, limits};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Where things are unless told otherwise.
@@ -33,14 +34,14 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Check rule files: every mistake at once, each at its place.
     Check(Check),
-    /// Ask a running server, or a data folder, a PromQL expression.
+    /// Evaluate a PromQL expression, on a running server or on a data folder.
     Query(Query),
-    /// Load a file of samples straight into a data folder.
+    /// Load a file of samples straight into a data folder, without a server.
     #[command(subcommand)]
     Import(Import),
-    /// Generate a long history, then measure ingest, bytes per sample and queries.
+    /// Generate a long history, and measure what it costs to store and to query.
     Bench(Bench),
-    /// Check every checksum of a data folder.
+    /// Check a data folder: every checksum of the samples, every row of the ledger.
     Verify(Verify),
 }
 
@@ -56,15 +57,15 @@ pub(crate) struct Serve {
     /// Folder with *.rules files; may be missing.
     #[arg(long, value_name = "DIR", default_value = RULES_DIR, env = "BELLWETHER__SERVER__RULES")]
     pub rules: PathBuf,
-    /// Address of the HTTP listener.
-    #[arg(long, value_name = "ADDR", default_value = LISTEN, env = "BELLWETHER__SERVER__LISTEN")]
+    /// Address and port of the HTTP listener.
+    #[arg(long, value_name = "ADDR", default_value = LISTEN, value_parser = listen, env = "BELLWETHER__SERVER__LISTEN")]
     pub listen: SocketAddr,
     /// Allow an address other than loopback, although nothing asks for a password yet.
     #[arg(long)]
     pub insecure_no_auth: bool,
-    /// How long raw samples are kept, such as 90d.
-    #[arg(long, value_name = "DURATION", env = "BELLWETHER__RETENTION__RAW")]
-    pub retention: Option<String>,
+    /// How long raw samples are kept.
+    #[arg(long, value_name = "DURATION", value_parser = retention, default_value_t = RETENTION, env = "BELLWETHER__RETENTION__RAW")]
+    pub retention: DurationMs,
     /// What a 2xx promises: `sync` survives power loss, `write` survives the end of the process.
     #[arg(
         long,
@@ -78,6 +79,30 @@ pub(crate) struct Serve {
     pub no_host_metrics: bool,
 }
 
+/// Raw samples are kept for this long unless told otherwise.
+const RETENTION: DurationMs = DurationMs(limits::RETENTION_RAW.millis());
+
+fn retention(text: &str) -> Result<DurationMs, &'static str> {
+    DurationMs::parse(text)
+        .filter(|d| d.0 > 0)
+        .ok_or("not a duration such as 90d")
+}
+
+/// Reads `IP:PORT`; `localhost` is 127.0.0.1, so that what is listened on depends on no name service.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let port = |host: &str| text.strip_prefix(host)?.strip_prefix(':')?.parse().ok();
+    if let Some(port) = port("localhost") {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    text.parse()
+        .map_err(|_| match text.parse().ok().or_else(|| port("")) {
+            Some::<u16>(port) => {
+                format!("an address and a port are needed, such as 127.0.0.1:{port}")
+            }
+            None => format!("not an IP address and a port, such as {LISTEN}"),
+        })
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum DurabilityArg {
     /// Answered after the log is synced.
@@ -88,7 +113,8 @@ pub(crate) enum DurabilityArg {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bellwether check\n  bellwether check rules/disk.rules --format github"
+    after_help = "Examples:\n  bellwether check\n  bellwether check rules/disk.rules --format github\n\n\
+                  Exit codes: 0 no errors (there may be warnings), 1 errors, 2 a path cannot be read."
 )]
 pub(crate) struct Check {
     /// Rule files, or folders of *.rules files.
@@ -101,11 +127,11 @@ pub(crate) struct Check {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CheckFormat {
-    /// With the line and a caret.
+    /// Each with its line and a caret.
     Human,
-    /// One JSON array.
+    /// One JSON array of objects.
     Json,
-    /// Annotations for GitHub's checks.
+    /// Annotations beside the lines of a pull request on GitHub.
     Github,
 }
 
@@ -116,7 +142,7 @@ pub(crate) enum CheckFormat {
                         Times: RFC 3339, Unix seconds, `now`, or before now as in -1h."
 )]
 pub(crate) struct Query {
-    /// The expression.
+    /// The expression, in PromQL.
     #[arg(value_name = "EXPR", allow_hyphen_values = true)]
     pub expr: String,
     /// The server to ask.
@@ -139,7 +165,7 @@ pub(crate) struct Query {
         requires = "start"
     )]
     pub end: Option<String>,
-    /// Distance of two steps; by default a range is cut into 60.
+    /// Time between two steps; by default the range is cut into 60 of them.
     #[arg(long, value_name = "DURATION", requires = "start")]
     pub step: Option<String>,
     /// How the answer is printed.
@@ -153,7 +179,7 @@ pub(crate) enum Output {
     Table,
     /// Comma-separated values, one sample a line.
     Csv,
-    /// As the API answers.
+    /// The API's answer as it is.
     Json,
 }
 
@@ -165,8 +191,10 @@ pub(crate) enum Import {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  bellwether import lp history.lp.gz --precision s --data ./bellwether-data\n\n\
-                        The server must not be running on the folder. Bad lines are listed and skipped."
+    after_help = "Examples:\n  bellwether import lp history.lp.gz --precision s\n  \
+                  influx_inspect export ... | bellwether import lp - --data ./bellwether-data\n\n\
+                  No server may have the folder open; to one that runs, send the file with curl (POST /write).\n\
+                  Bad lines are listed and skipped. Exit codes: 0 all lines stored, 1 some refused, or the file is damaged, 2 the folder or the disk failed."
 )]
 pub(crate) struct ImportLp {
     /// The file; `-` reads standard input.
@@ -175,32 +203,36 @@ pub(crate) struct ImportLp {
     /// The data folder; made if it is missing.
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub data: PathBuf,
-    /// Unit of the timestamps: ns, us, ms, s, m or h.
+    /// Unit of the timestamps in the file: ns, us, ms, s, m or h.
     #[arg(long, value_name = "UNIT", default_value = "ns")]
     pub precision: String,
     /// Becomes the label `db` of every series.
     #[arg(long, value_name = "NAME")]
     pub db: Option<String>,
-    /// How long raw samples are kept; samples older than that are refused.
-    #[arg(long, value_name = "DURATION")]
-    pub retention: Option<String>,
+    /// How long the server keeps raw samples; what is older than that is refused.
+    #[arg(long, value_name = "DURATION", value_parser = retention, default_value_t = RETENTION, env = "BELLWETHER__RETENTION__RAW")]
+    pub retention: DurationMs,
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bellwether bench --hosts 100 --hours 2\n  bellwether bench -o json > today.json\n\n\
+                  The default history has 86 million samples. Use a release build, and a machine with nothing else to do."
+)]
 pub(crate) struct Bench {
-    /// Hosts to pretend; each has 10 gauges every 10 s.
+    /// Hosts in the history; each has 10 gauges, with a sample every 10 s.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub hosts: u32,
-    /// Length of the history.
+    /// Length of the history, in hours.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
     pub hours: u32,
-    /// Where to build the store; a folder under the system's temporary one unless named, removed afterwards.
+    /// Where to build the store: a folder that does not exist yet, by default one for temporary files. Removed afterwards.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Keep the store afterwards.
     #[arg(long)]
     pub keep: bool,
-    /// Runs of each query class.
+    /// Runs of each class of queries.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
     /// How the figures are printed.
@@ -217,8 +249,39 @@ pub(crate) enum BenchOutput {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 sound, 1 damage was found (each with its file), 2 the folder cannot be opened."
+)]
 pub(crate) struct Verify {
     /// The data folder; no server may have it open.
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub data: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_or_proposed() {
+        let read = |text| listen(text).map(|address| address.to_string());
+        for text in ["127.0.0.1:9090", "localhost:9090"] {
+            assert_eq!(read(text).as_deref(), Ok("127.0.0.1:9090"));
+        }
+        assert_eq!(read("[::1]:80").as_deref(), Ok("[::1]:80"));
+        let propose = "an address and a port are needed, such as 127.0.0.1:9091";
+        for text in ["9091", ":9091"] {
+            assert_eq!(read(text).unwrap_err(), propose);
+        }
+        for text in ["", "localhost", "example.com:80", "localhost:66000"] {
+            let said = read(text).unwrap_err();
+            assert_eq!(said, "not an IP address and a port, such as 127.0.0.1:9090");
+        }
+    }
+
+    #[test]
+    fn the_tree_of_arguments_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
 }

@@ -1,61 +1,74 @@
 //! `bellwether check`: every mistake of the rule files at once, each at its place.
 
-use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use bellwether_lang::rules::{self, Severity};
+use anyhow::{Error, Result, bail};
+use bellwether_disk::RealDisk;
+use bellwether_lang::rules::{self, Checked, Severity, SourceFile};
 use bellwether_model::text::counted;
+use bellwether_server::rule_files;
 
 use super::args::{self, CheckFormat};
-use super::{FINDINGS, files};
+use super::{FINDINGS, TROUBLE, chain, print};
 
 pub(crate) fn run(args: &args::Check) -> Result<ExitCode> {
-    let files = files::read_rules(&args.paths)?;
-    let checked = rules::check(&files);
-    let findings = &checked.diagnostics;
-    match args.format {
-        CheckFormat::Json => println!("{}", rules::to_json(findings)),
-        CheckFormat::Github => print!("{}", rules::to_github(findings)),
-        CheckFormat::Human => {
-            let color = std::io::stdout().is_terminal() && !no_color();
-            print!("{}", rules::render(findings, &files, color));
-            let errors = findings
-                .iter()
-                .filter(|d| d.severity == Severity::Error)
-                .count();
-            let set = &checked.rules;
-            if errors == 0 {
-                println!(
-                    "{}: {}, {}, {}, {}; {}",
-                    counted(files.len(), "file"),
-                    counted(set.alerts.len(), "alert"),
-                    counted(set.records.len(), "recording rule"),
-                    counted(set.channels.len(), "channel"),
-                    counted(set.routes.len(), "route"),
-                    counted(findings.len(), "warning")
-                );
-            } else {
-                println!(
-                    "{}, {} in {}",
-                    counted(errors, "error"),
-                    counted(findings.len() - errors, "warning"),
-                    counted(files.len(), "file")
-                );
-            }
-        }
+    let found = rule_files::read(&RealDisk, &args.paths);
+    // What can't be read hides no mistake in what can.
+    let trouble: Vec<Error> = found.unreadable.into_iter().map(Error::new).collect();
+    for error in &trouble {
+        print::note(&format!("bellwether: {}", chain(error)));
     }
-    Ok(if checked.has_errors() {
+    if found.files.is_empty() {
+        return nothing_to_check(&args.paths, &trouble);
+    }
+    let (files, checked) = rules::check_raw(&found.files);
+    print::out(&match args.format {
+        CheckFormat::Json => rules::to_json(&checked.diagnostics) + "\n",
+        CheckFormat::Github => rules::to_github(&checked.diagnostics),
+        CheckFormat::Human => human(&files, &checked),
+    })?;
+    Ok(if !trouble.is_empty() {
+        ExitCode::from(TROUBLE)
+    } else if checked.has_errors() {
         ExitCode::from(FINDINGS)
     } else {
         ExitCode::SUCCESS
     })
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "NO_COLOR is an agreement about the environment"
-)]
-fn no_color() -> bool {
-    std::env::var("NO_COLOR").is_ok_and(|v| !v.is_empty())
+fn nothing_to_check(paths: &[PathBuf], trouble: &[Error]) -> Result<ExitCode> {
+    if trouble.is_empty() {
+        let named: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+        bail!("no *.rules files in {}", named.join(", "));
+    }
+    Ok(ExitCode::from(TROUBLE))
+}
+
+/// Every finding with its line and a caret, and what there is in a closing line.
+fn human(files: &[SourceFile], checked: &Checked) -> String {
+    let findings = &checked.diagnostics;
+    let drawn = rules::render(findings, files, print::color(&std::io::stdout()));
+    let errors = findings
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .count();
+    let warnings = counted(findings.len() - errors, "warning");
+    let files = counted(files.len(), "file");
+    let gap = if findings.is_empty() { "" } else { "\n" };
+    if errors > 0 {
+        let errors = counted(errors, "error");
+        return format!("{drawn}{gap}{errors}, {warnings} in {files}\n");
+    }
+    let set = &checked.rules;
+    let holds = [
+        counted(set.alerts.len(), "alert"),
+        counted(set.records.len(), "recording rule"),
+        counted(set.channels.len(), "channel"),
+        counted(set.routes.len(), "route"),
+    ];
+    format!(
+        "{drawn}{gap}{files} with {}: no errors, {warnings}\n",
+        holds.join(", ")
+    )
 }

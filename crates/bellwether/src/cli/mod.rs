@@ -3,9 +3,10 @@
 mod args;
 mod bench;
 mod check;
-mod files;
+mod data;
 mod import;
 mod output;
+mod print;
 mod query;
 mod secrets;
 mod serve;
@@ -34,9 +35,24 @@ pub(crate) fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("bellwether: {error:#}");
+        print::note(&format!("bellwether: {}", chain(&error)));
         ExitCode::from(TROUBLE)
     })
+}
+
+/// The error and its causes in one line. A cause that its parent has said already is not said again: some errors of
+/// libraries repeat theirs.
+fn chain(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if said.is_empty() {
+            said = text;
+        } else if !said.contains(&text) {
+            said = format!("{said}: {text}");
+        }
+    }
+    said
 }
 
 /// The present, for what is asked or appended from the command line.
@@ -46,4 +62,20 @@ fn now() -> bellwether_model::TimestampMs {
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
     bellwether_model::TimestampMs(since.as_millis() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = std::io::Error::other("no room");
+        let error = anyhow::Error::new(cause).context("writing a: no room");
+        assert_eq!(chain(&error), "writing a: no room");
+        assert_eq!(
+            chain(&error.context("closing")),
+            "closing: writing a: no room"
+        );
+    }
 }

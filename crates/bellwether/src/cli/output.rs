@@ -1,4 +1,4 @@
-//! Query results in the terminal: aligned columns, CSV, or the API's own JSON.
+//! Query results in the terminal: aligned columns or CSV.
 //!
 //! Works on the JSON `data` object, so that an answer from a server and one from a data folder are
 //! printed by the same lines.
@@ -10,20 +10,6 @@ use anyhow::{Context, Result};
 use bellwether_model::TimestampMs;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::Value;
-
-use super::args::Output;
-
-/// The text to print for the `data` object of an answer.
-pub(crate) fn render(data: &Value, output: Output) -> Result<String> {
-    if output == Output::Json {
-        return Ok(format!("{data}\n"));
-    }
-    let rows = rows(data)?;
-    Ok(match output {
-        Output::Csv => csv(&rows),
-        Output::Table | Output::Json => table(&rows),
-    })
-}
 
 /// One sample: its labels, its time, its value as text.
 struct Row {
@@ -96,18 +82,20 @@ fn cells<'a>(row: &'a Row, columns: &[&str]) -> Vec<&'a str> {
         .collect()
 }
 
-fn table(rows: &[Row]) -> String {
+/// The `data` object of an answer as aligned columns.
+pub(crate) fn table(data: &Value) -> Result<String> {
+    let rows = rows(data)?;
     if rows.is_empty() {
-        return "no series\n".into();
+        return Ok("no series\n".into());
     }
-    let columns = columns(rows);
+    let columns = columns(&rows);
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let titles = columns
         .iter()
         .map(|c| if *c == "__name__" { "metric" } else { c });
     table.set_header(titles.chain(["time", "value"]));
-    for row in rows {
+    for row in &rows {
         table.add_row(cells(row, &columns));
     }
     if let Some(last) = table.column_mut(columns.len() + 1) {
@@ -119,17 +107,19 @@ fn table(rows: &[Row]) -> String {
         let line = line.strip_prefix(' ').unwrap_or(&line);
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    text
+    Ok(text)
 }
 
-fn csv(rows: &[Row]) -> String {
-    let columns = columns(rows);
+/// The `data` object of an answer as comma-separated values, one sample a line.
+pub(crate) fn csv(data: &Value) -> Result<String> {
+    let rows = rows(data)?;
+    let columns = columns(&rows);
     let titles = columns.iter().copied().chain(["time", "value"]);
     let mut text = line(titles);
-    for row in rows {
+    for row in &rows {
         text.push_str(&line(cells(row, &columns).into_iter()));
     }
-    text
+    Ok(text)
 }
 
 /// One line of RFC 4180.
@@ -151,9 +141,9 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    fn check(data: &str, output: Output, expect: Expect) {
+    fn check(data: &str, print: fn(&Value) -> Result<String>, expect: Expect) {
         let data: Value = serde_json::from_str(data).unwrap();
-        expect.assert_eq(&render(&data, output).unwrap());
+        expect.assert_eq(&print(&data).unwrap());
     }
 
     const VECTOR: &str = r#"{"resultType":"vector","result":[
@@ -164,7 +154,7 @@ mod tests {
     fn a_vector_is_a_table_with_a_column_a_label() {
         check(
             VECTOR,
-            Output::Table,
+            table,
             expect![[r#"
                  metric  job   zone  time                      value
                  up      a,"b        1970-01-01T00:00:01.500Z      1
@@ -177,7 +167,7 @@ mod tests {
     fn csv_quotes_what_needs_it() {
         check(
             VECTOR,
-            Output::Csv,
+            csv,
             expect![[r#"
                 __name__,job,zone,time,value
                 up,"a,""b",,1970-01-01T00:00:01.500Z,1
@@ -190,7 +180,7 @@ mod tests {
     fn a_scalar_and_an_empty_answer_are_said() {
         check(
             r#"{"resultType":"scalar","result":[4,"2"]}"#,
-            Output::Csv,
+            csv,
             expect![[r"
                 time,value
                 1970-01-01T00:00:04.000Z,2
@@ -198,7 +188,7 @@ mod tests {
         );
         check(
             r#"{"resultType":"vector","result":[]}"#,
-            Output::Table,
+            table,
             expect![["no series\n"]],
         );
     }

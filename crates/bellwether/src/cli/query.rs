@@ -4,16 +4,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
-use bellwether_disk::RealDisk;
 use bellwether_lang::promql;
+use bellwether_lang::rules::{self, SourceFile};
 use bellwether_model::{DurationMs, TimestampMs};
 use bellwether_query::source::store::ViewSource;
-use bellwether_query::{Control, Options, Steps, instant, range, write_json};
-use bellwether_store::{Config, Store};
+use bellwether_query::{Control, Options, Steps, instant, range};
+use bellwether_server::client::{envelope, post_form};
 use serde_json::Value;
 
 use super::args;
-use super::{now, output};
+use super::{TROUBLE, data, now, output, print};
 
 /// Steps of a range query that names none.
 const STEPS_DEFAULT: i64 = 60;
@@ -26,17 +26,41 @@ enum When {
 
 pub(crate) fn run(args: &args::Query) -> Result<ExitCode> {
     // A mistake in the expression is said before a server is looked for.
-    let expr = promql::parse(&args.expr).map_err(|e| anyhow!("{}", e.describe(&args.expr)))?;
+    let expr = match promql::parse(&args.expr) {
+        Ok(expr) => expr,
+        Err(mistake) => {
+            print::note(draw(&mistake, &args.expr).trim_end());
+            return Ok(ExitCode::from(TROUBLE));
+        }
+    };
     let when = when(args)?;
-    let (data, notes) = match &args.data {
+    let body = match &args.data {
         Some(folder) => ask_folder(folder, &expr, &when)?,
         None => ask_server(&args.url, &args.expr, &when)?,
     };
-    for note in notes {
-        eprintln!("{note}");
+    let answer: Value = serde_json::from_str(&body).context("the answer is not JSON")?;
+    for notes in ["warnings", "infos"] {
+        let notes = answer[notes].as_array().into_iter().flatten();
+        for note in notes.filter_map(Value::as_str) {
+            print::note(note);
+        }
     }
-    print!("{}", output::render(&data, args.output)?);
+    print::out(&match args.output {
+        args::Output::Json => body + "\n",
+        args::Output::Csv => output::csv(&answer["data"])?,
+        args::Output::Table => output::table(&answer["data"])?,
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The mistake as `check` draws those of rule files: place, line, caret.
+fn draw(mistake: &promql::ParseError, text: &str) -> String {
+    let file = SourceFile {
+        path: "query".into(),
+        text: text.into(),
+    };
+    let diagnostic = rules::in_expression(mistake, &file);
+    rules::render(&[diagnostic], &[file], print::color(&std::io::stderr()))
 }
 
 fn when(args: &args::Query) -> Result<When> {
@@ -71,30 +95,20 @@ fn time(text: &str) -> Result<TimestampMs> {
         .with_context(|| format!("{text}: not a time (RFC 3339, Unix seconds, now, or -1h)"))
 }
 
-fn ask_folder(folder: &Path, expr: &promql::Expr, when: &When) -> Result<(Value, Vec<String>)> {
-    if !bellwether_disk::Disk::exists(&RealDisk, folder)? {
-        bail!("{}: no such folder", folder.display());
-    }
-    let (store, _) = Store::open(RealDisk::shared(), folder, Config::default(), now())
-        .with_context(|| format!("opening {}", folder.display()))?;
+/// The answer of a data folder, in the envelope of the API.
+fn ask_folder(folder: &Path, expr: &promql::Expr, when: &When) -> Result<String> {
+    let store = data::open_existing(folder)?;
     let view = store.view();
     let (source, options, control) = (ViewSource(&view), Options::default(), Control::new());
     let answer = match when {
         When::At(at) => instant(expr, &source, *at, &options, &control),
         When::Range(steps) => range(expr, &source, *steps, &options, &control),
     }?;
-    let mut json = String::new();
-    write_json(&answer, &mut json);
-    let notes = answer
-        .warnings
-        .iter()
-        .chain(&answer.infos)
-        .cloned()
-        .collect();
-    Ok((serde_json::from_str(&json)?, notes))
+    Ok(envelope(&answer))
 }
 
-fn ask_server(url: &str, text: &str, when: &When) -> Result<(Value, Vec<String>)> {
+/// The body of a server's answer, unless it refused.
+fn ask_server(url: &str, text: &str, when: &When) -> Result<String> {
     let base = url.trim_end_matches('/');
     let seconds = |t: TimestampMs| format!("{}", t.as_seconds());
     let mut form = vec![("query", text.to_owned())];
@@ -110,10 +124,16 @@ fn ask_server(url: &str, text: &str, when: &When) -> Result<(Value, Vec<String>)
             "/api/v1/query_range"
         }
     };
-    let body = bellwether_server::client::post_form(&format!("{base}{path}"), &form)
-        .with_context(|| format!("no answer from {base}; is `bellwether serve` running? A folder is asked with --data DIR"))?;
-    let answer: Value = serde_json::from_slice(&body)
-        .with_context(|| format!("{base} did not answer with JSON"))?;
+    let body = post_form(&format!("{base}{path}"), &form).map_err(|error| {
+        let error = anyhow::Error::new(error);
+        // What lies between says what was asked of whom, which stands here already.
+        let cause = error.root_cause();
+        anyhow!("no answer from {base}: {cause}; is `bellwether serve` running? --data DIR asks a folder")
+    })?;
+    let body =
+        String::from_utf8(body).with_context(|| format!("{base} did not answer with text"))?;
+    let answer: Value =
+        serde_json::from_str(&body).with_context(|| format!("{base} did not answer with JSON"))?;
     if answer["status"] != "success" {
         bail!(
             "{}",
@@ -122,12 +142,5 @@ fn ask_server(url: &str, text: &str, when: &When) -> Result<(Value, Vec<String>)
                 .unwrap_or("the server refused without a reason")
         );
     }
-    let list = |key: &str| {
-        let notes = answer[key].as_array().into_iter().flatten();
-        notes
-            .filter_map(|n| n.as_str().map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
-    let notes = [list("warnings"), list("infos")].concat();
-    Ok((answer["data"].clone(), notes))
+    Ok(body.trim_end().to_owned())
 }

@@ -1,6 +1,5 @@
 //! `bellwether serve`: everything in one process, until Ctrl-C or SIGTERM. SIGHUP has the rules read again.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -11,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::args::{self, DurabilityArg};
-use super::secrets;
+use super::{print, secrets};
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOG_DEFAULT: &str = "info";
@@ -28,24 +27,19 @@ pub(crate) fn run(args: &args::Serve) -> Result<ExitCode> {
         // Before anything takes time: unhandled, the signal ends the process.
         let hangups = signal(SignalKind::hangup()).context("handling SIGHUP")?;
         let on_ready = move |ready: Ready| {
-            print_start(&announce, &ready);
+            // A server whose output nobody takes goes on.
+            let _ = print::out(&start_text(&announce, &ready));
             tokio::spawn(reload_on(hangups, ready.reload));
         };
         serve(config, on_ready, shutdown())
             .await
             .map_err(anyhow::Error::from)
     })?;
-    println!("stopped; everything acknowledged is on disk");
+    print::out("stopped; everything acknowledged is on disk\n")?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn config(args: &args::Serve) -> Result<ServeConfig> {
-    let retention = match &args.retention {
-        Some(text) => DurationMs::parse(text)
-            .filter(|d| d.0 > 0)
-            .with_context(|| format!("--retention {text}: not a duration such as 90d"))?,
-        None => DurationMs(limits::RETENTION_RAW.millis()),
-    };
     Ok(ServeConfig {
         data: args.data.clone(),
         rules: args.rules.clone(),
@@ -55,7 +49,7 @@ fn config(args: &args::Serve) -> Result<ServeConfig> {
             DurabilityArg::Sync => Durability::Sync,
             DurabilityArg::Write => Durability::Write,
         },
-        retention,
+        retention: args.retention,
         host_metrics: !args.no_host_metrics,
         secrets: secrets::from_environment()?,
         ..ServeConfig::default()
@@ -70,36 +64,41 @@ fn start_log() {
         .with_writer(std::io::stderr);
     builder
         .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
+        .log_internal_errors(false) // It would panic when nobody reads standard error any more.
+        .with_ansi(print::color(&std::io::stderr()))
         .init();
 }
 
-fn print_start(config: &ServeConfig, ready: &Ready) {
+/// What runs, where, and what to try.
+fn start_text(config: &ServeConfig, ready: &Ready) -> String {
     let url = format!("http://{}", ready.listen);
-    println!("bellwether {} at {url}", env!("CARGO_PKG_VERSION"));
-    println!("  samples  {} ({})", config.data.display(), ready.store);
     let rules = &ready.rules;
-    println!(
-        "  rules    {} ({}: {}, {})",
-        config.rules.display(),
-        counted(rules.files, "file"),
-        counted(rules.alerts, "alert"),
-        counted(rules.records, "recording rule")
-    );
+    let mut lines = vec![
+        format!("bellwether {} at {url}", env!("CARGO_PKG_VERSION")),
+        format!("  samples  {} ({})", config.data.display(), ready.store),
+        format!(
+            "  rules    {} ({}: {}, {})",
+            config.rules.display(),
+            counted(rules.files, "file"),
+            counted(rules.alerts, "alert"),
+            counted(rules.records, "recording rule")
+        ),
+    ];
     if config.host_metrics {
-        println!(
-            "  watches  this machine, as host_* every {}",
-            DurationMs(limits::HOST_METRICS_EVERY.millis())
-        );
+        let every = DurationMs(limits::HOST_METRICS_EVERY.millis());
+        lines.push(format!("  watches  this machine, as host_* every {every}"));
     }
     if !rules.diagnostics.is_empty() {
-        println!("\n{}", rules.diagnostics.trim_end());
+        lines.push(format!("\n{}", rules.diagnostics.trim_end()));
     }
-    println!("\nTry next:");
-    println!("  bellwether query 'host_load1' --url {url}");
-    println!("  curl -d 'job,name=etl duration=12.5' {url}/write");
-    println!("  bellwether check {}", config.rules.display());
-    println!("\nCtrl-C stops it.");
+    lines.extend([
+        "\nTry next:".to_owned(),
+        format!("  bellwether query 'host_load1' --url {url}"),
+        format!("  curl -d 'job,name=etl duration=12.5' {url}/write"),
+        format!("  bellwether check {}", config.rules.display()),
+        "\nCtrl-C stops it.\n".to_owned(),
+    ]);
+    lines.join("\n")
 }
 
 /// Has the rules read again at each signal.

@@ -12,7 +12,7 @@ const NOTES_MAX: usize = 10;
 pub(super) const TRUNCATED: &str = "results truncated due to limit";
 
 /// `{"status":"success","data":..}`, `data` being what `push` appends. Warnings and infos only when there are any.
-pub(super) fn success(
+pub(crate) fn success(
     push: impl FnOnce(&mut String),
     warnings: &[String],
     infos: &[String],

@@ -15,7 +15,7 @@ mod asked;
 mod gate;
 mod run;
 
-mod envelope;
+pub(crate) mod envelope;
 mod escape;
 
 mod page;

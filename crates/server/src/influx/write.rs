@@ -22,7 +22,7 @@ use crate::edge::answer::{Answer, Refusal};
 use crate::edge::body::{Encoding, SizeLimit, encoding, gunzip};
 use crate::edge::params::Params;
 use crate::edge::route::Call;
-use crate::ingest::{IngestError, LineOptions, Written};
+use crate::ingest::{IngestError, LineFault, LineOptions, LinePlace, Written};
 
 /// `POST /write`.
 pub(super) async fn v1(influx: Arc<Influx>, call: Call) -> Result<Answer, Refusal> {
@@ -78,11 +78,18 @@ fn told(written: &Written) -> String {
         if i > 0 {
             text.push_str("; ");
         }
-        text.push_str(&fault.message);
-        // What the reader of lines says names its line by itself.
-        if !fault.message.contains(&format!("line {}", fault.line)) {
-            let _ = write!(text, " (line {})", fault.line);
-        }
+        let LineFault { line, reason, .. } = fault;
+        // A String takes all of it.
+        let _ = match &fault.unreadable {
+            Some(LinePlace {
+                column,
+                text: quoted,
+            }) => write!(
+                text,
+                "unable to parse '{quoted}': line {line}, column {column}: {reason}"
+            ),
+            None => write!(text, "{reason} (line {line})"),
+        };
     }
     text
 }

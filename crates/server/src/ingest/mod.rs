@@ -74,8 +74,19 @@ pub struct LineFault {
     pub line: usize,
     /// The short name of the reason.
     pub code: &'static str,
-    /// The message, which quotes the line.
-    pub message: String,
+    /// The line itself and the place in it, when it could not be read.
+    pub unreadable: Option<LinePlace>,
+    /// Why, without the place.
+    pub reason: String,
+}
+
+/// A line, and where reading it ended.
+#[derive(Clone, Debug)]
+pub struct LinePlace {
+    /// 1-based, in bytes.
+    pub column: usize,
+    /// The line, clipped.
+    pub text: String,
 }
 
 /// Why nothing of a body was stored.
@@ -263,11 +274,14 @@ fn fault(refused: Refused, number: usize, line: &[u8]) -> LineFault {
     match refused {
         Refused::Syntax(fault) => {
             let code = fault.code();
-            let error: LineError = fault.at_line(number, line);
+            let LineError {
+                column, text, kind, ..
+            } = fault.at_line(number, line);
             LineFault {
                 line: number,
                 code,
-                message: error.to_string(),
+                unreadable: Some(LinePlace { column, text }),
+                reason: kind.to_string(),
             }
         }
         Refused::Series(error) => {
@@ -275,13 +289,15 @@ fn fault(refused: Refused, number: usize, line: &[u8]) -> LineFault {
             LineFault {
                 line: number,
                 code: "series_limit",
-                message: format!("'{key}': {error}"),
+                unreadable: None,
+                reason: format!("'{key}': {error}"),
             }
         }
         Refused::Time(reason, _) => LineFault {
             line: number,
             code: reason.code(),
-            message: explain(reason),
+            unreadable: None,
+            reason: explain(reason),
         },
     }
 }
@@ -325,7 +341,8 @@ impl Written {
                 self.faults.push(LineFault {
                     line: number,
                     code: one.reason.code(),
-                    message: explain(one.reason),
+                    unreadable: None,
+                    reason: explain(one.reason),
                 });
             }
         }

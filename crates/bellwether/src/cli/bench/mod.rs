@@ -22,7 +22,7 @@ use bellwether_store::{Config, Store, StoreError};
 use bellwether_wire::line_protocol::{Mapping, Precision};
 
 use super::args;
-use super::{FINDINGS, now};
+use super::{FINDINGS, chain, now, print};
 use history::{History, Random};
 use queries::{CLASSES, Class};
 use report::{ClassFigures, IngestFigures, Report, Runs};
@@ -43,10 +43,10 @@ pub(crate) fn run(args: &args::Bench) -> Result<ExitCode> {
         remove(&folder);
     }
     let report = outcome?;
-    match args.output {
-        args::BenchOutput::Table => print!("{}", report.table()),
-        args::BenchOutput::Json => println!("{}", report.json()),
-    }
+    print::out(&match args.output {
+        args::BenchOutput::Table => report.table(),
+        args::BenchOutput::Json => report.json() + "\n",
+    })?;
     Ok(if report.is_whole() {
         ExitCode::SUCCESS
     } else {
@@ -87,7 +87,7 @@ fn measure(args: &args::Bench, folder: &Path) -> Result<Report> {
         name: class.name,
         about: class.about,
         outcome: time_class(class, args, &store, &mut random, bounds)
-            .map_err(|error| format!("{error:#}")),
+            .map_err(|error| chain(&error)),
     });
     Ok(Report {
         hosts: args.hosts,

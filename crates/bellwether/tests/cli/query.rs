@@ -1,0 +1,204 @@
+//! `bellwether query`, of a data folder; `tests/system` asks a server.
+
+use expect_test::{Expect, expect};
+
+use crate::run::World;
+
+/// A folder with two series of two samples each, at times the tests choose.
+fn folder() -> World {
+    let world = World::new();
+    let text = "up,job=etl value=1 1700000000\nup,job=etl value=0 1700000060\n\
+                up,job=web,zone=a\\,b value=1.5 1700000000\nup,job=web,zone=a\\,b value=2 1700000060\n";
+    world.write("up.lp", text);
+    let args = [
+        "import",
+        "lp",
+        "up.lp",
+        "--precision",
+        "s",
+        "--data",
+        "data",
+        "--retention",
+        "100y",
+    ];
+    let ran = world.run(&args);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    world
+}
+
+fn check(world: &World, args: &[&str], expect: Expect) {
+    let ran = world.run(&[&["query", "--data", "data"], args].concat());
+    expect.assert_eq(&ran.to_string());
+}
+
+#[test]
+fn an_instant_in_every_form() {
+    let world = folder();
+    let at = ["up_value", "--time", "1700000060"];
+    check(
+        &world,
+        &at,
+        expect![[r"
+        exit 0
+        metric    job  zone  time                      value
+        up_value  etl        2023-11-14T22:14:20.000Z      0
+        up_value  web  a,b   2023-11-14T22:14:20.000Z      2
+    "]],
+    );
+    check(
+        &world,
+        &[&at[..], &["-o", "csv"]].concat(),
+        expect![[r#"
+        exit 0
+        __name__,job,zone,time,value
+        up_value,etl,,2023-11-14T22:14:20.000Z,0
+        up_value,web,"a,b",2023-11-14T22:14:20.000Z,2
+    "#]],
+    );
+    check(
+        &world,
+        &[&at[..], &["-o", "json"]].concat(),
+        expect![[r#"
+        exit 0
+        {"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up_value","job":"etl"},"value":[1700000060,"0"]},{"metric":{"__name__":"up_value","job":"web","zone":"a,b"},"value":[1700000060,"2"]}]}}
+    "#]],
+    );
+    check(
+        &world,
+        &["nothing", "--time", "1700000060"],
+        expect![[r"
+        exit 0
+        no series
+    "]],
+    );
+    check(
+        &world,
+        &["nothing", "--time", "1700000060", "-o", "json"],
+        expect![[r#"
+            exit 0
+            {"status":"success","data":{"resultType":"vector","result":[]}}
+        "#]],
+    );
+}
+
+#[test]
+fn a_range() {
+    let range = [
+        "--start",
+        "2023-11-14T22:13:20Z",
+        "--end",
+        "1700000060",
+        "--step",
+        "30s",
+    ];
+    let world = folder();
+    check(
+        &world,
+        &[&["sum(up_value)", "-o", "csv"], &range[..]].concat(),
+        expect![[r"
+            exit 0
+            time,value
+            2023-11-14T22:13:20.000Z,2.5
+            2023-11-14T22:13:50.000Z,2.5
+            2023-11-14T22:14:20.000Z,2
+        "]],
+    );
+    check(
+        &world,
+        &[&["sum(up_value)", "-o", "json"], &range[..]].concat(),
+        expect![[r#"
+            exit 0
+            {"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1700000000,"2.5"],[1700000030,"2.5"],[1700000060,"2"]]}]}}
+        "#]],
+    );
+}
+
+#[test]
+fn infos_go_beside_the_data() {
+    check(
+        &folder(),
+        &["rate(up_value[5m])", "--time", "1700000060", "-o", "csv"],
+        expect![[r#"
+            exit 0
+            job,zone,time,value
+            etl,,2023-11-14T22:14:20.000Z,0
+            web,"a,b",2023-11-14T22:14:20.000Z,0.0025
+            ! PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "up_value" (1:6)
+        "#]],
+    );
+}
+
+#[test]
+fn a_mistake_has_its_caret() {
+    let world = World::new();
+    check(
+        &world,
+        &["sum("],
+        expect![[r"
+        exit 2
+        ! query:1:5: expected an expression, found end of input
+        !    |
+        !  1 | sum(
+        !    |     ^
+    "]],
+    );
+    check(
+        &world,
+        &["sum by (job) (raet(up[5m]))"],
+        expect![[r"
+        exit 2
+        ! query:1:15: unknown function `raet`
+        !    |
+        !  1 | sum by (job) (raet(up[5m]))
+        !    |               ^^^^ did you mean `rate`?
+    "]],
+    );
+}
+
+#[test]
+fn times_that_are_none_are_refused() {
+    let world = folder();
+    check(
+        &world,
+        &["up", "--time", "yesterday"],
+        expect![[r"
+        exit 2
+        ! bellwether: yesterday: not a time (RFC 3339, Unix seconds, now, or -1h)
+    "]],
+    );
+    check(
+        &world,
+        &["up", "--start", "now", "--end", "-1h"],
+        expect![[r"
+            exit 2
+            ! bellwether: --end lies before --start
+        "]],
+    );
+    check(
+        &world,
+        &["up", "--start", "-1h", "--step", "0s"],
+        expect![[r"
+            exit 2
+            ! bellwether: --step must be longer than nothing
+        "]],
+    );
+}
+
+/// The folder may be anything: a home folder that was named by mistake must not become a store.
+#[test]
+fn a_folder_without_a_store_stays_as_it_is() {
+    let world = World::new();
+    world.write("home/letter.txt", "Dear");
+    for data in ["home", "nowhere", "home/letter.txt"] {
+        for command in [&["query", "up"][..], &["verify"]] {
+            let ran = world.run(&[command, &["--data", data]].concat());
+            let said = format!("exit 2\n! bellwether: {data} is not a bellwether data folder\n");
+            assert_eq!(ran.to_string(), said);
+        }
+    }
+    let kept: Vec<_> = std::fs::read_dir(world.path().join("home"))
+        .unwrap()
+        .collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(!world.path().join("nowhere").exists());
+}
