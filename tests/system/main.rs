@@ -12,6 +12,8 @@
 
 mod architecture;
 mod datasets;
+mod embedded;
+mod fuzzing;
 mod kill;
 mod limits;
 mod main_job;

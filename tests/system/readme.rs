@@ -1,26 +1,34 @@
-//! The commands of `README.md` work as they stand, in their order, on an empty folder.
+//! The commands of `README.md` work as they stand, in their order, on an empty folder; the rules that it and
+//! `docs/rules.md` show are rules.
 
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use crate::support::binary::{self, Server};
-use crate::support::{wait_for, workspace};
+use crate::support::workspace;
 
-/// The lines of every ```sh block, in order.
-fn commands() -> Vec<String> {
-    let text = std::fs::read_to_string(workspace().join("README.md")).expect("the README is there");
-    let blocks = text
-        .split("```sh\n")
+/// The texts of every block fenced as `kind`, in order.
+fn blocks(file: &str, kind: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(workspace().join(file)).expect("it is there");
+    let fence = format!("```{kind}\n");
+    text.split(&fence)
         .skip(1)
-        .filter_map(|rest| rest.split("```").next());
+        .filter_map(|rest| rest.split("```").next().map(str::to_owned))
+        .collect()
+}
+
+/// The lines of the README's ```sh blocks.
+fn commands() -> Vec<String> {
+    let blocks = blocks("README.md", "sh");
     let lines = blocks
-        .flat_map(str::lines)
+        .iter()
+        .flat_map(|block| block.lines())
         .map(|l| l.split(" #").next().unwrap_or(l).trim().to_owned());
     lines.filter(|l| !l.is_empty()).collect()
 }
 
 #[test]
-fn the_two_commands_come_first() {
+fn the_server_comes_first_and_the_tests_are_named() {
     let commands = commands();
     assert_eq!(commands[0], "cargo run --release -- serve");
     assert!(commands.contains(&"cargo test --workspace".to_owned()));
@@ -35,50 +43,63 @@ fn every_other_command_works() {
     let folder = tempfile::tempdir().unwrap();
     copy_rules(folder.path());
     let server = Server::start(folder.path(), &[]);
-    let bin = binary::path().parent().expect("it lies in a folder");
-    let path = format!(
-        "{}:{}",
-        bin.display(),
-        std::env::var("PATH").unwrap_or_default()
-    );
     for command in commands() {
-        // These two build and test all that runs right now; the third wants a terminal's patience.
-        if command.starts_with("cargo run --release -- serve") || command.starts_with("cargo test")
-        {
+        // The server runs already, and so do the tests.
+        if command == "cargo run --release -- serve" || command == "cargo test --workspace" {
             continue;
         }
         let command = command
             .replace("cargo run --release --", "bellwether")
             .replace("127.0.0.1:9090", &server.address);
-        let output = wait_for(&command, Duration::from_mins(2), || {
-            let output = Command::new("sh")
-                .args(["-c", &command])
-                .current_dir(folder.path())
-                .env("PATH", &path)
-                .env(
-                    "BELLWETHER__QUERY__URL",
-                    format!("http://{}", server.address),
-                )
-                .stdin(Stdio::null())
-                .output()
-                .expect("sh runs");
-            Some(output)
-        });
+        let output = run(&command, folder.path(), &server.address);
         let said = format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
-        assert!(
-            output.status.success(),
-            "`{command}` ended with {}:\n{said}",
-            output.status
-        );
+        let status = output.status;
+        assert!(status.success(), "`{command}` ended with {status}:\n{said}");
     }
     server.stop();
 }
 
-fn copy_rules(to: &std::path::Path) {
+/// Runs a line of the README in `folder`, with the server at `address` as the one to ask.
+fn run(command: &str, folder: &Path, address: &str) -> Output {
+    let binary = binary::path();
+    let bin = binary.parent().expect("it lies in a folder").display();
+    let path = std::env::var("PATH").unwrap_or_default();
+    Command::new("sh")
+        .args(["-c", command])
+        .current_dir(folder)
+        .env("PATH", format!("{bin}:{path}"))
+        .env("BELLWETHER__QUERY__URL", format!("http://{address}"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("sh runs")
+}
+
+/// The blocks of a page together are a folder.
+#[test]
+fn the_rules_that_are_shown_are_rules() {
+    for page in ["README.md", "docs/rules.md"] {
+        let blocks = blocks(page, "rules");
+        assert!(!blocks.is_empty(), "{page} shows no rules");
+        let folder = tempfile::tempdir().unwrap();
+        for (number, block) in blocks.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("{number}.rules")), block).unwrap();
+        }
+        let checked = Command::new(binary::path())
+            .args(["check", "."])
+            .current_dir(folder.path())
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success(), "{page}:\n{said}");
+        assert!(said.contains("no errors, 0 warnings"), "{page}:\n{said}");
+    }
+}
+
+fn copy_rules(to: &Path) {
     std::fs::create_dir(to.join("rules")).unwrap();
     for entry in std::fs::read_dir(workspace().join("rules")).unwrap() {
         let path = entry.unwrap().path();

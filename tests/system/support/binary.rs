@@ -8,10 +8,20 @@ use std::time::Duration;
 
 use super::{http, wait_for, workspace};
 
-/// Path of the built `bellwether`, built on first use with the profile of this test.
-pub(crate) fn path() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
+/// Path of the built `bellwether`.
+pub(crate) fn path() -> PathBuf {
+    built().join("bellwether")
+}
+
+/// Path of a built example.
+pub(crate) fn example(name: &str) -> PathBuf {
+    built().join("examples").join(name)
+}
+
+/// Where the binary and its examples are, built on first use with the profile of this test.
+fn built() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
         let me = std::env::current_exe().expect("a test runs from a file");
         // target/<profile>/deps/system-… lies two levels below the profile's folder.
         let profile = me
@@ -27,6 +37,8 @@ pub(crate) fn path() -> &'static Path {
             "--workspace",
             "--bin",
             "bellwether",
+            "--example",
+            "embedded",
         ]);
         build
             .arg("--target-dir")
@@ -40,7 +52,7 @@ pub(crate) fn path() -> &'static Path {
             "{}",
             String::from_utf8_lossy(&built.stderr)
         );
-        profile.join("bellwether")
+        profile
     })
 }
 

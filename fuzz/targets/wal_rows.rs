@@ -1,0 +1,4 @@
+//! See `bellwether_store::fuzzing::wal_rows`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bellwether_store::fuzzing::wal_rows(data));
