@@ -1,6 +1,6 @@
-//! Which samples are taken, as a client sees it: retries, late samples, clocks that were wrong.
+//! Which samples are taken, as a client sees it: retries, late samples, clocks that were wrong; and what that takes.
 
-use bellwether_disk::RealDisk;
+use bellwether_disk::{Disk, RealDisk};
 use bellwether_model::{Labels, TimeRange, TimestampMs};
 use bellwether_store::{Commit, Config, DuplicatePolicy, RejectReason, Store};
 use std::path::Path;
@@ -170,4 +170,36 @@ fn a_clock_that_ran_ahead_and_was_set_back_does_not_freeze_its_series() {
         7 * DAY + HOUR,
     ];
     assert_eq!(offsets, expected);
+}
+
+#[test]
+fn log_files_do_not_grow_from_flush_to_flush() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path(), DuplicatePolicy::LastWins);
+    let mut appender = store.appender();
+    let long = "x".repeat(200);
+    let series: Vec<_> = (0..1000)
+        .map(|i| {
+            Labels::from_pairs([
+                ("__name__", format!("m{i}")),
+                ("long", format!("{i}{long}")),
+            ])
+        })
+        .map(|labels| appender.series(&labels).expect("creates"))
+        .collect();
+    for round in 0..12 {
+        // Each file defines the series anew.
+        let t = TimestampMs(NOW + round);
+        appender.push_row(&series, t, &[1.0; 1000]);
+        appender.commit(t).expect("commits");
+        let files = RealDisk.read_dir(&folder.path().join("wal"));
+        for file in files.expect("is there") {
+            let bytes = file.metadata().expect("is there").len();
+            assert!(
+                bytes <= 1 << 20,
+                "round {round}: a log file of {bytes} bytes"
+            );
+        }
+        store.flush(t).expect("flushes");
+    }
 }

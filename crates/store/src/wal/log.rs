@@ -337,9 +337,13 @@ impl Log {
         if self.copies.ids.is_empty() {
             self.copies_at = self.end() + COPY_DISTANCE;
         }
+        let before = self.copies.ids.len();
         let new = fresh.iter().copied().filter(|&id| id >= catalogued);
         self.copies.ids.extend(new);
-        self.copies.bytes += self.fresh_bytes;
+        // What is owed to nobody must not be asked of the files to come.
+        if self.copies.ids.len() > before {
+            self.copies.bytes += self.fresh_bytes;
+        }
     }
 
     fn encode_copies(&mut self) {
