@@ -110,10 +110,8 @@ limits! {
     RULES_CATCHUP_MAX = "rules.catchup_max", HOUR, Millis, "the gap is recorded and not evaluated";
     RULES_MISSING_KEEP = "rules.missing_keep", 5 * MINUTE, Millis, "- (how long a vanished series keeps its level)";
     RULES_RELOAD_POLL = "rules.reload_poll", 2 * SECOND, Millis, "- (how often the rule folder is looked at)";
-    NOTIFY_OUTBOX_MAX = "notify.outbox", 100_000, Count, "rolled up per channel, never dropped";
     NOTIFY_TIMEOUT = "notify.timeout", 10 * SECOND, Millis, "the attempt failed and is retried";
     NOTIFY_CONCURRENCY = "notify.concurrency", 8, Count, "the notice waits (attempts at a time, per channel)";
-    NOTIFY_RESPONSE_MAX = "notify.response", 64 * KIB, Bytes, "the rest of the answer is not read";
     NOTIFY_BACKOFF_FIRST = "notify.backoff_first", SECOND, Millis, "- (wait before the first retry, doubling)";
     NOTIFY_BACKOFF_MAX = "notify.backoff_max", 5 * MINUTE, Millis, "- (longest wait between two retries)";
     NOTIFY_RETRY_AFTER_MAX = "notify.retry_after_max", HOUR, Millis, "a longer Retry-After is shortened to it";
