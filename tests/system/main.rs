@@ -12,10 +12,12 @@
 
 mod architecture;
 mod datasets;
+mod delivery;
 mod embedded;
 mod fuzzing;
 mod kill;
 mod limits;
 mod main_job;
 mod readme;
+mod restart;
 mod support;

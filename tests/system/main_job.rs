@@ -5,13 +5,14 @@ use std::time::Duration;
 use crate::datasets;
 use crate::support::binary::Server;
 use crate::support::http;
-use crate::support::receiver::Receiver;
+use crate::support::receiver::{Manner, Receiver};
 use crate::support::{now_ms, wait_for};
 
 #[test]
 fn samples_in_alert_out_resolved_when_it_is_over() {
     let folder = tempfile::tempdir().unwrap();
-    let (receiver, hung) = (Receiver::start(), Receiver::hanging());
+    let receiver = Receiver::start(Manner::Takes);
+    let hung = Receiver::start(Manner::Hangs);
     std::fs::create_dir(folder.path().join("rules")).unwrap();
     let rules = format!(
         r#"record job:cpu:avg
@@ -99,6 +100,37 @@ route everything
 
     let log = server.stop();
     assert!(!log.contains("panic"), "{log}");
+}
+
+/// A series that vanishes is not well again: the end of its alert says so.
+#[test]
+fn a_series_that_vanishes_is_told_as_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(Manner::Takes);
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    let rules = format!(
+        "alert Beating\n  expr  last_over_time(beat_rate[3s])\n  warning > 100\n  missing clear\n  every 1s\n\n\
+         channel ops\n  webhook {}\n\nroute all\n  to ops\n",
+        receiver.url
+    );
+    std::fs::write(folder.path().join("rules/beat.rules"), rules).unwrap();
+    let server = Server::start(folder.path(), &["--no-host-metrics"]);
+    let line = format!("beat rate=180 {}", now_ms());
+    let written = http::post(&server.address, "/write?precision=ms", line.as_bytes()).unwrap();
+    assert_eq!(written.status, 204);
+    let told = wait_for("the page and its end", Duration::from_secs(20), || {
+        let notices = receiver.about("Beating");
+        (notices.len() >= 2).then_some(notices)
+    });
+    assert_eq!(told[0].status(), "firing");
+    assert_eq!(told[1].status(), "resolved");
+    let annotations = &told[1].body["alerts"][0]["annotations"];
+    assert_eq!(
+        annotations["reason"],
+        "gone, not recovered: the series vanished"
+    );
+    assert_eq!(annotations["value"], "180");
+    server.stop();
 }
 
 #[test]

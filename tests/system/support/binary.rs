@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{http, wait_for, workspace};
@@ -62,6 +63,8 @@ pub(crate) struct Server {
     /// `127.0.0.1:port`.
     pub(crate) address: String,
     log: Arc<Mutex<String>>,
+    /// They end with the pipes they read.
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -100,7 +103,7 @@ impl Server {
             Box::new(child.stdout.take().expect("piped")),
             Box::new(child.stderr.take().expect("piped")),
         ];
-        for pipe in pipes {
+        let read = |pipe| {
             let log = Arc::clone(&log);
             std::thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {
@@ -108,12 +111,14 @@ impl Server {
                     log.push_str(&line);
                     log.push('\n');
                 }
-            });
-        }
+            })
+        };
+        let readers = pipes.into_iter().map(read).collect();
         Server {
             child,
             address,
             log,
+            readers,
         }
     }
 
@@ -134,7 +139,9 @@ impl Server {
         let status = wait_for("a clean stop", Duration::from_secs(20), || {
             self.child.try_wait().unwrap()
         });
-        std::thread::sleep(Duration::from_millis(50)); // The pipe readers see the last lines.
+        for reader in self.readers.drain(..) {
+            reader.join().expect("no reader panics");
+        }
         let log = self.log();
         assert!(status.success(), "ended with {status}: {log}");
         log
@@ -166,6 +173,14 @@ impl Server {
             &result[1]
         };
         value.as_str()?.parse().ok()
+    }
+
+    /// The value of a metric without labels on `/metrics`.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let answer = http::get(&self.address, "/metrics").expect("the server answers");
+        let lines = answer.body.lines().filter_map(|line| line.split_once(' '));
+        let (_, value) = lines.into_iter().find(|(n, _)| *n == name)?;
+        value.parse().ok()
     }
 
     /// The states of the alerts named `name`.

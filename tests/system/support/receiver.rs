@@ -1,4 +1,4 @@
-//! A receiver of webhooks on loopback: keeps every request, answers as told.
+//! A receiver of webhooks on loopback: keeps every request, answers as it is told to at the time.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,6 +12,45 @@ pub(crate) struct Notice {
     pub(crate) key: String,
     /// The body.
     pub(crate) body: serde_json::Value,
+    /// How it was answered.
+    pub(crate) answered: Manner,
+}
+
+/// How a receiver answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// 200 at once.
+    Takes,
+    /// 200 after a while.
+    Dawdles,
+    /// 503 at once.
+    Refuses,
+    /// Not at all.
+    Hangs,
+    /// It closes the connection unread: as good as not there, and nobody else gets its port.
+    Away,
+}
+
+impl Manner {
+    fn answer(self, stream: &mut TcpStream) -> std::io::Result<()> {
+        let status = match self {
+            Manner::Takes => "200 OK",
+            Manner::Dawdles => {
+                std::thread::sleep(Duration::from_millis(300));
+                "200 OK"
+            }
+            Manner::Refuses => "503 Service Unavailable",
+            Manner::Hangs => {
+                std::thread::sleep(Duration::from_mins(10));
+                return Ok(());
+            }
+            Manner::Away => return Ok(()),
+        };
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    }
 }
 
 impl Notice {
@@ -33,45 +72,42 @@ pub(crate) struct Receiver {
     /// Where to send to.
     pub(crate) url: String,
     notices: Arc<Mutex<Vec<Notice>>>,
+    manner: Arc<Mutex<Manner>>,
 }
 
 impl Receiver {
-    /// Answers 200 at once.
-    pub(crate) fn start() -> Receiver {
-        Receiver::with(|stream| {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        })
-    }
-
-    /// Reads the request and never answers.
-    pub(crate) fn hanging() -> Receiver {
-        Receiver::with(|_| {
-            std::thread::sleep(Duration::from_mins(10));
-            Ok(())
-        })
-    }
-
-    fn with(answer: fn(&mut TcpStream) -> std::io::Result<()>) -> Receiver {
+    /// A receiver on a free port.
+    pub(crate) fn start(manner: Manner) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let url = format!(
-            "http://{}/hook",
-            listener.local_addr().expect("it is bound")
-        );
-        let notices: Arc<Mutex<Vec<Notice>>> = Arc::default();
-        let kept = Arc::clone(&notices);
+        let address = listener.local_addr().expect("it is bound");
+        let receiver = Receiver {
+            url: format!("http://{address}/hook"),
+            notices: Arc::default(),
+            manner: Arc::new(Mutex::new(manner)),
+        };
+        let (kept, manner) = (Arc::clone(&receiver.notices), Arc::clone(&receiver.manner));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let kept = Arc::clone(&kept);
+                let (kept, manner) = (Arc::clone(&kept), Arc::clone(&manner));
                 std::thread::spawn(move || {
                     let mut stream = stream;
-                    if let Some(notice) = read(&stream) {
+                    let manner = *manner.lock().expect("no thread panics");
+                    if manner == Manner::Away {
+                        return;
+                    }
+                    if let Some(notice) = read(&stream, manner) {
                         kept.lock().expect("no thread panics").push(notice);
-                        let _ = answer(&mut stream);
+                        let _ = manner.answer(&mut stream);
                     }
                 });
             }
         });
-        Receiver { url, notices }
+        receiver
+    }
+
+    /// From now on it answers like this.
+    pub(crate) fn turns(&self, manner: Manner) {
+        *self.manner.lock().expect("no thread panics") = manner;
     }
 
     /// What has arrived so far.
@@ -88,7 +124,7 @@ impl Receiver {
     }
 }
 
-fn read(stream: &TcpStream) -> Option<Notice> {
+fn read(stream: &TcpStream, answered: Manner) -> Option<Notice> {
     let mut reader = BufReader::new(stream);
     let (mut key, mut length) = (String::new(), 0);
     loop {
@@ -112,5 +148,6 @@ fn read(stream: &TcpStream) -> Option<Notice> {
     Some(Notice {
         key,
         body: serde_json::from_slice(&body).ok()?,
+        answered,
     })
 }
