@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bellwether_disk::{Disk, RealDisk};
 use bellwether_ledger::{Ledger, LedgerError, Snapshot, set_aside};
+use bellwether_model::text::counted;
 use bellwether_store::{Config, RecoveryReport, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -267,13 +268,27 @@ fn describe(store: &Store, report: &RecoveryReport) -> String {
     if let Some(why) = &report.catalog_rebuilt {
         tracing::warn!(%why, "the catalogue was rebuilt from segments and log");
     }
+    if report.unnamed_series > 0 || report.undefined_samples > 0 {
+        tracing::error!(
+            series = report.unnamed_series,
+            samples = report.undefined_samples,
+            "the labels of some series are lost: their samples cannot be selected"
+        );
+    }
+    for task in &report.put_off {
+        tracing::warn!("put off until the next flush or start: {task}");
+    }
     let stats = store.stats();
-    let found = format!("{} series, {} segments", stats.series, stats.segments);
+    let found = format!(
+        "{} series, {}",
+        stats.series,
+        counted(stats.segments as usize, "segment")
+    );
     if report.clean {
         return found;
     }
     format!(
-        "{found}; {} samples taken back from the log",
-        report.samples
+        "{found}; {} taken back from the log",
+        counted(report.samples as usize, "sample")
     )
 }
