@@ -46,7 +46,8 @@ pub struct Config {
     pub durability: Durability,
     /// What a second value for the same time means.
     pub duplicates: DuplicatePolicy,
-    /// Most series in the index; known series go on beyond it.
+    /// Most series in the index; known series go on beyond it. Those count, too, whose samples have all expired, until
+    /// an open forgets them.
     pub series_max: usize,
     /// Nominal size of a log file. A batch larger than a file gets a larger file. Below 2 GiB.
     pub wal_file_bytes: u64,

@@ -5,7 +5,7 @@ use bellwether_model::TimestampMs;
 /// What a store holds and has done. Counts are since it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Series in the index.
+    /// Series in the index: all that were used since the store was opened, or have samples.
     pub series: u64,
     /// Bytes of their labels in memory.
     pub label_bytes: u64,
