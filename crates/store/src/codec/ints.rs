@@ -288,40 +288,19 @@ pub fn decode(
     let start = input.corrupt();
     let head = input.byte()?;
     let first = input.signed()?;
-    let mut block = [0; BLOCK];
     if head == LINE {
-        let step = input.signed()?;
-        let mut next = first;
-        for at in (0..count).step_by(BLOCK) {
-            for to in &mut block {
-                *to = next;
-                next = next.wrapping_add(step);
-            }
-            if !sink(at, &block, (count - at).min(BLOCK)) {
-                break;
-            }
-        }
+        line(first, input.signed()?, count, sink);
         return Ok(());
     }
     if head & !(ORDER_BITS | FACTOR) != 0 {
         return Err(start);
     }
-    let factor = if head & FACTOR == 0 {
-        1
-    } else {
-        input.unsigned()? as i64
-    };
-    let order = match head & ORDER_BITS {
-        0 => Order::Zero,
-        1 => Order::One,
-        2 => Order::Two,
-        _ => Order::Grid,
-    };
-    let step = if matches!(order, Order::Two | Order::Grid) {
-        input.signed()?
-    } else {
-        0
-    };
+    let Form {
+        order,
+        factor,
+        step,
+    } = Form::read(head, input)?;
+    let mut block = [0; BLOCK];
     let mut window = Window::default();
     let (mut x, mut slope) = (first, 0_i64);
     for at in (0..count).step_by(BLOCK) {
@@ -353,6 +332,60 @@ pub fn decode(
         }
     }
     Ok(())
+}
+
+/// Hands over `first`, `first + step` and so on.
+fn line(
+    first: i64,
+    step: i64,
+    count: usize,
+    mut sink: impl FnMut(usize, &[i64; BLOCK], usize) -> bool,
+) {
+    let mut block = [0; BLOCK];
+    let mut next = first;
+    for at in (0..count).step_by(BLOCK) {
+        for to in &mut block {
+            *to = next;
+            next = next.wrapping_add(step);
+        }
+        if !sink(at, &block, (count - at).min(BLOCK)) {
+            return;
+        }
+    }
+}
+
+/// How the residuals of a sequence are to be read.
+struct Form {
+    order: Order,
+    /// What all of them were divided by.
+    factor: i64,
+    /// The first difference, or the step of the grid; 0 where the order needs none.
+    step: i64,
+}
+
+impl Form {
+    fn read(head: u8, input: &mut Input<'_>) -> Result<Form, Corrupt> {
+        let factor = if head & FACTOR == 0 {
+            1
+        } else {
+            input.unsigned()? as i64
+        };
+        let order = match head & ORDER_BITS {
+            0 => Order::Zero,
+            1 => Order::One,
+            2 => Order::Two,
+            _ => Order::Grid,
+        };
+        let step = match order {
+            Order::Two | Order::Grid => input.signed()?,
+            Order::Zero | Order::One => 0,
+        };
+        Ok(Form {
+            order,
+            factor,
+            step,
+        })
+    }
 }
 
 #[inline(always)]

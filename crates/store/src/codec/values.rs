@@ -203,19 +203,8 @@ fn decode_body(
     let start = input.corrupt();
     let head = input.byte()?;
     match head {
-        ONE_VALUE => {
-            let value = f64::from_bits(input.u64()?);
-            input.finish()?;
-            out.extend(std::iter::repeat_n(value, range.len()));
-            return Ok(());
-        }
-        RAW => {
-            let raw = input.take(8 * count)?;
-            input.finish()?;
-            let words = raw.as_chunks::<8>().0[range].iter();
-            out.extend(words.map(|&bytes| f64::from_bits(u64::from_le_bytes(bytes))));
-            return Ok(());
-        }
+        ONE_VALUE => return one_value(input, range.len(), out),
+        RAW => return raw(input, count, range, out),
         _ => {}
     }
     let mapping = Mapping::from_code(head & MAPPING_BITS).ok_or(start)?;
@@ -232,13 +221,60 @@ fn decode_body(
     } else {
         resets(input, count)?
     };
+    let first = out.len();
+    mapped(input, count, &range, mapping, &resets, out)?;
+    if matches!(mapping, Mapping::Noisy(_)) {
+        nudge(input, count, &range, &mut out[first..])?;
+    }
+    if range.end == count {
+        input.finish()?;
+    }
+    for (at, bits) in exceptions {
+        if let Some(i) = at.checked_sub(range.start)
+            && let Some(value) = out[first..].get_mut(i)
+        {
+            *value = f64::from_bits(bits);
+        }
+    }
+    Ok(())
+}
+
+fn one_value(input: &mut Input<'_>, wanted: usize, out: &mut Vec<f64>) -> Result<(), Corrupt> {
+    let value = f64::from_bits(input.u64()?);
+    input.finish()?;
+    out.extend(std::iter::repeat_n(value, wanted));
+    Ok(())
+}
+
+fn raw(
+    input: &mut Input<'_>,
+    count: usize,
+    range: Range<usize>,
+    out: &mut Vec<f64>,
+) -> Result<(), Corrupt> {
+    let raw = input.take(8 * count)?;
+    input.finish()?;
+    let words = raw.as_chunks::<8>().0[range].iter();
+    out.extend(words.map(|&bytes| f64::from_bits(u64::from_le_bytes(bytes))));
+    Ok(())
+}
+
+/// Appends what the integers stand for, as far as they lie within `range`.
+fn mapped(
+    input: &mut Input<'_>,
+    count: usize,
+    range: &Range<usize>,
+    mapping: Mapping,
+    resets: &[usize],
+    out: &mut Vec<f64>,
+) -> Result<(), Corrupt> {
     let mut rewind = Rewind {
-        resets: &resets,
+        resets,
         last: 0,
         lost: 0,
     };
-    let first = out.len();
-    let noisy = matches!(mapping, Mapping::Noisy(_));
+    // The stream of corrections comes after all integers.
+    let to_the_end = matches!(mapping, Mapping::Noisy(_));
     out.reserve(range.len());
     ints::decode(input, count, |at, block, len| {
         let wanted = range.start.max(at) - at..range.end.min(at + len).max(at) - at;
@@ -252,29 +288,25 @@ fn decode_body(
         if let Some(ints) = block.get(wanted) {
             mapping.floats(ints, out);
         }
-        noisy || at + len < range.end
-    })?;
-    if noisy {
-        ints::decode(input, count, |at, block, len| {
-            let wanted = range.start.max(at)..range.end.min(at + len).max(at);
-            for i in wanted {
-                let value = &mut out[first + i - range.start];
-                *value = mapping::nudge(*value, block[i - at]);
-            }
-            at + len < range.end
-        })?;
-    }
-    if range.end == count {
-        input.finish()?;
-    }
-    for (at, bits) in exceptions {
-        if let Some(i) = at.checked_sub(range.start)
-            && let Some(value) = out[first..].get_mut(i)
-        {
-            *value = f64::from_bits(bits);
+        to_the_end || at + len < range.end
+    })
+}
+
+/// Corrects `values`, those of `range`, by the steps that follow the integers.
+fn nudge(
+    input: &mut Input<'_>,
+    count: usize,
+    range: &Range<usize>,
+    values: &mut [f64],
+) -> Result<(), Corrupt> {
+    ints::decode(input, count, |at, block, len| {
+        let wanted = range.start.max(at)..range.end.min(at + len).max(at);
+        for i in wanted {
+            let value = &mut values[i - range.start];
+            *value = mapping::nudge(*value, block[i - at]);
         }
-    }
-    Ok(())
+        at + len < range.end
+    })
 }
 
 /// Undoes [`unwrap_resets`], block after block.

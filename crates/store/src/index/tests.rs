@@ -1,3 +1,5 @@
+//! The index against asking every series one by one; ids, order, and the limit.
+
 use super::*;
 use bellwether_model::MatchOp;
 

@@ -1,3 +1,5 @@
+//! Values of every kind come back bit for bit, in few bytes; damaged bytes are refused or read, never worse.
+
 use super::*;
 use proptest::prelude::*;
 
