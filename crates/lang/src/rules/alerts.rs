@@ -18,7 +18,7 @@ use super::template::ParsedText;
 use super::text::Text;
 use super::texts::{Texts, check_texts};
 use super::types::{Alert, LevelRule, Missing, Place, Record};
-use crate::promql::ast::{Binary, BinaryOp, Expr, ExprKind, ValueType};
+use crate::promql::ast::{Binary, BinaryOp, Expr, ExprKind, Span, ValueType};
 
 /// A draft and what its file's `defaults` say.
 pub(super) struct Subject<'a> {
@@ -298,36 +298,43 @@ fn wrong_type(draft: &Draft, expr: &Expr, kind: &str) -> Option<Mistake> {
 
 /// Conditions in the expression and on the level lines: neither twice nor nowhere.
 fn value_and_levels(expr: &Expr, lines: &[&LevelClause], draft: &Draft) -> Vec<Mistake> {
-    let mut mistakes = Vec::new();
-    let Some(expr_word) = draft
-        .clauses
-        .iter()
-        .find(|e| matches!(e.clause, Clause::Expr(_)))
-        .map(|e| e.word)
-    else {
-        return mistakes;
+    let is_expr = |e: &&Entry| matches!(e.clause, Clause::Expr(_));
+    let Some(expr_word) = draft.clauses.iter().find(is_expr).map(|e| e.word) else {
+        return Vec::new();
     };
+    let found = [
+        compared_twice_or_never(expr, lines),
+        absent_at_once(expr, lines),
+        counter_as_it_is(expr, lines, expr_word),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+/// The first line that compares what `expr` has compared already, or that holds whatever the value.
+fn compared_twice_or_never(expr: &Expr, lines: &[&LevelClause]) -> Option<Mistake> {
     let filters = compares_value(expr);
-    for line in lines {
+    let judge = |line: &&LevelClause| {
         let span = line.condition.unwrap_or(line.word);
+        let level = line.line.level;
         if has_condition(line) && filters {
-            mistakes.push(
+            return Some(
                 Mistake::warning(span, "a comparison in `expr` and on the level")
                     .label("sees only the values that `expr` lets through")
                     .help("keep the one here and take the other out of `expr`, so that the value stays visible when all is well"),
             );
-            break;
         }
-        if is_bare(line) && !can_be_empty(expr) {
-            mistakes.push(
-                Mistake::warning(span, format!("`{}` fires always", line.line.level))
-                    .label("no condition here, and no comparison in `expr`")
-                    .help(format!("write when it is bad: `{} > 5`", line.line.level)),
-            );
-            break;
-        }
-    }
-    let fires_at_once = lines.iter().find(|line| {
+        (is_bare(line) && !can_be_empty(expr)).then(|| {
+            Mistake::warning(span, format!("`{level}` fires always"))
+                .label("no condition here, and no comparison in `expr`")
+                .help(format!("write when it is bad: `{level} > 5`"))
+        })
+    };
+    lines.iter().find_map(judge)
+}
+
+/// `absent()` that does not wait.
+fn absent_at_once(expr: &Expr, lines: &[&LevelClause]) -> Option<Mistake> {
+    let fires_at_once = |line: &&&LevelClause| {
         is_bare(line)
             && matches!(
                 line.line.rule,
@@ -336,28 +343,28 @@ fn value_and_levels(expr: &Expr, lines: &[&LevelClause], draft: &Draft) -> Vec<M
                     ..
                 }
             )
-    });
-    if let Some(line) = fires_at_once
-        && is_absent(expr)
-    {
-        mistakes.push(
-            Mistake::warning(line.word, "`absent()` without `for`")
-                .label("fires at the first evaluation after a restart or a short gap")
-                .help(format!("give it time: `{} for 5m`", line.line.level)),
-        );
-    }
-    if lines.iter().any(|line| has_condition(line))
-        && let Some(metric) = bare_counter(expr)
-    {
-        mistakes.push(
-            Mistake::warning(expr_word, format!("`{metric}` is a counter: it only grows"))
-                .label("compared as it is, it fires once and for ever")
-                .help(format!(
-                    "compare its speed: `rate({metric}[5m])`, or `increase({metric}[1h])`"
-                )),
-        );
-    }
-    mistakes
+    };
+    let line = lines
+        .iter()
+        .find(fires_at_once)
+        .filter(|_| is_absent(expr))?;
+    Some(
+        Mistake::warning(line.word, "`absent()` without `for`")
+            .label("fires at the first evaluation after a restart or a short gap")
+            .help(format!("give it time: `{} for 5m`", line.line.level)),
+    )
+}
+
+/// A counter's height compared, which says nothing.
+fn counter_as_it_is(expr: &Expr, lines: &[&LevelClause], expr_word: Span) -> Option<Mistake> {
+    let metric = bare_counter(expr).filter(|_| lines.iter().any(|line| has_condition(line)))?;
+    Some(
+        Mistake::warning(expr_word, format!("`{metric}` is a counter: it only grows"))
+            .label("compared as it is, it fires once and for ever")
+            .help(format!(
+                "compare its speed: `rate({metric}[5m])`, or `increase({metric}[1h])`"
+            )),
+    )
 }
 
 /// True when a comparison decides which values come out.

@@ -268,11 +268,20 @@ fn unknown_item(scan: &Scan<'_>, word: &Placed<&str>) -> Mistake {
         format!("no item is called {}", shown(word.value)),
     );
     if let Some(near) = nearest(word.value, table::ITEMS.iter().map(|item| item.word)) {
-        return mistake.label(format!("did you mean `{near}`?"));
+        let version = table::item(near).and_then(Item::later);
+        return mistake.label(did_you_mean(near, version));
     }
     match owner(word.value) {
         Some(item) => mistake.label(format!("a clause of `{}`; clauses are indented", item.word)),
         None => mistake.label(here()),
+    }
+}
+
+/// `version`: the one that is to bring it, when it is not here yet.
+fn did_you_mean(near: &str, version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("did you mean `{near}`? it comes with version {version}"),
+        None => format!("did you mean `{near}`?"),
     }
 }
 
@@ -299,7 +308,8 @@ fn unknown_clause(scan: &Scan<'_>, word: &Placed<&str>, item: &Item) -> Mistake 
         return mistake.label(advice);
     }
     if let Some(near) = nearest(word.value, item.clauses.iter().map(|clause| clause.word)) {
-        return mistake.label(format!("did you mean `{near}`?"));
+        let version = item.clause(near).and_then(ClauseEntry::later);
+        return mistake.label(did_you_mean(near, version));
     }
     let mistake = match owner(word.value) {
         Some(other) => mistake.label(format!("it is a clause of `{}`", other.word)),
@@ -314,8 +324,13 @@ fn unknown_clause(scan: &Scan<'_>, word: &Placed<&str>, item: &Item) -> Mistake 
     }
 }
 
+/// The clauses that can be written in this version.
 fn words(item: &Item) -> String {
-    let words: Vec<&str> = item.clauses.iter().map(|clause| clause.word).collect();
+    let here = item
+        .clauses
+        .iter()
+        .filter(|clause| clause.later().is_none());
+    let words: Vec<&str> = here.map(|clause| clause.word).collect();
     words.join(", ")
 }
 
@@ -349,7 +364,7 @@ fn advice(item: &str, word: &str) -> Option<&'static str> {
         ("alert", "page" | "crit" | "fatal" | "high") => "did you mean `critical`?",
         ("route", "receiver" | "channel") => "did you mean `to`?",
         ("route", "matchers" | "where") => "did you mean `match`?",
-        ("route", "group_by") => "did you mean `group by (...)`?",
+        ("route", "group_by") => "did you mean `group by (...)`? it comes with version 0.2",
         ("channel", "url" | "http" | "https") => "write `webhook URL`",
         ("channel", "token" | "bearer" | "secret") => {
             "it stands behind the address: `webhook URL bearer secret(NAME)`"

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_model::DurationMs;
+
 use super::build::Draft;
 use super::clauses::Clause;
 use super::diagnostic::Mistake;
@@ -19,67 +21,26 @@ impl Folder<'_> {
     /// Checks the channels of the folder, and adds those without errors.
     pub(super) fn channels(&mut self, drafts: &[Draft], rules: &mut RuleSet) {
         let names = Names::new(drafts, Kind::Channel);
-        let mut fallbacks: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut fallbacks = Fallbacks::default();
         for draft in drafts.iter().filter(|d| d.kind == Kind::Channel) {
-            let mut kinds: Vec<(Span, ChannelKind)> = Vec::new();
-            let mut retry = None;
-            let mut fallback: Option<&Placed<String>> = None;
-            for entry in &draft.clauses {
-                match &entry.clause {
-                    Clause::Log => kinds.push((entry.word, ChannelKind::Log)),
-                    Clause::Webhook { url, bearer } => kinds.push((
-                        entry.word,
-                        ChannelKind::Webhook {
-                            url: url.clone(),
-                            bearer: bearer.clone(),
-                        },
-                    )),
-                    Clause::Retry(time) => retry = Some(*time),
-                    Clause::Fallback(name) => fallback = Some(name),
-                    _ => {}
-                }
+            let clauses = ChannelClauses::of(draft);
+            let mut found = name_and_kinds(draft, &clauses.kinds);
+            if let Some(target) = clauses.fallback {
+                found.extend(self.unknown_channel(target, &names));
+                found.extend(fallbacks.add(&draft.name.value, target));
             }
-            let mut found = Vec::new();
-            if let Some((second, _)) = kinds.get(1) {
-                found.push(
-                    Mistake::error(*second, format!("`{}` goes two ways", draft.name.value))
-                        .label("one kind a channel; a route can go to several channels"),
-                );
+            let good = found.is_empty() && !draft.spoiled;
+            if let (true, [(_, kind), ..]) = (good, &clauses.kinds[..]) {
+                rules.channels.push(Channel {
+                    name: draft.name.value.clone(),
+                    kind: kind.clone(),
+                    retry: clauses.retry,
+                    fallback: clauses.fallback.map(|name| name.value.clone()),
+                    place: self.place(draft),
+                });
             }
-            if kinds.is_empty() && !draft.spoiled {
-                found.push(
-                    Mistake::error(
-                        draft.name.span,
-                        format!("`{}` has no kind", draft.name.value),
-                    )
-                    .label("it needs a line such as `webhook https://...` or `log`"),
-                );
-            }
-            if let Some(name) = fallback {
-                found.extend(self.unknown_channel(name, &names));
-                if fallbacks_lead_back(&fallbacks, &draft.name.value, &name.value) {
-                    found.push(
-                        Mistake::error(name.span, "the fallbacks go round in a circle")
-                            .label(format!("leads back to `{}`", draft.name.value)),
-                    );
-                } else {
-                    fallbacks.insert(&draft.name.value, &name.value);
-                }
-            }
-            let kind = match (found.is_empty() && !draft.spoiled, kinds.into_iter().next()) {
-                (true, Some((_, kind))) => Some(kind),
-                _ => None,
-            };
             self.mistakes
                 .extend(found.into_iter().map(|m| (draft.file, m)));
-            let place = self.place(draft);
-            rules.channels.extend(kind.map(|kind| Channel {
-                name: draft.name.value.clone(),
-                kind,
-                retry,
-                fallback: fallback.map(|name| name.value.clone()),
-                place,
-            }));
         }
     }
 
@@ -148,17 +109,88 @@ impl Folder<'_> {
     }
 }
 
-/// True when `target` leads to `from` over the fallbacks known so far.
-fn fallbacks_lead_back(fallbacks: &BTreeMap<&str, &str>, from: &str, target: &str) -> bool {
-    let mut at = target;
-    // The known ones have no circle, so this ends.
-    loop {
-        if at == from {
-            return true;
+/// What the clauses of one channel say.
+#[derive(Default)]
+struct ChannelClauses<'d> {
+    /// Where it goes, and the word that says so. More than one is a mistake.
+    kinds: Vec<(Span, ChannelKind)>,
+    retry: Option<DurationMs>,
+    fallback: Option<&'d Placed<String>>,
+}
+
+impl<'d> ChannelClauses<'d> {
+    fn of(draft: &'d Draft) -> ChannelClauses<'d> {
+        let mut clauses = ChannelClauses::default();
+        for entry in &draft.clauses {
+            match &entry.clause {
+                Clause::Log => clauses.kinds.push((entry.word, ChannelKind::Log)),
+                Clause::Webhook { url, bearer } => {
+                    let (url, bearer) = (url.clone(), bearer.clone());
+                    let kind = ChannelKind::Webhook { url, bearer };
+                    clauses.kinds.push((entry.word, kind));
+                }
+                Clause::Retry(time) => clauses.retry = Some(*time),
+                Clause::Fallback(name) => clauses.fallback = Some(name),
+                _ => {}
+            }
         }
-        match fallbacks.get(at) {
-            Some(next) => at = next,
-            None => return false,
+        clauses
+    }
+}
+
+/// A channel has a name of its own, and goes one way.
+fn name_and_kinds(draft: &Draft, kinds: &[(Span, ChannelKind)]) -> Vec<Mistake> {
+    let name = &draft.name;
+    let mut found = Vec::new();
+    if name.value == BUILT_IN_CHANNEL {
+        found.push(
+            Mistake::error(name.span, "`log` is always there")
+                .label("a channel needs another name")
+                .help("`to log` writes into the server's own log, without an item"),
+        );
+    }
+    if let Some((second, _)) = kinds.get(1) {
+        found.push(
+            Mistake::error(*second, format!("`{}` goes two ways", name.value))
+                .label("one kind a channel; a route can go to several channels"),
+        );
+    }
+    if kinds.is_empty() && !draft.spoiled {
+        found.push(
+            Mistake::error(name.span, format!("`{}` has no kind", name.value))
+                .label("it needs a line such as `webhook https://...` or `log`"),
+        );
+    }
+    found
+}
+
+/// Which channel stands in for which. Holds no circle.
+#[derive(Default)]
+struct Fallbacks<'d>(BTreeMap<&'d str, &'d str>);
+
+impl<'d> Fallbacks<'d> {
+    /// Adds one, unless it would close a circle.
+    fn add(&mut self, from: &'d str, target: &'d Placed<String>) -> Option<Mistake> {
+        if self.leads_back(from, &target.value) {
+            let mistake = Mistake::error(target.span, "the fallbacks go round in a circle");
+            return Some(mistake.label(format!("leads back to `{from}`")));
+        }
+        self.0.insert(from, &target.value);
+        None
+    }
+
+    /// True when `target` leads to `from`.
+    fn leads_back(&self, from: &str, target: &str) -> bool {
+        let mut at = target;
+        // There is no circle so far, so this ends.
+        loop {
+            if at == from {
+                return true;
+            }
+            match self.0.get(at) {
+                Some(next) => at = next,
+                None => return false,
+            }
         }
     }
 }

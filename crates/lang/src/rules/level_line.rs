@@ -30,18 +30,7 @@ pub(super) fn level(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
     let word = scan.head();
     // The table sends only the five words here.
     let level = Level::from_word(word.value).unwrap_or(Level::Info);
-    let mut read = LevelClause {
-        line: LevelLine {
-            level,
-            rule: LevelRule::Never,
-            only: Vec::new(),
-        },
-        word: word.span,
-        condition: None,
-        hold_for: None,
-        clear: None,
-        only: None,
-    };
+    let mut read = LevelClause::new(level, word.span);
     if scan.word("never").is_some() {
         if scan.word("where").is_some() {
             read.only(scan)?;
@@ -51,96 +40,147 @@ pub(super) fn level(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
     }
     let condition = condition(scan, lets, word.value)?;
     read.condition = condition.as_ref().map(|c| c.span);
-    let mut hold_for = DurationMs::ZERO;
-    let mut clear = None;
-    let mut keep = DurationMs::ZERO;
-    let mut last: Option<usize> = None;
+    let mut when = When {
+        condition: condition.map(|c| c.value),
+        ..When::default()
+    };
+    let mut last = None;
     while !scan.rest().is_empty() {
-        let next = scan.next();
-        let stage = stage(scan, last, condition.is_some())?;
-        last = Some(stage);
-        match stage {
-            0 => {
+        let next = scan.next().span;
+        let part = part(scan, last, when.condition.is_some())?;
+        last = Some(part);
+        match part {
+            Part::For => {
                 let duration = scan.duration("for")?;
-                hold_for = duration.value;
+                when.hold_for = duration.value;
                 read.hold_for = Some(duration.span);
             }
-            1 => {
-                let found = self::condition(scan, lets, "clear")?;
-                let Some(found) = found else {
-                    let mistake = scan.expected(
-                        "a condition is missing after `clear`",
-                        "a comparison such as < 1%",
-                    );
-                    return Err(mistake.into());
-                };
-                if condition.is_none() {
-                    return Err(Mistake::error(next.span, "`clear` without a firing condition")
-                        .label("a level without a comparison fires while the series is in the result")
-                        .help(format!("put the comparison here: `{} > 5 clear < 3`", word.value))
-                        .into());
-                }
-                clear = Some(found.value);
+            Part::Clear => {
+                let found = clear(scan, lets, next, &when, word.value)?;
+                when.clear = Some(found.value);
                 read.clear = Some(found.span);
             }
-            2 => keep = scan.duration("keep")?.value,
-            _ => read.only(scan)?,
+            Part::Keep => when.keep = scan.duration("keep")?.value,
+            Part::Where => read.only(scan)?,
         }
     }
-    read.line.rule = LevelRule::When {
-        condition: condition.map(|c| c.value),
-        hold_for,
-        clear,
-        keep,
-    };
+    read.line.rule = when.rule();
     Ok(Clause::Level(read))
 }
 
-/// Which of the words of a level line comes next, `for` 0 to `where` 3; each stands once, in this order.
-fn stage(scan: &mut Scan<'_>, last: Option<usize>, compared: bool) -> Result<usize, Mistake> {
-    const WORDS: [&str; 4] = ["for", "clear", "keep", "where"];
+/// When a level holds, as far as the line has been read.
+#[derive(Default)]
+struct When {
+    condition: Option<Condition>,
+    hold_for: DurationMs,
+    clear: Option<Condition>,
+    keep: DurationMs,
+}
+
+impl When {
+    fn rule(self) -> LevelRule {
+        LevelRule::When {
+            condition: self.condition,
+            hold_for: self.hold_for,
+            clear: self.clear,
+            keep: self.keep,
+        }
+    }
+}
+
+/// The comparison behind `clear`, whose word is at `word`. It needs one that it ends.
+fn clear(
+    scan: &mut Scan<'_>,
+    lets: &Lets,
+    word: Span,
+    when: &When,
+    level: &str,
+) -> Parsed<Placed<Condition>> {
+    let Some(found) = condition(scan, lets, "clear")? else {
+        let mistake = scan.expected(
+            "a condition is missing after `clear`",
+            "a comparison such as < 1%",
+        );
+        return Err(mistake.into());
+    };
+    if when.condition.is_none() {
+        return Err(Mistake::error(word, "`clear` without a firing condition")
+            .label("a level without a comparison fires while the series is in the result")
+            .help(format!("put the comparison here: `{level} > 5 clear < 3`"))
+            .into());
+    }
+    Ok(found)
+}
+
+/// A part of a level line behind the comparison, in the order in which they stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    For,
+    Clear,
+    Keep,
+    Where,
+}
+
+impl Part {
+    const WORDS: [(&'static str, Part); 4] = [
+        ("for", Part::For),
+        ("clear", Part::Clear),
+        ("keep", Part::Keep),
+        ("where", Part::Where),
+    ];
+
+    fn from_word(word: &str) -> Option<Part> {
+        let found = Part::WORDS.iter().find(|(w, _)| *w == word);
+        found.map(|(_, part)| *part)
+    }
+
+    fn word(self) -> &'static str {
+        Part::WORDS[self as usize].0
+    }
+}
+
+/// Which part of the line comes next; each stands once, in their order. `compared`: the line has a comparison.
+fn part(scan: &mut Scan<'_>, last: Option<Part>, compared: bool) -> Result<Part, Mistake> {
     let next = scan.next();
     let mut probe = *scan;
-    let found = probe.any_word();
-    let stage = found
-        .as_ref()
-        .and_then(|f| WORDS.iter().position(|w| *w == f.value));
-    match (stage, last) {
-        (Some(stage), Some(last)) if stage == last => Err(Mistake::error(
-            next.span,
-            format!("a second `{}`", WORDS[stage]),
-        )
-        .label("one is enough")),
-        (Some(stage), Some(last)) if stage < last => {
-            let message = format!("`{}` stands before `{}`", WORDS[stage], WORDS[last]);
+    let found = probe.any_word().and_then(|f| Part::from_word(f.value));
+    match (found, last) {
+        (Some(part), Some(last)) if part == last => {
+            let message = format!("a second `{}`", part.word());
+            Err(Mistake::error(next.span, message).label("one is enough"))
+        }
+        (Some(part), Some(last)) if part < last => {
+            let message = format!("`{}` stands before `{}`", part.word(), last.word());
             Err(Mistake::error(next.span, message)
                 .label("too late here")
                 .help("the order: CMP NUMBER, for, clear, keep, where"))
         }
-        (Some(stage), _) => {
+        (Some(part), _) => {
             *scan = probe;
-            Ok(stage)
+            Ok(part)
         }
-        (None, _) => {
-            let mistake = Mistake::error(
-                next.span,
-                format!("{} does not belong on a level line", shown(next.value)),
-            );
-            Err(match next.value {
-                "and" | "or" | "if" | "unless" | "&&" | "||" => {
-                    mistake.label("one comparison a line").help(
-                        "conditions on other series belong in `expr`: `expr a and on (job) b > 5`",
-                    )
-                }
-                word if word.starts_with('{') => mistake.label("write `where {...}`"),
-                word => match nearest(word, WORDS) {
-                    Some(near) => mistake.label(format!("did you mean `{near}`?")),
-                    None if last.is_none() && !compared => mistake
-                        .label("expected a comparison such as > 5, or for, clear, keep, where"),
-                    None => mistake.label("expected for, clear, keep or where"),
-                },
-            })
-        }
+        (None, _) => Err(no_part(&next, last.is_none() && !compared)),
+    }
+}
+
+/// Something that does not belong on a level line. `first`: nothing but the level stands before it.
+fn no_part(next: &Placed<&str>, first: bool) -> Mistake {
+    let mistake = Mistake::error(
+        next.span,
+        format!("{} does not belong on a level line", shown(next.value)),
+    );
+    match next.value {
+        "and" | "or" | "if" | "unless" | "&&" | "||" => mistake
+            .label("one comparison a line")
+            .help("conditions on other series belong in `expr`: `expr a and on (job) b > 5`"),
+        word if word.starts_with('{') => mistake.label("write `where {...}`"),
+        word => match nearest(word, Part::WORDS.map(|(word, _)| word)) {
+            Some(near) => mistake.label(format!("did you mean `{near}`?")),
+            None if first => {
+                mistake.label("expected a comparison such as > 5, or for, clear, keep, where")
+            }
+            None => mistake.label("expected for, clear, keep or where"),
+        },
     }
 }
 
@@ -192,6 +232,22 @@ fn number(scan: &mut Scan<'_>, lets: &Lets, after: &str) -> Parsed<Placed<f64>> 
 }
 
 impl LevelClause {
+    /// One that never holds, until its parts are read.
+    fn new(level: Level, word: Span) -> LevelClause {
+        LevelClause {
+            line: LevelLine {
+                level,
+                rule: LevelRule::Never,
+                only: Vec::new(),
+            },
+            word,
+            condition: None,
+            hold_for: None,
+            clear: None,
+            only: None,
+        }
+    }
+
     /// `{...}` after `where`, the last part of a line.
     fn only(&mut self, scan: &mut Scan<'_>) -> Parsed<()> {
         let start = scan.offset();

@@ -383,7 +383,25 @@ pub(super) fn is_whole(word: &str) -> bool {
     item(word).is_some_and(|item| item.state == ItemState::Here(Kind::Let))
 }
 
+impl ClauseEntry {
+    /// The version that is to bring it; `None` when it is here.
+    pub(super) fn later(&self) -> Option<&'static str> {
+        match self.state {
+            ClauseState::Later(version) => Some(version),
+            ClauseState::Once(_) | ClauseState::Many(_) => None,
+        }
+    }
+}
+
 impl Item {
+    /// The version that is to bring it; `None` when it is here.
+    pub(super) fn later(&self) -> Option<&'static str> {
+        match self.state {
+            ItemState::Later(version) => Some(version),
+            ItemState::Here(_) => None,
+        }
+    }
+
     /// The entry of a clause's word.
     pub(super) fn clause(&self, word: &str) -> Option<&'static ClauseEntry> {
         self.clauses.iter().find(|clause| clause.word == word)
