@@ -31,7 +31,8 @@ pub(super) async fn rules(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> 
         filter,
         times: api.published.evaluation_times(),
     };
-    let data = |out: &mut String| push_rules(out, &status, &load_errors(&loaded), &shown);
+    let page = Page::of(&status, &shown.filter)?;
+    let data = |out: &mut String| push_rules(out, &page, &load_errors(&loaded), &shown);
     Ok(Answer::json(success(data, &[], &[])))
 }
 
@@ -70,6 +71,10 @@ struct Filter {
     files: Vec<String>,
     selectors: Vec<Vec<Matcher>>,
     without_alerts: bool,
+    /// Most groups in one answer; 0 for all.
+    group_limit: usize,
+    /// The group to begin with, as the answer before named it.
+    next_token: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +111,14 @@ impl Filter {
                 ));
             }
         };
+        let group_limit = group_limit(asked)?;
+        let next_token = asked.params.get("group_next_token").map(str::to_owned);
+        if next_token.is_some() && group_limit == 0 {
+            return Err(bad(
+                "group_limit",
+                format_args!("`group_next_token` needs it"),
+            ));
+        }
         let list = |name| asked.params.all(name).map(str::to_owned).collect();
         Ok(Filter {
             kind,
@@ -114,6 +127,8 @@ impl Filter {
             files: list("file[]"),
             selectors: asked.selectors()?,
             without_alerts,
+            group_limit,
+            next_token,
         })
     }
 
@@ -138,6 +153,18 @@ impl Filter {
     }
 }
 
+fn group_limit(asked: &Asked) -> Result<usize, Refusal> {
+    let Some(text) = asked.params.get("group_limit") else {
+        return Ok(0);
+    };
+    text.parse().map_err(|_| {
+        bad(
+            "group_limit",
+            format_args!("cannot parse {text:?} to a number that is not negative"),
+        )
+    })
+}
+
 fn wants(list: &[String], name: &str) -> bool {
     list.is_empty() || list.iter().any(|wanted| wanted == name)
 }
@@ -157,24 +184,69 @@ impl Shown {
     }
 }
 
-fn push_rules(out: &mut String, status: &Status, load_errors: &[String], shown: &Shown) {
-    let filter = &shown.filter;
-    out.push_str("{\"groups\":");
-    let groups = status
-        .groups
-        .iter()
-        .filter(|group| filter.wants_group(group));
-    let groups = groups.filter_map(|group| {
-        let rules: Vec<&RuleStatus> = group
-            .rules
+/// The groups of one answer, each with its rules that are wanted.
+struct Page<'s> {
+    groups: Vec<(&'s GroupStatus, Vec<&'s RuleStatus>)>,
+    /// What asks for the groups behind them, when there are any.
+    next: Option<String>,
+}
+
+impl<'s> Page<'s> {
+    /// From the group on that the request names, as many groups as it wants. Groups without a wanted rule do
+    /// not count.
+    fn of(status: &'s Status, filter: &Filter) -> Result<Page<'s>, Refusal> {
+        let from = match &filter.next_token {
+            None => 0,
+            Some(token) => first_of(&status.groups, token)?,
+        };
+        let mut page = Page {
+            groups: Vec::new(),
+            next: None,
+        };
+        for group in status.groups[from..]
             .iter()
-            .filter(|rule| filter.wants_rule(rule))
-            .collect();
-        (!rules.is_empty()).then_some((group, rules))
+            .filter(|g| filter.wants_group(g))
+        {
+            let rules = group.rules.iter().filter(|rule| filter.wants_rule(rule));
+            let rules: Vec<&RuleStatus> = rules.collect();
+            if rules.is_empty() {
+                continue;
+            }
+            if filter.group_limit > 0 && page.groups.len() == filter.group_limit {
+                page.next = Some(token(group));
+                break;
+            }
+            page.groups.push((group, rules));
+        }
+        Ok(page)
+    }
+}
+
+/// Where the group stands that `wanted` names.
+fn first_of(groups: &[GroupStatus], wanted: &str) -> Result<usize, Refusal> {
+    let found = groups.iter().position(|group| token(group) == wanted);
+    found.ok_or_else(|| {
+        bad(
+            "group_next_token",
+            format_args!("no group has the token {wanted:?}; were the rules changed?"),
+        )
+    })
+}
+
+/// Names a group in `group_next_token`: the same while the group keeps its file and its name.
+fn token(group: &GroupStatus) -> String {
+    let labels = Labels::from_pairs([("file", &group.file), ("name", &group.name)]);
+    format!("{:016x}", labels.fingerprint())
+}
+
+fn push_rules(out: &mut String, page: &Page<'_>, load_errors: &[String], shown: &Shown) {
+    out.push_str("{\"groups\":");
+    push_list(out, &page.groups, |out, (group, rules)| {
+        push_group(out, group, rules, shown);
     });
-    push_list(out, groups, |out, (group, rules)| {
-        push_group(out, group, &rules, shown);
-    });
+    if let Some(token) = &page.next {
+        push_text_field(out, "groupNextToken", token);
+    }
     if !load_errors.is_empty() {
         out.push_str(",\"loadErrors\":");
         push_list(out, load_errors, |out, line| push_json_string(out, line));
@@ -290,15 +362,17 @@ mod tests {
     }
 
     fn shown(query: &str) -> String {
+        let (status, filter) = (status(), filter(query));
         let mut out = String::new();
         let times = [("disk", 400), ("x:y", 1_000_000)];
         let shown = Shown {
-            filter: filter(query),
+            filter,
             times: times
                 .map(|(rule, micros)| (rule.to_owned(), Duration::from_micros(micros)))
                 .into(),
         };
-        push_rules(&mut out, &status(), &[], &shown);
+        let page = Page::of(&status, &shown.filter).unwrap();
+        push_rules(&mut out, &page, &[], &shown);
         out
     }
 
@@ -363,6 +437,43 @@ mod tests {
     }
 
     #[test]
+    fn groups_come_in_pages_for_those_who_ask() {
+        let host = status().groups.remove(0);
+        let named = |name: &str| GroupStatus {
+            name: name.into(),
+            ..host.clone()
+        };
+        let empty = GroupStatus {
+            rules: Vec::new(),
+            ..named("empty")
+        };
+        let status = Status {
+            groups: vec![named("a"), empty, named("b"), named("c")],
+        };
+        let page = |query: &str| {
+            let page = Page::of(&status, &filter(query)).unwrap();
+            let names = page.groups.iter().map(|(group, _)| group.name.as_str());
+            (names.collect::<Vec<_>>().join(" "), page.next)
+        };
+        assert_eq!(page(""), ("a b c".into(), None));
+        assert_eq!(page("group_limit=3"), ("a b c".into(), None));
+        let (names, next) = page("group_limit=2");
+        assert_eq!(names, "a b");
+        let next = next.unwrap();
+        let rest = format!("group_limit=2&group_next_token={next}");
+        assert_eq!(page(&rest), ("c".into(), None));
+        let mut out = String::new();
+        let shown = Shown {
+            filter: filter("group_limit=2&type=record&exclude_alerts=true"),
+            ..Shown::default()
+        };
+        let page = Page::of(&status, &shown.filter).unwrap();
+        push_rules(&mut out, &page, &[], &shown);
+        let tail = format!("]}}],\"groupNextToken\":\"{next}\"}}");
+        assert!(out.ends_with(&tail), "{out}");
+    }
+
+    #[test]
     fn mistakes_of_the_folder_come_with_their_place() {
         let file = SourceFile {
             path: "rules/a.rules".into(),
@@ -381,7 +492,9 @@ mod tests {
             "{lines:?}"
         );
         let mut out = String::new();
-        push_rules(&mut out, &Status::default(), &lines, &Shown::default());
+        let (status, shown) = (Status::default(), Shown::default());
+        let page = Page::of(&status, &shown.filter).unwrap();
+        push_rules(&mut out, &page, &lines, &shown);
         let got: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(got["loadErrors"][0], lines[0].as_str());
         let unreadable = Loaded {
@@ -410,7 +523,15 @@ mod tests {
             world.body("/api/v1/alerts"),
             r#"{"status":"success","data":{"alerts":[]}}"#
         );
-        for query in ["type=x", "exclude_alerts=maybe", "match[]={"] {
+        for query in [
+            "type=x",
+            "exclude_alerts=maybe",
+            "match[]={",
+            "group_limit=-1",
+            "group_limit=x",
+            "group_next_token=x",
+            "group_limit=1&group_next_token=x",
+        ] {
             assert_eq!(
                 world.get(&format!("/api/v1/rules?{query}")).status,
                 400,
