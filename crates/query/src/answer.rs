@@ -73,7 +73,12 @@ pub struct Stats {
     pub series: usize,
     /// Samples read.
     pub samples: u64,
+    /// The most samples held at a time: the most memory, counted in samples of a time and a value.
+    pub peak_samples: u64,
 }
+
+/// What a sample takes in memory: its time and its value.
+const SAMPLE_BYTES: usize = 16;
 
 /// The value of an expression.
 #[derive(Debug)]
@@ -272,6 +277,7 @@ fn finish(value: Value, eval: Evaluator<'_>, options: &Options) -> Answer {
     let stats = Stats {
         series: eval.budget().series(),
         samples: eval.budget().samples(),
+        peak_samples: eval.budget().memory_peak().div_ceil(SAMPLE_BYTES) as u64,
     };
     let notes: Notes = eval.into_notes();
     let (warnings, infos) = notes.into_texts(options.text.as_deref());

@@ -18,6 +18,7 @@ pub(crate) struct Budget {
     memory_max: usize,
     samples_max: u64,
     memory: AtomicUsize,
+    memory_peak: AtomicUsize,
     samples: AtomicU64,
     series: AtomicUsize,
 }
@@ -29,6 +30,7 @@ impl Budget {
             memory_max,
             samples_max,
             memory: AtomicUsize::new(0),
+            memory_peak: AtomicUsize::new(0),
             samples: AtomicU64::new(0),
             series: AtomicUsize::new(0),
         })
@@ -61,6 +63,11 @@ impl Budget {
 
     pub(crate) fn series(&self) -> usize {
         self.series.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes charged at a time so far.
+    pub(crate) fn memory_peak(&self) -> usize {
+        self.memory_peak.load(Ordering::Relaxed)
     }
 
     /// True when `bytes` more would leave most of the memory free: for caches, which may do without.
@@ -97,6 +104,9 @@ impl Charge {
                 max: budget.memory_max,
             });
         }
+        budget
+            .memory_peak
+            .fetch_max(before + bytes, Ordering::Relaxed);
         self.bytes += bytes;
         Ok(())
     }

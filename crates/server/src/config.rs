@@ -4,8 +4,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_disk::{Disk, RealDisk};
 use bellwether_model::limits::{self, Limit};
 use bellwether_model::{DurationMs, TimestampMs};
 
@@ -28,6 +30,8 @@ pub struct ServeConfig {
     pub durability: Durability,
     /// How long samples are kept.
     pub retention: DurationMs,
+    /// Most series; lines of more are refused, and known series go on.
+    pub series_max: usize,
     /// Watches this machine: the `host_*` series.
     pub host_metrics: bool,
     /// The base of links in notices; the address listened on when there is none.
@@ -38,6 +42,8 @@ pub struct ServeConfig {
     pub http: HttpLimits,
     /// Where the time comes from.
     pub clock: crate::clock::Clock,
+    /// What `data` lies on.
+    pub disk: Arc<dyn Disk>,
 }
 
 /// What a 2xx on the write paths promises.
@@ -69,8 +75,10 @@ pub struct HttpLimits {
     pub header_timeout: Duration,
     /// From the end of the headers to the end of the body.
     pub body_timeout: Duration,
-    /// The slowest a body may arrive once [`HttpLimits::BODY_RATE_GRACE`] have passed, in bytes per second.
+    /// The slowest a body may arrive once `body_rate_grace` has passed, in bytes per second.
     pub body_min_rate: u64,
+    /// How long a body may take before its rate is looked at.
+    pub body_rate_grace: Duration,
     /// The longest an answer may wait for the client to read some of it.
     pub write_timeout: Duration,
     /// The longest a connection stays open between two requests.
@@ -93,11 +101,6 @@ pub struct HttpLimits {
     pub query_timeout: Duration,
 }
 
-impl HttpLimits {
-    /// How long a body may take before its rate is looked at.
-    pub const BODY_RATE_GRACE: Duration = Duration::from_secs(10);
-}
-
 impl Default for HttpLimits {
     fn default() -> HttpLimits {
         HttpLimits {
@@ -105,6 +108,7 @@ impl Default for HttpLimits {
             header_timeout: duration(&limits::HTTP_HEADER_TIMEOUT),
             body_timeout: duration(&limits::HTTP_BODY_TIMEOUT),
             body_min_rate: limits::HTTP_BODY_MIN_RATE.value,
+            body_rate_grace: duration(&limits::HTTP_BODY_RATE_GRACE),
             write_timeout: duration(&limits::HTTP_WRITE_TIMEOUT),
             keepalive_idle: duration(&limits::HTTP_KEEPALIVE_IDLE),
             shutdown_grace: Duration::from_secs(10),
@@ -134,11 +138,13 @@ impl Default for ServeConfig {
             allowed_hosts: Vec::new(),
             durability: Durability::Sync,
             retention: DurationMs(limits::RETENTION_RAW.millis()),
+            series_max: limits::SERIES_ACTIVE_MAX.usize(),
             host_metrics: true,
             external_url: None,
             secrets: Vec::new(),
             http: HttpLimits::default(),
             clock: crate::clock::Clock::system(),
+            disk: RealDisk::shared(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
-use bellwether_disk::{Disk, RealDisk};
+use bellwether_disk::Disk;
 use bellwether_ledger::{Ledger, LedgerError, Snapshot, set_aside};
 use bellwether_model::text::counted;
 use bellwether_store::{Config, RecoveryReport, Store};
@@ -180,9 +180,8 @@ struct Opened {
 async fn open(config: ServeConfig) -> Result<Opened, ServeError> {
     let path = config.data.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        let disk = RealDisk::shared();
         let (store, report) = Store::open(
-            Arc::clone(&disk),
+            Arc::clone(&config.disk),
             &config.data,
             store_config(&config),
             config.clock.now(),
@@ -192,7 +191,7 @@ async fn open(config: ServeConfig) -> Result<Opened, ServeError> {
             source: error.into(),
         })?;
         let path = config.data.join(LEDGER_FILE);
-        let (ledger, lost) = open_ledger(&disk, &path)?;
+        let (ledger, lost) = open_ledger(&config.disk, &path)?;
         Ok(Opened {
             store,
             report,
@@ -238,6 +237,7 @@ fn open_ledger(
 fn store_config(config: &ServeConfig) -> Config {
     Config {
         retention: config.retention,
+        series_max: config.series_max,
         durability: match config.durability {
             Durability::Sync => bellwether_store::Durability::Sync,
             Durability::Write => bellwether_store::Durability::Write,

@@ -3,23 +3,16 @@
 use std::time::Duration;
 
 use bellwether_lang::promql::{self, Expr, ParseError};
-use bellwether_model::limits::{self, QUERY_LEN_MAX, QUERY_POINTS_MAX};
+use bellwether_model::limits::{self, QUERY_POINTS_MAX};
 use bellwether_model::{DurationMs, Matcher, TimeRange, TimestampMs};
 use bellwether_query::Steps;
-use hyper::{HeaderMap, Method, StatusCode, header};
 
 use super::run::Patience;
 use crate::config::HttpLimits;
-use crate::edge::answer::Refusal;
-use crate::edge::body::SizeLimit;
+use crate::edge::answer::{Exceeded, Refusal};
+use crate::edge::form;
 use crate::edge::params::Params;
 use crate::edge::route::Call;
-
-/// The largest form: a query in which every byte is written as three, and room for what comes with it.
-const FORM: SizeLimit = SizeLimit {
-    bytes: 4 * QUERY_LEN_MAX.usize(),
-    limit: &QUERY_LEN_MAX,
-};
 
 /// A request's parameters.
 pub(super) struct Asked {
@@ -31,22 +24,12 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Reads the form of a POST, then the query: where both name something, the form wins.
-    pub(super) async fn read(call: Call, http: &HttpLimits) -> Result<Asked, Refusal> {
-        let mut params = Params::default();
-        if call.method == Method::POST && !call.body.is_empty() {
-            check_is_form(&call.headers)?;
-            let mut form = Vec::new();
-            call.body.read(FORM, http, &mut form).await?;
-            let form = String::from_utf8(form)
-                .map_err(|_| Refusal::bad_request("the form is not UTF-8"))?;
-            params.add(&form)?;
-        }
-        params.add(&call.query)?;
+    pub(super) async fn read(mut call: Call, http: &HttpLimits) -> Result<Asked, Refusal> {
+        let (path_part, now) = (call.path_part.take(), call.now);
         Ok(Asked {
-            params,
-            path_part: call.path_part,
-            now: call.now,
+            params: form::params(call, http).await?,
+            path_part,
+            now,
         })
     }
 
@@ -121,7 +104,8 @@ impl Asked {
             let text = "exceeded maximum resolution of 11,000 points per timeseries. \
                         Try decreasing the query resolution (?step=XX)";
             let mut refusal = Refusal::bad_request(text);
-            refusal.limit = Some((&QUERY_POINTS_MAX, usize::try_from(steps).ok()));
+            let got = usize::try_from(steps).unwrap_or(usize::MAX);
+            refusal.limit = Some(Exceeded::from(&QUERY_POINTS_MAX).got(got));
             return Err(refusal);
         }
         Ok(Steps { start, end, step })
@@ -158,21 +142,6 @@ impl Asked {
     }
 }
 
-/// A body that says it is something else than a form is not read as one.
-fn check_is_form(headers: &HeaderMap) -> Result<(), Refusal> {
-    const FORM: &str = "application/x-www-form-urlencoded";
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(());
-    };
-    let text = value.to_str().unwrap_or("");
-    let kind = text.split(';').next().unwrap_or("").trim();
-    if kind.eq_ignore_ascii_case(FORM) {
-        return Ok(());
-    }
-    let text = format!("Content-Type `{kind}` is not {FORM}");
-    Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text).closing())
-}
-
 fn check_order(start: TimestampMs, end: TimestampMs) -> Result<(), Refusal> {
     if end < start {
         return Err(bad(
@@ -191,6 +160,6 @@ pub(super) fn bad(name: &str, what: std::fmt::Arguments<'_>) -> Refusal {
 fn bad_text(name: &str, text: &str, error: &ParseError) -> Refusal {
     let mut refusal = bad(name, format_args!("{}", error.describe(text)));
     let named = |limit: &&limits::Limit| error.message.contains(limit.name);
-    refusal.limit = limits::ALL.iter().find(named).map(|limit| (limit, None));
+    refusal.limit = limits::ALL.iter().find(named).map(Exceeded::from);
     refusal
 }

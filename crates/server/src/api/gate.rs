@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_model::limits::{Limit, QUERY_QUEUE_MAX, QUERY_QUEUE_WAIT};
+use bellwether_model::limits::{QUERY_QUEUE_MAX, QUERY_QUEUE_WAIT};
 use hyper::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::HttpLimits;
-use crate::edge::answer::Refusal;
+use crate::edge::answer::{Exceeded, Refusal};
 
 /// When one that was turned away may come again, in seconds.
 const RETRY_AFTER: u32 = 5;
@@ -17,6 +17,7 @@ const RETRY_AFTER: u32 = 5;
 pub(super) struct Gate {
     places: Arc<Semaphore>,
     queue: Semaphore,
+    queue_max: usize,
     wait: Duration,
 }
 
@@ -31,6 +32,7 @@ impl Gate {
         Gate {
             places: Arc::new(Semaphore::new(http.query_concurrency)),
             queue: Semaphore::new(http.query_queue),
+            queue_max: http.query_queue,
             wait: http.query_queue_wait,
         }
     }
@@ -43,7 +45,7 @@ impl Gate {
         let Ok(_waiting) = self.queue.try_acquire() else {
             return Err(refuse(
                 "too many queries are waiting already",
-                &QUERY_QUEUE_MAX,
+                Exceeded::at(&QUERY_QUEUE_MAX, self.queue_max),
             ));
         };
         match tokio::time::timeout(self.wait, Arc::clone(&self.places).acquire_owned()).await {
@@ -51,14 +53,14 @@ impl Gate {
             // The semaphore is never closed: it is time that ran out.
             Ok(Err(_)) | Err(_) => Err(refuse(
                 "the query waited too long for its turn",
-                &QUERY_QUEUE_WAIT,
+                Exceeded::after(&QUERY_QUEUE_WAIT, self.wait),
             )),
         }
     }
 }
 
-fn refuse(what: &str, limit: &'static Limit) -> Refusal {
-    let mut refusal = Refusal::limited(StatusCode::SERVICE_UNAVAILABLE, what, limit, None);
+fn refuse(what: &str, limit: Exceeded) -> Refusal {
+    let mut refusal = Refusal::limited(StatusCode::SERVICE_UNAVAILABLE, what, limit);
     refusal.retry_after = Some(RETRY_AFTER);
     refusal
 }
@@ -79,9 +81,12 @@ mod tests {
         block_on(async {
             let first = gate.enter().await.unwrap();
             let (second, third) = tokio::join!(gate.enter(), gate.enter());
-            for (refused, limit) in [(second, "query.queue_wait"), (third, "query.queue")] {
+            for (refused, limit, max) in
+                [(second, "query.queue_wait", 30), (third, "query.queue", 1)]
+            {
                 let refusal = refused.unwrap_err();
-                assert_eq!(refusal.limit.map(|(l, _)| l.name), Some(limit));
+                let named = refusal.limit.map(|e| (e.limit.name, e.max));
+                assert_eq!(named, Some((limit, max)));
                 assert_eq!(
                     (refusal.status.as_u16(), refusal.retry_after),
                     (503, Some(RETRY_AFTER))

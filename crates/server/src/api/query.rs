@@ -166,10 +166,10 @@ fn body(mut answer: query::Answer, limit: usize, stats: Option<f64>) -> String {
             out.pop();
             out.push_str(",\"stats\":{\"timings\":{\"evalTotalTime\":");
             push_value(out, seconds);
-            let (samples, series) = (answer.stats.samples, answer.stats.series);
+            let (samples, peak) = (answer.stats.samples, answer.stats.peak_samples);
             let _ = write!(
                 out,
-                "}},\"samples\":{{\"totalQueryableSamples\":{samples},\"samplesRead\":{samples}}},\"series\":{series}}}}}"
+                "}},\"samples\":{{\"totalQueryableSamples\":{samples},\"samplesRead\":{samples},\"peakSamples\":{peak}}}}}}}"
             );
         }
     };
@@ -310,7 +310,12 @@ mod tests {
         let long = format!("query={}", "1".repeat(70_000));
         let got = world.post("/api/v1/query", "application/x-www-form-urlencoded", &long);
         assert_eq!(got.status, 413, "{}", got.body);
-        assert!(got.body.contains("query.max_len"), "{}", got.body);
+        assert!(
+            got.body
+                .contains("\"limit\":\"http.max_form\",\"max\":65536"),
+            "{}",
+            got.body
+        );
     }
 
     #[test]
@@ -351,10 +356,23 @@ mod tests {
         let got: serde_json::Value =
             serde_json::from_str(&world.body("/api/v1/query?query=up&time=60&stats=all")).unwrap();
         let stats = &got["data"]["stats"];
-        assert_eq!(stats["series"], 2);
-        assert!(
-            stats["samples"]["samplesRead"].as_u64() >= Some(2),
-            "{stats}"
+        let samples = &stats["samples"];
+        assert_eq!(samples["samplesRead"], samples["totalQueryableSamples"]);
+        assert!(samples["samplesRead"].as_u64() >= Some(2), "{stats}");
+        assert!(samples["peakSamples"].as_u64() >= Some(2), "{stats}");
+        let names = |object: &serde_json::Value| {
+            let mut names: Vec<&String> = object.as_object().unwrap().keys().collect();
+            names.sort();
+            names
+                .into_iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(names(stats), "samples timings");
+        assert_eq!(
+            names(samples),
+            "peakSamples samplesRead totalQueryableSamples"
         );
         assert!(
             stats["timings"]["evalTotalTime"].as_f64() >= Some(0.0),

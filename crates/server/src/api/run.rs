@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_model::DurationMs;
-use bellwether_model::limits::{self, Limit, QUERY_TIMEOUT};
-use bellwether_query::{Control, QueryError, Stop};
+use bellwether_model::limits::{self, QUERY_TIMEOUT};
+use bellwether_query::{Control, QueryError, SourceError, Stop};
 use hyper::StatusCode;
 
 use super::state::Api;
 use crate::clock::Stopwatch;
 use crate::counters::Counters;
-use crate::edge::answer::Refusal;
+use crate::edge::answer::{Exceeded, Refusal};
 
 /// How long work may take, and who says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,8 @@ fn too_late(patience: Patience) -> Refusal {
             format!("the query took longer than the {asked} it asked for"),
         )
     } else {
-        Refusal::limited(status, "the query took too long", &QUERY_TIMEOUT, None)
+        let limit = Exceeded::after(&QUERY_TIMEOUT, patience.limit);
+        Refusal::limited(status, "the query took too long", limit)
     };
     refusal.kind("timeout")
 }
@@ -116,36 +117,41 @@ pub(super) fn refusal(error: &QueryError) -> Refusal {
         | QueryError::MemoryLimit { .. }
         | QueryError::LabelLimit { .. }
         | QueryError::Eval { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        QueryError::Source(bellwether_query::SourceError::TooManySeries { .. }) => {
-            StatusCode::UNPROCESSABLE_ENTITY
+        QueryError::Source(SourceError::TooManySeries { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
+        QueryError::Source(SourceError::NoRoom { .. } | SourceError::Read(_)) => {
+            StatusCode::INTERNAL_SERVER_ERROR
         }
-        QueryError::Source(
-            bellwether_query::SourceError::NoRoom { .. } | bellwether_query::SourceError::Read(_),
-        ) => StatusCode::INTERNAL_SERVER_ERROR,
         QueryError::Timeout => StatusCode::SERVICE_UNAVAILABLE,
         QueryError::Cancelled => {
             StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST)
         }
     };
     let mut refusal = Refusal::new(status, error.to_string());
-    refusal.limit = error
-        .limit()
-        .and_then(limit_named)
-        .map(|limit| (limit, None));
+    refusal.limit = exceeded(error);
     match error {
         QueryError::Timeout => refusal.kind("timeout"),
         _ => refusal,
     }
 }
 
-fn limit_named(name: &str) -> Option<&'static Limit> {
-    limits::ALL.iter().find(|limit| limit.name == name)
+/// The limit that was hit, with the value the query was evaluated with.
+fn exceeded(error: &QueryError) -> Option<Exceeded> {
+    let name = error.limit()?;
+    let limit = limits::ALL.iter().find(|limit| limit.name == name)?;
+    Some(match error {
+        QueryError::LabelLimit { max, got, .. } => Exceeded::at(limit, *max).got(*got),
+        QueryError::PointsLimit { max }
+        | QueryError::MemoryLimit { max }
+        | QueryError::Source(SourceError::TooManySeries { max }) => Exceeded::at(limit, *max),
+        QueryError::SamplesLimit { max } => Exceeded::at(limit, *max as usize),
+        // The rest carry none; who waits for the time limit answers by himself (`too_late`).
+        _ => Exceeded::from(limit),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use bellwether_lang::promql::ast::Span;
-    use bellwether_query::SourceError;
 
     use super::*;
     use crate::api::testing::{World, block_on};
@@ -214,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn query_timeout_is_named() {
+    fn query_timeout_is_named_with_its_configured_value() {
         let world = World::new();
         block_on(async {
             let short = Patience::new(Duration::from_millis(5), Some(DurationMs(60_000)));
@@ -222,7 +228,7 @@ mod tests {
             let refusal = run(&world.api, short, work).await.unwrap_err();
             assert_eq!(
                 refusal.message,
-                "the query took too long: query.timeout is 30000 ms"
+                "the query took too long: query.timeout is 5 ms"
             );
         });
     }
@@ -295,7 +301,7 @@ mod tests {
         ] {
             let refusal = refusal(&error);
             assert_eq!(refusal.status.as_u16(), status, "{error}");
-            assert_eq!(refusal.limit.map(|(l, _)| l.name), limit, "{error}");
+            assert_eq!(refusal.limit.map(|e| e.limit.name), limit, "{error}");
             let answer = refusal.answer(crate::edge::answer::Shape::Prometheus);
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!(body["errorType"], word, "{error}");

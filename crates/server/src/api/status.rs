@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use bellwether_model::limits::RULES_FILE_MAX;
 use bellwether_model::text::counted;
 use bellwether_store::{Health, Store};
 use hyper::StatusCode;
 
 use super::envelope::{push_pairs, push_text_field, success};
+use super::rules::load_errors;
 use super::state::Api;
-use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::answer::{Answer, Exceeded, Refusal, push_json_string};
 use crate::edge::route::Call;
+use crate::live::publish::Loaded;
 
 /// The Prometheus whose API this is: clients choose by it what they ask for.
 const API_VERSION: &str = "2.55.0";
@@ -71,8 +74,7 @@ fn rules_ended() -> Answer {
     }
 }
 
-/// `GET /-/ready`: 503 while samples are not taken or rules not evaluated. There is no listener before the log has
-/// been replayed.
+/// `GET /-/ready`: 503 while samples are not taken or rules not evaluated.
 pub(super) async fn ready(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
     if api.published.has_ended() {
         return Ok(rules_ended());
@@ -98,24 +100,13 @@ pub(super) fn not_well(store: &Store) -> Option<String> {
     }
 }
 
-/// `POST /-/reload`: has the rules read again and says what came of it; 500 with the mistakes when they are not loaded.
+/// `POST /-/reload`: has the rules read again and says what runs, or every mistake and what goes on instead.
 pub(super) async fn reload(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
     let Some(loaded) = api.orders.reload().await else {
-        return Err(Refusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the server is stopping",
-        ));
+        return Err(Refusal::unavailable("the server is stopping", 1));
     };
     if loaded.broken {
-        let text = format!(
-            "the rules are not loaded, {}:\n{}\n",
-            loaded.instead(),
-            loaded.text.trim_end()
-        );
-        return Ok(Answer {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            ..Answer::text(text)
-        });
+        return Err(not_loaded(&loaded));
     }
     let rules = &loaded.rules;
     Ok(Answer::text(format!(
@@ -124,6 +115,24 @@ pub(super) async fn reload(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
         counted(rules.alerts.len(), "alert"),
         counted(rules.records.len(), "recording rule")
     )))
+}
+
+/// What is wrong with the folder, a line for each mistake with its place.
+fn not_loaded(loaded: &Loaded) -> Refusal {
+    let errors = load_errors(loaded);
+    let instead = loaded.instead();
+    let text = format!(
+        "the rules are not loaded, {instead}:\n{}",
+        errors.join("\n")
+    );
+    // The rule language words it; the limit's name at this place is how it is known.
+    let too_large = format!("{} allows", RULES_FILE_MAX.name);
+    if !errors.iter().any(|error| error.ends_with(&too_large)) {
+        return Refusal::bad_request(text);
+    }
+    let mut refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text);
+    refusal.limit = Some(Exceeded::from(&RULES_FILE_MAX));
+    refusal
 }
 
 /// `GET /metrics`. The ledger and the disk are asked, so it is no work for the threads of connections.
@@ -146,7 +155,6 @@ pub(super) async fn metrics(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
 mod tests {
     use super::*;
     use crate::api::testing::World;
-    use crate::live::publish::Loaded;
     use crate::live::rules::Order;
 
     #[test]
@@ -207,6 +215,11 @@ mod tests {
 
     #[test]
     fn reload_says_what_came_of_it() {
+        let broken = |text: &str| Loaded {
+            broken: true,
+            text: text.into(),
+            ..Loaded::default()
+        };
         let world = World::new();
         for (loaded, want) in [
             (
@@ -214,27 +227,20 @@ mod tests {
                 (200, "0 files: 0 alerts, 0 recording rules\n"),
             ),
             (
-                Loaded {
-                    broken: true,
-                    text: "error: a mistake\n".into(),
-                    ..Loaded::default()
-                },
+                broken("a record needs itself\n"),
                 (
-                    500,
-                    "the rules are not loaded, no rule runs:\nerror: a mistake\n",
+                    400,
+                    r#"{"status":"error","errorType":"bad_data","error":"the rules are not loaded, no rule runs:\na record needs itself"}"#,
                 ),
             ),
             (
                 Loaded {
                     since: Some(bellwether_model::TimestampMs(0)),
-                    broken: true,
-                    text: "error: a mistake\n".into(),
-                    ..Loaded::default()
+                    ..broken("x.rules:1:1: larger than rules.file allows")
                 },
                 (
-                    500,
-                    "the rules are not loaded, the last rules that loaded, of 1970-01-01T00:00:00.000Z, go on:\n\
-                     error: a mistake\n",
+                    413,
+                    r#"{"status":"error","errorType":"bad_data","error":"the rules are not loaded, the last rules that loaded, of 1970-01-01T00:00:00.000Z, go on:\nx.rules:1:1: larger than rules.file allows","limit":"rules.file","max":1048576}"#,
                 ),
             ),
         ] {

@@ -1,6 +1,7 @@
 //! What goes back: an answer, or a refusal that names the place or the limit, in the shape the path's clients parse.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use bellwether_model::limits::{Limit, Unit};
 use bytes::Bytes;
@@ -64,6 +65,68 @@ pub(crate) enum Shape {
     InfluxV2,
 }
 
+/// A limit that was hit, with the value it has in this server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exceeded {
+    pub(crate) limit: &'static Limit,
+    /// The value in force: the configured one, or the default.
+    pub(crate) max: u64,
+    /// What was counted, if it is known.
+    pub(crate) got: Option<u64>,
+}
+
+impl Exceeded {
+    /// The limit with its configured value.
+    pub(crate) fn at(limit: &'static Limit, max: usize) -> Exceeded {
+        Exceeded {
+            max: max as u64,
+            ..Exceeded::from(limit)
+        }
+    }
+
+    /// A limit of time with its configured value.
+    pub(crate) fn after(limit: &'static Limit, max: Duration) -> Exceeded {
+        debug_assert_eq!(limit.unit, Unit::Millis);
+        Exceeded {
+            max: u64::try_from(max.as_millis()).unwrap_or(u64::MAX),
+            ..Exceeded::from(limit)
+        }
+    }
+
+    pub(crate) fn got(self, got: usize) -> Exceeded {
+        Exceeded {
+            got: Some(got as u64),
+            ..self
+        }
+    }
+}
+
+impl From<&'static Limit> for Exceeded {
+    /// A limit that nothing configures.
+    fn from(limit: &'static Limit) -> Exceeded {
+        Exceeded {
+            limit,
+            max: limit.value,
+            got: None,
+        }
+    }
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.limit.unit {
+            Unit::Bytes => " bytes",
+            Unit::Count => "",
+            Unit::Millis => " ms",
+        };
+        write!(f, "{} is {}{unit}", self.limit.name, self.max)?;
+        match self.got {
+            Some(got) => write!(f, ", got {got}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// An answer that says no.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -71,14 +134,14 @@ pub(crate) struct Refusal {
     /// Prometheus' word for it; when none is set, the one that goes with the status.
     pub(crate) kind: Option<&'static str>,
     pub(crate) message: String,
-    /// The limit that was hit, and what was counted if that is known.
-    pub(crate) limit: Option<(&'static Limit, Option<usize>)>,
+    /// The limit that was hit.
+    pub(crate) limit: Option<Exceeded>,
     /// The line of the body that is to blame, 1-based.
     pub(crate) line: Option<usize>,
     /// Seconds.
     pub(crate) retry_after: Option<u32>,
     /// Methods that the path knows.
-    pub(crate) allow: Option<String>,
+    pub(crate) allow: Option<Box<str>>,
     pub(crate) close: bool,
 }
 
@@ -105,32 +168,24 @@ impl Refusal {
         Refusal::new(status, message).closing()
     }
 
-    /// A limit was hit; `got` is what was counted, if it is known. Ends the connection.
+    /// A limit was hit. Ends the connection.
     pub(crate) fn over_limit(
         status: StatusCode,
         what: &str,
-        limit: &'static Limit,
-        got: Option<usize>,
+        exceeded: impl Into<Exceeded>,
     ) -> Refusal {
-        Refusal::limited(status, what, limit, got).closing()
+        Refusal::limited(status, what, exceeded).closing()
     }
 
     /// A limit was hit, and the connection may go on.
     pub(crate) fn limited(
         status: StatusCode,
         what: &str,
-        limit: &'static Limit,
-        got: Option<usize>,
+        exceeded: impl Into<Exceeded>,
     ) -> Refusal {
-        let unit = match limit.unit {
-            Unit::Bytes => " bytes",
-            Unit::Count => "",
-            Unit::Millis => " ms",
-        };
-        let got_text = got.map_or(String::new(), |got| format!(", got {got}"));
-        let message = format!("{what}: {} is {}{unit}{got_text}", limit.name, limit.value);
-        let mut refusal = Refusal::new(status, message);
-        refusal.limit = Some((limit, got));
+        let exceeded = exceeded.into();
+        let mut refusal = Refusal::new(status, format!("{what}: {exceeded}"));
+        refusal.limit = Some(exceeded);
         refusal
     }
 
@@ -181,13 +236,10 @@ impl Refusal {
                 }
             }
         }
-        if let Some((limit, got)) = self.limit {
-            let _ = write!(
-                body,
-                ",\"limit\":\"{}\",\"max\":{}",
-                limit.name, limit.value
-            );
-            if let Some(got) = got {
+        if let Some(exceeded) = self.limit {
+            let (name, max) = (exceeded.limit.name, exceeded.max);
+            let _ = write!(body, ",\"limit\":\"{name}\",\"max\":{max}");
+            if let Some(got) = exceeded.got {
                 let _ = write!(body, ",\"got\":{got}");
             }
         }
@@ -285,15 +337,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shape_names_the_limit() {
+    fn every_shape_names_the_limit_and_its_value_here() {
         let refusal = Refusal::over_limit(
             StatusCode::PAYLOAD_TOO_LARGE,
             "the body is too large",
-            &limits::INGEST_BODY_MAX,
-            Some(40_000_000),
+            Exceeded::at(&limits::INGEST_BODY_MAX, 20_000_000).got(40_000_000),
         );
-        let limit = r#""limit":"ingest.max_body","max":33554432,"got":40000000}"#;
-        let message = "the body is too large: ingest.max_body is 33554432 bytes, got 40000000";
+        let limit = r#""limit":"ingest.max_body","max":20000000,"got":40000000}"#;
+        let message = "the body is too large: ingest.max_body is 20000000 bytes, got 40000000";
         for (shape, want) in [
             (
                 Shape::Prometheus,

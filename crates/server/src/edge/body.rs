@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use bellwether_model::limits::{
-    HTTP_BODY_MIN_RATE, HTTP_BODY_TIMEOUT, INGEST_DECODED_MAX, INGEST_RATIO_MAX, Limit,
-};
+use bellwether_model::limits::{HTTP_BODY_MIN_RATE, HTTP_BODY_TIMEOUT, INGEST_RATIO_MAX, Limit};
 use bellwether_wire::gzip::{self, GzipError, GzipLimits};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::{HeaderMap, StatusCode, header};
 
-use super::answer::Refusal;
+use super::answer::{Exceeded, Refusal};
+use super::framing::ChunkFault;
 use crate::clock::Stopwatch;
 use crate::config::HttpLimits;
 
@@ -95,42 +94,51 @@ impl Body {
 
 /// How long to wait for the next piece at most, or the refusal when the body has been too slow.
 fn patience(elapsed: Duration, received: usize, http: &HttpLimits) -> Result<Duration, Refusal> {
-    let slow = |what: &str, limit| {
-        Refusal::limited(StatusCode::REQUEST_TIMEOUT, what, limit, None).closing()
-    };
+    let slow =
+        |what: &str, limit: Exceeded| Refusal::over_limit(StatusCode::REQUEST_TIMEOUT, what, limit);
     let left = http.body_timeout.saturating_sub(elapsed);
     if left.is_zero() {
-        return Err(slow("the body took too long", &HTTP_BODY_TIMEOUT));
+        let limit = Exceeded::after(&HTTP_BODY_TIMEOUT, http.body_timeout);
+        return Err(slow("the body took too long", limit));
     }
-    let grace = http.body_timeout.min(HttpLimits::BODY_RATE_GRACE);
+    let grace = http.body_timeout.min(http.body_rate_grace);
     if elapsed < grace {
         return Ok(left.min(grace.saturating_sub(elapsed)));
     }
     let expected = elapsed.as_secs_f64() * http.body_min_rate as f64;
     if (received as f64) < expected {
-        return Err(slow("the body came too slowly", &HTTP_BODY_MIN_RATE));
+        let limit = Exceeded::at(&HTTP_BODY_MIN_RATE, http.body_min_rate as usize);
+        return Err(slow("the body came too slowly", limit));
     }
     Ok(left.min(Duration::from_secs(1)))
 }
 
 fn too_large(max: SizeLimit, got: Option<usize>) -> Refusal {
-    Refusal::limited(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "the body is too large",
-        max.limit,
-        got,
-    )
-    .closing()
+    let limit = Exceeded::at(max.limit, max.bytes);
+    let limit = got.map_or(limit, |got| limit.got(got));
+    let status = StatusCode::PAYLOAD_TOO_LARGE;
+    Refusal::over_limit(status, "the body is too large", limit)
 }
 
 /// Bad chunks, or the connection's end in the middle.
 fn broken(error: &hyper::Error) -> Refusal {
-    let mut text = format!("the body could not be read: {error}");
-    if let Some(cause) = std::error::Error::source(error) {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+    const WHAT: &str = "the body could not be read";
+    let fault = chunk_fault(error);
+    let text = match (fault, std::error::Error::source(error)) {
+        (Some(fault), _) => format!("{WHAT}: {fault}"),
+        (None, Some(cause)) => format!("{WHAT}: {error}: {cause}"),
+        (None, None) => format!("{WHAT}: {error}"),
+    };
+    match fault.and_then(ChunkFault::limit) {
+        Some(limit) => Refusal::over_limit(StatusCode::BAD_REQUEST, &text, limit),
+        None => Refusal::bad_request(text).closing(),
     }
-    Refusal::bad_request(text).closing()
+}
+
+/// What the guard of the connection found wrong, if it was the guard.
+fn chunk_fault(error: &hyper::Error) -> Option<ChunkFault> {
+    let cause = std::error::Error::source(error)?.downcast_ref::<std::io::Error>()?;
+    cause.get_ref()?.downcast_ref::<ChunkFault>().copied()
 }
 
 /// How a body is wrapped.
@@ -159,23 +167,19 @@ pub(crate) fn encoding(headers: &HeaderMap, unknown: StatusCode) -> Result<Encod
 }
 
 /// Decodes a gzip body into `out`, emptied first.
-pub(crate) fn gunzip(body: &[u8], decoded_max: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
+pub(crate) fn gunzip(body: &[u8], max: SizeLimit, out: &mut Vec<u8>) -> Result<(), Refusal> {
     let limits = GzipLimits {
-        decoded_max,
+        decoded_max: max.bytes,
         ..GzipLimits::default()
     };
     gzip::decode(body, &limits, out).map_err(|error| {
-        let over = |limit| {
-            Refusal::limited(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the decoded body is too large",
-                limit,
-                None,
-            )
+        let over = |limit: Exceeded| {
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            Refusal::limited(status, "the decoded body is too large", limit)
         };
         match error {
-            GzipError::TooLarge { .. } => over(&INGEST_DECODED_MAX),
-            GzipError::Ratio { .. } => over(&INGEST_RATIO_MAX),
+            GzipError::TooLarge { .. } => over(Exceeded::at(max.limit, max.bytes)),
+            GzipError::Ratio { max } => over(Exceeded::at(&INGEST_RATIO_MAX, max)),
             GzipError::Truncated { .. } | GzipError::Corrupt { .. } => {
                 Refusal::bad_request(error.to_string())
             }

@@ -8,10 +8,12 @@
 //!
 //! Pure: bytes in, verdicts out. Not here: sockets and timers (`guard.rs`), what a path means (`route.rs`).
 
-use bellwether_model::limits::{HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_URI_BYTES_MAX};
+use bellwether_model::limits::{
+    HTTP_CHUNK_EXTENSION_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_URI_BYTES_MAX, Limit,
+};
 use hyper::StatusCode;
 
-use super::answer::Refusal;
+use super::answer::{Exceeded, Refusal};
 
 /// What the next bytes of a connection are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +26,32 @@ enum State {
     ChunkLine { trailers: bool },
     /// This many bytes of a chunk, with the line end behind it; at least one.
     ChunkData(u64),
-    /// Damaged chunks: everything passes, `hyper` refuses it, and the connection ends.
-    Damaged,
+    /// Chunks that must not pass: nothing behind them is looked at again.
+    Damaged(ChunkFault),
+}
+
+/// What is wrong with the chunks of a body. Reaches whoever reads the body, as the cause of `hyper`'s error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ChunkFault {
+    #[error("a chunk's size is not a hexadecimal number of at most {CHUNK_SIZE_DIGITS_MAX} digits")]
+    Size,
+    #[error("a chunk's line does not end with CR and LF")]
+    LineEnd,
+    #[error("a chunk's extension is too long")]
+    ExtensionTooLong,
+    #[error("the trailers are too long")]
+    TrailersTooLong,
+}
+
+impl ChunkFault {
+    /// The limit, if one was hit.
+    pub(super) fn limit(self) -> Option<&'static Limit> {
+        match self {
+            ChunkFault::Size | ChunkFault::LineEnd => None,
+            ChunkFault::ExtensionTooLong => Some(&HTTP_CHUNK_EXTENSION_MAX),
+            ChunkFault::TrailersTooLong => Some(&HTTP_HEADER_BYTES_MAX),
+        }
+    }
 }
 
 /// What to do with the bytes at hand.
@@ -37,6 +63,8 @@ pub(super) enum Step {
     More,
     /// A head that must not pass. Nothing behind it is looked at again.
     Refuse(Refusal),
+    /// Chunks that must not pass. Nothing behind them is looked at again.
+    Broken(ChunkFault),
 }
 
 /// Follows one connection.
@@ -45,21 +73,23 @@ pub(super) struct Framer {
     state: State,
     /// Bytes at the start of the head that hold no end of it, so that a slow head is not searched again and again.
     searched: usize,
-    /// Bytes of trailers and chunk lines since the last data.
-    overhead: usize,
+    /// Bytes of trailers so far.
+    trailer_bytes: usize,
 }
 
 /// More headers than ever pass: what `hyper` is told.
 pub(super) const HEADERS_PASSED_MAX: usize = HTTP_HEADERS_MAX.usize() + 1;
-/// Longest line of a chunk's size with its extensions.
-const CHUNK_LINE_MAX: usize = 1024;
+/// More digits than any body that fits through here needs.
+const CHUNK_SIZE_DIGITS_MAX: usize = 15;
+/// Longest line of a chunk's size: the digits, the extension, the line end.
+const CHUNK_LINE_MAX: usize = CHUNK_SIZE_DIGITS_MAX + HTTP_CHUNK_EXTENSION_MAX.usize() + 2;
 
 impl Framer {
     pub(super) fn new() -> Framer {
         Framer {
             state: State::Head,
             searched: 0,
-            overhead: 0,
+            trailer_bytes: 0,
         }
     }
 
@@ -95,14 +125,15 @@ impl Framer {
                 self.state = after(n, pass, State::Length, State::Head);
                 Step::Pass(pass as usize)
             }
-            State::ChunkLine { trailers } => self.chunk_line(bytes, trailers),
+            State::ChunkLine { trailers: false } => self.chunk_line(bytes),
+            State::ChunkLine { trailers: true } => self.trailer(bytes),
             State::ChunkData(n) => {
                 let pass = n.min(bytes.len() as u64);
                 let next = State::ChunkLine { trailers: false };
                 self.state = after(n, pass, State::ChunkData, next);
                 Step::Pass(pass as usize)
             }
-            State::Damaged => Step::Pass(bytes.len()),
+            State::Damaged(fault) => Step::Broken(fault),
         }
     }
 
@@ -127,7 +158,7 @@ impl Framer {
                 Ok(state) => {
                     self.state = state;
                     self.searched = 0;
-                    self.overhead = 0;
+                    self.trailer_bytes = 0;
                     Step::Pass(end)
                 }
                 Err(refusal) => Step::Refuse(refusal),
@@ -140,47 +171,53 @@ impl Framer {
         }
     }
 
-    fn chunk_line(&mut self, bytes: &[u8], trailers: bool) -> Step {
-        let max = if trailers {
-            HTTP_HEADER_BYTES_MAX.usize()
-        } else {
-            CHUNK_LINE_MAX
-        };
-        let end = memchr::memchr(b'\n', bytes).map(|at| at + 1);
-        let line = match end {
-            Some(end) => &bytes[..end],
+    /// The line with a chunk's size. It passes as a whole.
+    fn chunk_line(&mut self, bytes: &[u8]) -> Step {
+        let line = match line(bytes) {
+            Some(Ok(line)) => line,
+            Some(Err(fault)) => return self.broken(fault),
+            // What has come decides already when no end of the line could make it good.
+            None if bytes.len() < CHUNK_LINE_MAX => return Step::More,
             None => bytes,
         };
-        self.overhead = if trailers { self.overhead } else { 0 };
-        if self.overhead + line.len() > max {
-            return self.damaged(bytes);
+        match chunk_size(line) {
+            Ok(0) => self.state = State::ChunkLine { trailers: true },
+            Ok(size) => self.state = State::ChunkData(size + 2), // Its line end.
+            Err(fault) => return self.broken(fault),
         }
-        let Some(end) = end else {
-            return Step::More;
-        };
-        self.overhead += end;
-        let Some(text) = line.strip_suffix(b"\r\n") else {
-            return self.damaged(bytes);
-        };
-        self.state = match (trailers, text.is_empty()) {
-            (true, true) => State::Head,
-            (true, false) => State::ChunkLine { trailers: true },
-            (false, _) => match chunk_size(text) {
-                Some(0) => {
-                    self.overhead = 0;
-                    State::ChunkLine { trailers: true }
-                }
-                Some(size) => State::ChunkData(size + 2), // Its line end.
-                None => return self.damaged(bytes),
-            },
-        };
-        Step::Pass(end)
+        Step::Pass(line.len() + 2)
     }
 
-    fn damaged(&mut self, bytes: &[u8]) -> Step {
-        self.state = State::Damaged;
-        Step::Pass(bytes.len())
+    /// A line behind the last chunk. It passes as a whole; an empty one ends the request.
+    fn trailer(&mut self, bytes: &[u8]) -> Step {
+        let max = HTTP_HEADER_BYTES_MAX.usize() - self.trailer_bytes;
+        let line = match line(bytes) {
+            Some(Ok(line)) => line,
+            Some(Err(fault)) => return self.broken(fault),
+            None if bytes.len() <= max => return Step::More,
+            None => bytes,
+        };
+        let pass = line.len() + 2;
+        if pass > max {
+            return self.broken(ChunkFault::TrailersTooLong);
+        }
+        self.trailer_bytes += pass;
+        if line.is_empty() {
+            self.state = State::Head;
+        }
+        Step::Pass(pass)
     }
+
+    fn broken(&mut self, fault: ChunkFault) -> Step {
+        self.state = State::Damaged(fault);
+        Step::Broken(fault)
+    }
+}
+
+/// The first line without its end; `None` when the end has not come.
+fn line(bytes: &[u8]) -> Option<Result<&[u8], ChunkFault>> {
+    let end = memchr::memchr(b'\n', bytes)?;
+    Some(bytes[..end].strip_suffix(b"\r").ok_or(ChunkFault::LineEnd))
 }
 
 fn after(left: u64, passed: u64, same: impl Fn(u64) -> State, next: State) -> State {
@@ -190,15 +227,19 @@ fn after(left: u64, passed: u64, same: impl Fn(u64) -> State, next: State) -> St
     }
 }
 
-/// The size in a chunk's first line, whatever extensions follow; at most what a body could ever have.
-fn chunk_size(line: &[u8]) -> Option<u64> {
+/// The size in a chunk's first line, whatever extension follows.
+fn chunk_size(line: &[u8]) -> Result<u64, ChunkFault> {
     let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
-    let rest = line[digits..].trim_ascii_start();
-    if digits == 0 || digits > 15 || !(rest.is_empty() || rest[0] == b';') {
-        return None;
+    let (size, extension) = line.split_at(digits);
+    let text = extension.trim_ascii_start();
+    if !(1..=CHUNK_SIZE_DIGITS_MAX).contains(&digits) || !(text.is_empty() || text[0] == b';') {
+        return Err(ChunkFault::Size);
     }
-    let text = std::str::from_utf8(&line[..digits]).ok()?;
-    u64::from_str_radix(text, 16).ok()
+    if extension.len() > HTTP_CHUNK_EXTENSION_MAX.usize() {
+        return Err(ChunkFault::ExtensionTooLong);
+    }
+    let text = std::str::from_utf8(size).map_err(|_| ChunkFault::Size)?;
+    u64::from_str_radix(text, 16).map_err(|_| ChunkFault::Size)
 }
 
 /// A whole head, with the empty line at its end: what comes behind it, or why it must not pass.
@@ -222,7 +263,6 @@ fn parse_head(head: &[u8]) -> Result<State, Refusal> {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "the request has too many headers",
                 &HTTP_HEADERS_MAX,
-                None,
             ));
         }
         let colon = memchr::memchr(b':', header).ok_or_else(|| bad("a header without a colon"))?;
@@ -324,7 +364,6 @@ fn too_large(bytes: &[u8]) -> Refusal {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         "the request's head is too large",
         &HTTP_HEADER_BYTES_MAX,
-        None,
     )
 }
 
@@ -332,8 +371,7 @@ fn uri_too_long(got: usize) -> Refusal {
     Refusal::over_limit(
         StatusCode::URI_TOO_LONG,
         "the request's target is too long",
-        &HTTP_URI_BYTES_MAX,
-        Some(got),
+        Exceeded::from(&HTTP_URI_BYTES_MAX).got(got),
     )
 }
 
@@ -350,8 +388,18 @@ fn is_token(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// Feeds `input` in pieces of `piece` bytes; returns what passed and the refusal's status.
-    fn run(input: &[u8], piece: usize) -> (Vec<u8>, Option<u16>, bool) {
+    /// How a connection's bytes ended.
+    #[derive(Debug, PartialEq, Eq)]
+    enum End {
+        /// All passed, and the next byte begins a request.
+        AtHead,
+        Within,
+        Refused(u16),
+        Broken(ChunkFault),
+    }
+
+    /// Feeds `input` in pieces of `piece` bytes; returns what passed and how it ended.
+    fn run(input: &[u8], piece: usize) -> (Vec<u8>, End) {
         let mut framer = Framer::new();
         let (mut passed, mut at_hand) = (Vec::new(), Vec::new());
         for part in input.chunks(piece) {
@@ -364,21 +412,27 @@ mod tests {
                     }
                     Step::More => break,
                     Step::Refuse(refusal) => {
-                        return (passed, Some(refusal.status.as_u16()), framer.at_head());
+                        return (passed, End::Refused(refusal.status.as_u16()));
                     }
+                    Step::Broken(fault) => return (passed, End::Broken(fault)),
                 }
             }
         }
-        (passed, None, framer.at_head() && at_hand.is_empty())
+        let end = if framer.at_head() && at_hand.is_empty() {
+            End::AtHead
+        } else {
+            End::Within
+        };
+        (passed, end)
     }
 
-    fn check(input: &[u8], want: Option<u16>) {
+    fn check(input: &[u8], refused: Option<u16>) {
         for piece in [1, 2, 3, 7, input.len().max(1)] {
-            let (passed, status, at_head) = run(input, piece);
-            assert_eq!(status, want, "{piece}: {}", String::from_utf8_lossy(input));
-            if want.is_none() {
+            let (passed, end) = run(input, piece);
+            let want = refused.map_or(End::AtHead, End::Refused);
+            assert_eq!(end, want, "{piece}: {}", String::from_utf8_lossy(input));
+            if refused.is_none() {
                 assert_eq!(passed, input);
-                assert!(at_head, "the next byte begins a request");
             }
         }
     }
@@ -453,24 +507,46 @@ mod tests {
         );
     }
 
+    const CHUNKED: &str = "POST /w HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+
     #[test]
-    fn damaged_chunks_pass_to_the_parser_that_refuses_them_and_never_become_a_request() {
-        let extension = "x".repeat(1100);
-        let trailers = "t: 1\r\n".repeat(3000);
-        for body in [
-            "zz\r\n".to_owned(),
-            "\r\n".into(),
-            "5\nhello\r\n".into(),
-            "10000000000000000\r\n".into(),
-            format!("1;{extension}\r\nx\r\n"),
-            format!("0\r\n{trailers}\r\n"),
+    fn damaged_chunks_do_not_pass_and_nothing_behind_them_does() {
+        use ChunkFault::{ExtensionTooLong, LineEnd, Size, TrailersTooLong};
+        let extension = ";".repeat(1025);
+        let trailer = "t".repeat(16 * 1024);
+        for (good, bad, fault) in [
+            ("", "zz\r\n", Size),
+            ("", "\r\n", Size),
+            ("", "-1\r\n", Size),
+            ("5\r\nhello\r\n", "5 ?\r\n", Size),
+            ("", "1000000000000000\r\n", Size),
+            ("", "5\nhello\r\n", LineEnd),
+            ("0\r\n", "t: 1\n\r\n", LineEnd),
+            (
+                "1\r\nx\r\n",
+                &format!("1{extension}\r\nx\r\n"),
+                ExtensionTooLong,
+            ),
+            ("0\r\nt: 1\r\n", &format!("{trailer}\r\n"), TrailersTooLong),
         ] {
-            let input = format!(
-                "POST /w HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}GET / HTTP/1.1\r\n\r\n"
-            );
-            let (passed, status, at_head) = run(input.as_bytes(), input.len());
-            assert_eq!((status, at_head), (None, false), "{body:.20}");
-            assert_eq!(passed.len(), input.len());
+            let input = format!("{CHUNKED}{good}{bad}GET / HTTP/1.1\r\n\r\n");
+            for piece in [1, 7, input.len()] {
+                let (passed, end) = run(input.as_bytes(), piece);
+                assert_eq!(end, End::Broken(fault), "{bad:.20}");
+                assert_eq!(passed.len(), CHUNKED.len() + good.len(), "{bad:.20}");
+            }
         }
+    }
+
+    #[test]
+    fn extensions_and_trailers_may_be_as_long_as_their_limits() {
+        let extension = format!(";{}", "x".repeat(1023));
+        // With its own line end and the empty line behind it, a trailer of this length is all there may be.
+        let trailer = "t".repeat(16 * 1024 - 4);
+        let body = format!("1{extension}\r\nx\r\n000{extension}\r\n{trailer}\r\n\r\n");
+        check(format!("{CHUNKED}{body}").as_bytes(), None);
+        let body = format!("0\r\n{trailer}t\r\n\r\n");
+        let (_, end) = run(format!("{CHUNKED}{body}").as_bytes(), 7);
+        assert_eq!(end, End::Broken(ChunkFault::TrailersTooLong));
     }
 }

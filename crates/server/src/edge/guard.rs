@@ -116,8 +116,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
         }
     }
 
-    /// Judges what is in the inbox. True when something may pass.
-    fn judge(&mut self) -> bool {
+    /// Judges what is in the inbox. True when something may pass; an error ends the body that is being read.
+    fn judge(&mut self) -> io::Result<bool> {
         let at_head = self.framer.at_head();
         match self.framer.step(&self.inbox) {
             Step::Pass(count) => {
@@ -125,7 +125,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
                 // An empty line before a request is no head.
                 self.heads += usize::from(at_head && count > 2);
             }
-            Step::More => return false,
+            Step::More => return Ok(false),
+            // `hyper` hands it to whoever reads the body, writes the answer to that, and closes.
+            Step::Broken(fault) => return Err(io::Error::new(io::ErrorKind::InvalidData, fault)),
             Step::Refuse(refusal) => {
                 *self.link.refusal.lock() = Some((self.heads, refusal));
                 self.refused = true;
@@ -134,7 +136,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
                 self.passing = STAND_IN.len();
             }
         }
-        true
+        Ok(true)
     }
 
     /// Reads more into the inbox. `Ok(0)` is the end of the connection.
@@ -249,7 +251,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<T> {
                 // Nothing comes behind the stand-in; its answer ends the connection.
                 return Poll::Pending;
             }
-            if this.judge() {
+            if this.judge()? {
                 continue;
             }
             this.keep_time(cx)?;

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::answer::{Refusal, Shape};
+use super::answer::{Exceeded, Refusal, Shape};
 use super::framing;
 use super::guard::{Guard, Link};
 use super::service::Edge;
@@ -109,9 +109,8 @@ const READ_BUFFER_MAX: usize = 256 * 1024;
 async fn turn_away(mut stream: TcpStream, max: usize) {
     let mut refusal = Refusal::limited(
         StatusCode::SERVICE_UNAVAILABLE,
-        &format!("{max} connections are open"),
-        &HTTP_CONNECTIONS_MAX,
-        None,
+        "no more connections are taken",
+        Exceeded::at(&HTTP_CONNECTIONS_MAX, max),
     );
     refusal.retry_after = Some(1);
     let answer = refusal.answer(Shape::Prometheus);

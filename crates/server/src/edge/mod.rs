@@ -6,6 +6,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod body;
+pub(crate) mod form;
 mod framing;
 mod guard;
 pub(crate) mod hosts;

@@ -114,8 +114,8 @@ impl Edge {
     }
 
     fn refuse(&self, refusal: &Refusal, shape: Shape) -> Answer {
-        if let Some((limit, _)) = refusal.limit {
-            self.counters.limit_hit(limit.name);
+        if let Some(exceeded) = refusal.limit {
+            self.counters.limit_hit(exceeded.limit.name);
         }
         refusal.answer(shape)
     }
@@ -183,7 +183,7 @@ fn wrong_method(route: &Route, method: &Method) -> Refusal {
     let allow = route.allow();
     let text = format!("{method} is not a method of this path, only {allow}");
     let mut refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, text);
-    refusal.allow = Some(allow);
+    refusal.allow = Some(allow.into());
     refusal
 }
 

@@ -6,18 +6,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bellwether_model::limits::INGEST_INFLIGHT_MAX;
 use hyper::StatusCode;
 
-use crate::edge::answer::Refusal;
+use crate::edge::answer::{Exceeded, Refusal};
 
 /// Bytes left.
 #[derive(Clone, Debug)]
-pub(super) struct Budget(Arc<AtomicUsize>);
+pub(super) struct Budget {
+    left: Arc<AtomicUsize>,
+    max: usize,
+}
 
 /// Seconds after which there is likely to be room again.
 const RETRY_AFTER: u32 = 1;
 
 impl Budget {
     pub(super) fn new(bytes: usize) -> Budget {
-        Budget(Arc::new(AtomicUsize::new(bytes)))
+        Budget {
+            left: Arc::new(AtomicUsize::new(bytes)),
+            max: bytes,
+        }
     }
 
     /// A share of nothing yet.
@@ -40,7 +46,7 @@ impl Share {
     /// Takes more, or refuses when there is not as much left.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let take = |left: usize| left.checked_sub(bytes);
-        let left = &self.budget.0;
+        let left = &self.budget.left;
         if left
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, take)
             .is_ok()
@@ -51,8 +57,7 @@ impl Share {
         let mut refusal = Refusal::limited(
             StatusCode::SERVICE_UNAVAILABLE,
             "too many bytes are being written at once, try again",
-            &INGEST_INFLIGHT_MAX,
-            None,
+            Exceeded::at(&INGEST_INFLIGHT_MAX, self.budget.max),
         );
         refusal.retry_after = Some(RETRY_AFTER);
         Err(refusal)
@@ -61,7 +66,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.0.fetch_add(self.bytes, Ordering::AcqRel);
+        self.budget.left.fetch_add(self.bytes, Ordering::AcqRel);
     }
 }
 

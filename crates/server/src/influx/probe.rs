@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use bellwether_model::limits::QUERY_LEN_MAX;
 use bellwether_store::Health;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 
 use super::{INFLUX_VERSION, Influx, signed};
 use crate::edge::answer::{Answer, Refusal};
-use crate::edge::body::SizeLimit;
-use crate::edge::params::Params;
+use crate::edge::form;
 use crate::edge::route::Call;
 
 /// `GET /ping`.
@@ -54,17 +52,7 @@ pub(super) async fn health(influx: Arc<Influx>, _: Call) -> Result<Answer, Refus
 
 /// `GET` or `POST /query`: the two statements that writing clients send.
 pub(super) async fn query(influx: Arc<Influx>, call: Call) -> Result<Answer, Refusal> {
-    let mut params = Params::default();
-    if call.method == Method::POST {
-        let max = SizeLimit {
-            bytes: QUERY_LEN_MAX.usize(),
-            limit: &QUERY_LEN_MAX,
-        };
-        let mut form = Vec::new();
-        call.body.read(max, &influx.http, &mut form).await?;
-        params.add(&String::from_utf8_lossy(&form))?;
-    }
-    params.add(&call.query)?;
+    let params = form::params(call, &influx.http).await?;
     let Some(text) = params.get("q") else {
         return Err(Refusal::bad_request("missing required parameter \"q\""));
     };

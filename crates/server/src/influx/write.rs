@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use bellwether_model::labels::is_legacy_label_name;
 use bellwether_model::limits::{
-    self, INGEST_BODY_MAX, INGEST_SAMPLES_MAX, LABEL_VALUE_MAX, LABELS_MAX,
+    self, INGEST_BODY_MAX, INGEST_DECODED_MAX, INGEST_SAMPLES_MAX, LABEL_VALUE_MAX, LABELS_MAX,
+    SERIES_ACTIVE_MAX,
 };
+use bellwether_model::text::counted;
 use bellwether_store::{ReadOnly, StoreError};
 use bellwether_wire::line_protocol::{Mapping, Precision};
 use hyper::header::{self, HeaderValue};
@@ -18,11 +20,11 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::budget::Share;
 use super::{Influx, signed};
-use crate::edge::answer::{Answer, Refusal};
+use crate::edge::answer::{Answer, Exceeded, Refusal};
 use crate::edge::body::{Encoding, SizeLimit, encoding, gunzip};
 use crate::edge::params::Params;
 use crate::edge::route::Call;
-use crate::ingest::{IngestError, LineFault, LineOptions, LinePlace, Written};
+use crate::ingest::{IngestError, LineFault, LineOptions, LinePlace, SERIES_LIMIT, Written};
 
 /// `POST /write`.
 pub(super) async fn v1(influx: Arc<Influx>, call: Call) -> Result<Answer, Refusal> {
@@ -34,12 +36,13 @@ pub(super) async fn v1(influx: Arc<Influx>, call: Call) -> Result<Answer, Refusa
     )?;
     // Old clients know no 415.
     let written = write(&influx, call, options, StatusCode::BAD_REQUEST).await?;
+    check_series_limit(&written)?;
     if written.lines_refused == 0 {
         return Ok(stored(&influx));
     }
     let message = format!(
         "partial write: {} dropped={}",
-        told(&written),
+        told(&written.faults),
         written.lines_refused
     );
     Err(Refusal::bad_request(message))
@@ -50,13 +53,14 @@ pub(super) async fn v2(influx: Arc<Influx>, call: Call) -> Result<Answer, Refusa
     let params = call.query_params()?;
     let options = options(&params, "bucket", &["ns", "us", "ms", "s"])?;
     let written = write(&influx, call, options, StatusCode::UNSUPPORTED_MEDIA_TYPE).await?;
+    check_series_limit(&written)?;
     if written.lines_refused == 0 {
         return Ok(stored(&influx));
     }
     let message = format!(
         "partial write error ({} written): {}",
         written.lines,
-        told(&written)
+        told(&written.faults)
     );
     let refusal = Refusal::bad_request(message);
     Err(match written.faults.first() {
@@ -72,9 +76,9 @@ fn stored(influx: &Influx) -> Answer {
 }
 
 /// The first faults, one after the other, with the line of each.
-fn told(written: &Written) -> String {
+fn told<'a>(faults: impl IntoIterator<Item = &'a LineFault>) -> String {
     let mut text = String::new();
-    for (i, fault) in written.faults.iter().enumerate() {
+    for (i, fault) in faults.into_iter().enumerate() {
         if i > 0 {
             text.push_str("; ");
         }
@@ -92,6 +96,32 @@ fn told(written: &Written) -> String {
         };
     }
     text
+}
+
+/// Seconds after which old series may have made room for new ones.
+const SERIES_LIMIT_RETRY: u32 = 60;
+
+/// 429 when lines were good and their series one too many: unlike bad lines they are worth sending again.
+///
+/// The words that make clients drop a batch (`partial write`, `unable to parse`) must not stand in it.
+fn check_series_limit(written: &Written) -> Result<(), Refusal> {
+    let Some(max) = written.series_limit else {
+        return Ok(());
+    };
+    let by_limit = |fault: &&LineFault| fault.code == SERIES_LIMIT;
+    let what = format!(
+        "{} refused and {} stored: {}",
+        counted(written.lines_refused as usize, "line"),
+        written.lines,
+        told(written.faults.iter().filter(by_limit)),
+    );
+    let mut refusal = Refusal::limited(
+        StatusCode::TOO_MANY_REQUESTS,
+        &what,
+        Exceeded::at(&SERIES_ACTIVE_MAX, max),
+    );
+    refusal.retry_after = Some(SERIES_LIMIT_RETRY);
+    Err(refusal)
 }
 
 /// Reads what the request says about its lines.
@@ -140,7 +170,11 @@ fn extra_label(pair: &str) -> Result<(String, String), Refusal> {
 }
 
 fn bad_limit(what: &str, limit: &'static limits::Limit, got: usize) -> Refusal {
-    Refusal::limited(StatusCode::BAD_REQUEST, what, limit, Some(got))
+    Refusal::limited(
+        StatusCode::BAD_REQUEST,
+        what,
+        Exceeded::from(limit).got(got),
+    )
 }
 
 /// Reads, decodes and stores the body; returns once what is good of it is durable.
@@ -216,7 +250,11 @@ impl Influx {
             Encoding::Gzip => {
                 share.grow(claimed_size(&body).min(self.http.decoded_max))?;
                 let mut plain = Vec::new();
-                gunzip(&body, self.http.decoded_max, &mut plain)?;
+                let max = SizeLimit {
+                    bytes: self.http.decoded_max,
+                    limit: &INGEST_DECODED_MAX,
+                };
+                gunzip(&body, max, &mut plain)?;
                 plain
             }
         };
@@ -239,11 +277,10 @@ const DISK_FULL_RETRY: u32 = 30;
 
 fn refusal(error: IngestError) -> Refusal {
     match error {
-        IngestError::TooManySamples { .. } => Refusal::limited(
+        IngestError::TooManySamples { max } => Refusal::limited(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too many samples in one request",
-            &INGEST_SAMPLES_MAX,
-            None,
+            Exceeded::at(&INGEST_SAMPLES_MAX, max),
         ),
         IngestError::Store(StoreError::Busy { retry_after }) => {
             let seconds = (retry_after.0.max(0) as u64).div_ceil(1000).clamp(1, 60) as u32;

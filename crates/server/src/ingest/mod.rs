@@ -12,14 +12,17 @@
 mod cache;
 
 use bellwether_model::{TimestampMs, limits};
-use bellwether_store::{Appender, RejectReason, Rejected, Store, StoreError};
-use bellwether_wire::line_protocol::{Cursor, LineError, Lines, Mapping, Precision};
+use bellwether_store::{AppendError, Appender, RejectReason, Rejected, Store, StoreError};
+use bellwether_wire::line_protocol::{Cursor, LineError, Lines, Mapping, Precision, shown};
 use parking_lot::Mutex;
 
 use cache::{Refused, SeriesCache};
 
 /// Appenders kept for the next body; more are made when more bodies arrive at a time.
 const APPENDERS_KEPT: usize = 16;
+
+/// The reason of lines whose series are one too many.
+pub(crate) const SERIES_LIMIT: &str = "series_limit";
 
 /// How many faults of one body are told; the others are only counted.
 const FAULTS_TOLD: usize = 10;
@@ -65,6 +68,8 @@ pub struct Written {
     pub refused_by_reason: Vec<(&'static str, u64)>,
     /// Fields that hold text, and were left out.
     pub texts_left_out: u64,
+    /// The limit on series, if it is why lines were refused: they are good, and can be sent again.
+    pub series_limit: Option<usize>,
 }
 
 /// Why one line was refused.
@@ -284,15 +289,15 @@ fn fault(refused: Refused, number: usize, line: &[u8]) -> LineFault {
                 reason: kind.to_string(),
             }
         }
-        Refused::Series(error) => {
-            let key = String::from_utf8_lossy(&line[..line.len().min(64)]).into_owned();
-            LineFault {
-                line: number,
-                code: "series_limit",
-                unreadable: None,
-                reason: format!("'{key}': {error}"),
-            }
-        }
+        Refused::Series(error) => LineFault {
+            line: number,
+            code: match error {
+                AppendError::SeriesLimit { .. } => SERIES_LIMIT,
+                AppendError::NoLabels | AppendError::LabelsTooLong { .. } => "labels",
+            },
+            unreadable: None,
+            reason: format!("'{}': {error}", shown(line)),
+        },
         Refused::Time(reason, _) => LineFault {
             line: number,
             code: reason.code(),
@@ -308,6 +313,9 @@ impl Written {
             Refused::Time(_, samples) => samples,
             Refused::Syntax(_) | Refused::Series(_) => 1,
         };
+        if let Refused::Series(AppendError::SeriesLimit { max }) = refused {
+            self.series_limit = Some(max);
+        }
         let fault = fault(refused, number, line);
         self.lines_refused += 1;
         self.count(fault.code, samples);

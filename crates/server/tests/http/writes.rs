@@ -1,166 +1,10 @@
-//! A whole server: lines in over a socket, the exact answers Influx clients parse, and what is there afterwards,
-//! also after a restart.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::sync::mpsc;
-use std::time::Duration;
+//! Lines in over a socket, the exact answers Influx clients parse, and what is there afterwards, also after a
+//! restart.
 
 use bellwether_disk::{Disk, RealDisk};
-use bellwether_model::TimestampMs;
-use bellwether_server::clock::Clock;
-use bellwether_server::{HttpLimits, Ready, ServeConfig, ServeError, serve};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use tokio::sync::oneshot;
+use bellwether_server::{ServeConfig, ServeError, serve};
 
-/// The present of every test: 2026-01-02T03:04:05Z.
-const NOW: TimestampMs = TimestampMs(1_767_323_045_000);
-
-struct Server {
-    address: SocketAddr,
-    ready: Ready,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<Result<(), ServeError>>>,
-}
-
-/// An answer: the status, the head's lines, the body.
-struct Got {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Server {
-        Server::with(folder, |_| {})
-    }
-
-    fn with(folder: &Path, change: impl FnOnce(&mut HttpLimits)) -> Server {
-        let mut config = ServeConfig {
-            data: folder.join("data"),
-            rules: folder.join("rules"),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            host_metrics: false,
-            clock: Clock::manual(NOW),
-            ..ServeConfig::default()
-        };
-        change(&mut config.http);
-        let (stop, stopped) = oneshot::channel();
-        let (tell, told) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .unwrap();
-            let on_ready = move |ready| tell.send(ready).unwrap();
-            runtime.block_on(serve(config, on_ready, async {
-                let _ = stopped.await;
-            }))
-        });
-        let ready: Ready = told.recv_timeout(Duration::from_mins(1)).unwrap();
-        Server {
-            address: ready.listen,
-            ready,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
-    }
-
-    fn stop(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap().unwrap();
-        }
-    }
-
-    fn exchange(&self, request: &[u8]) -> Got {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
-        let _ = stream.write_all(request);
-        let mut got = Vec::new();
-        let _ = stream.read_to_end(&mut got);
-        let got = String::from_utf8(got).unwrap();
-        let (head, body) = got.split_once("\r\n\r\n").expect("a whole answer");
-        Got {
-            status: head[9..12].parse().unwrap(),
-            head: head.to_owned(),
-            body: body.to_owned(),
-        }
-    }
-
-    fn get(&self, path: &str) -> Got {
-        self.exchange(
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                .as_bytes(),
-        )
-    }
-
-    fn post_with(&self, path: &str, headers: &str, body: &[u8]) -> Got {
-        let mut request = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
-            body.len()
-        )
-        .into_bytes();
-        request.extend_from_slice(body);
-        self.exchange(&request)
-    }
-
-    fn post(&self, path: &str, body: &str) -> Got {
-        self.post_with(path, "", body.as_bytes())
-    }
-
-    /// The answer to a query, as `{labels} value` lines.
-    fn query(&self, expr: &str) -> String {
-        let encoded = expr
-            .bytes()
-            .fold(String::new(), |text, b| format!("{text}%{b:02X}"));
-        let got = self.get(&format!("/api/v1/query?query={encoded}"));
-        assert_eq!(got.status, 200, "{}", got.body);
-        let answer: serde_json::Value = serde_json::from_str(&got.body).unwrap();
-        let rows = answer["data"]["result"].as_array().unwrap().iter();
-        let row =
-            |r: &serde_json::Value| format!("{} {}", r["metric"], r["value"][1].as_str().unwrap());
-        rows.map(row).collect::<Vec<_>>().join("\n")
-    }
-
-    /// A write that is refused whole or in part: its status, and its body's text.
-    fn check_refused(&self, path: &str, body: &str, status: u16, want: &str) {
-        let got = self.post(path, body);
-        assert_eq!(got.status, status, "{body:.60}: {}", got.body);
-        assert!(
-            got.body.contains(want),
-            "{body:.60}: {want:?} is not in {}",
-            got.body
-        );
-        assert!(got.head.contains("x-influxdb-version: 1."), "{}", got.head);
-        serde_json::from_str::<serde_json::Value>(&got.body).unwrap();
-        assert_eq!(self.get("/-/healthy").status, 200);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.end();
-        }
-    }
-}
-
-fn gzip(data: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(data).unwrap();
-    encoder.finish().unwrap()
-}
+use crate::harness::{Server, gzip};
 
 #[test]
 fn what_is_written_is_read_and_outlives_a_restart() {
@@ -267,8 +111,8 @@ fn rows_18_to_21_bad_lines_are_named() {
         ("m,a=1,a=2 f=1".into(), "duplicate tags: a"),
         (format!("m{tags} f=1"), "labels.max is 64"),
         (
-            format!("m,a={} f=1", long(5 * 1024)),
-            "label.max_value is 4096",
+            format!("m,ok=1,a={} f=1", long(5 * 1024)),
+            "line 1, column 10: a tag's value is 5120 bytes, the limit label.max_value is 4096",
         ),
         (format!("m,{}=1 f=1", long(300)), "label.max_name is 256"),
         (
@@ -302,9 +146,41 @@ fn rows_18_to_21_bad_lines_are_named() {
 }
 
 #[test]
+fn series_beyond_the_limit_are_refused_and_known_ones_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    // Room for the server's own series, too.
+    let server = Server::with(folder.path(), |config| config.series_max = 500);
+    assert_eq!(server.post("/write", "a f=1\nb f=2").status, 204);
+    let fill = (0..500).map(|i| format!("fill,i={i} f=1"));
+    let fill = fill.collect::<Vec<_>>().join("\n");
+    assert_eq!(server.post("/write", &fill).status, 429);
+
+    let long = "x".repeat(300);
+    let body = format!("b f=2\nc,t={long} f=3\nb f=x\na f=4 1767323044000000000\n");
+    for path in ["/write", "/api/v2/write"] {
+        let got = server.post(path, &body);
+        assert_eq!(got.status, 429, "{}", got.body);
+        assert!(got.head.contains("retry-after: 60"), "{}", got.head);
+        let limit = r#","limit":"series.max_active","max":500}"#;
+        assert!(got.body.ends_with(limit), "{}", got.body);
+        let shown = format!(
+            "2 lines refused and 2 stored: 'c,t={}…': the store holds 500 series already (series.max_active) (line 2): ",
+            &long[..252]
+        );
+        assert!(got.body.contains(&shown), "{shown} is not in {}", got.body);
+        for drops in ["partial write", "unable to parse"] {
+            assert!(!got.body.contains(drops), "clients drop what is {drops:?}");
+        }
+    }
+    assert_eq!(server.query("count_over_time(a_f[1m])"), "{} 2");
+    assert_eq!(server.query("b_f"), "{\"__name__\":\"b_f\"} 2");
+    assert_eq!(server.post("/write", "b f=5").status, 204);
+}
+
+#[test]
 fn requests_that_are_not_writes_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::with(folder.path(), |http| http.inflight_max = 1000);
+    let server = Server::with(folder.path(), |config| config.http.inflight_max = 1000);
     server.check_refused("/write?precision=d", "m f=1", 400, "invalid precision");
     server.check_refused(
         "/api/v2/write?precision=m",

@@ -1,6 +1,6 @@
 //! What can be wrong with a line, worded with the terms that Influx clients look for.
 
-use bellwether_model::limits::Limit;
+use bellwether_model::limits::{Limit, Unit};
 
 /// A mistake and where it stands inside its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub enum FaultKind {
     #[error("invalid UTF-8")]
     Utf8,
     /// Something longer, or more of it, than is accepted.
-    #[error("{what} is {got}, the limit {name} is {max}")]
+    #[error("{what} is {got}{unit}, the limit {name} is {max}")]
     Limit {
         /// What was measured.
         what: &'static str,
@@ -83,6 +83,8 @@ pub enum FaultKind {
         max: u64,
         /// What the line has.
         got: u64,
+        /// What both count, with a blank before it; empty for things.
+        unit: &'static str,
     },
 }
 
@@ -93,6 +95,10 @@ impl FaultKind {
             name: limit.name,
             max: limit.value,
             got: got as u64,
+            unit: match limit.unit {
+                Unit::Bytes => " bytes",
+                Unit::Count | Unit::Millis => "",
+            },
         }
     }
 
@@ -120,7 +126,7 @@ impl Fault {
         LineError {
             line: number,
             column: self.at + 1,
-            text: clip(text, LINE_SHOWN_MAX),
+            text: shown(text),
             kind: self.kind,
         }
     }
@@ -144,6 +150,11 @@ pub struct LineError {
 const LINE_SHOWN_MAX: usize = 256;
 /// How much of a refused word an answer repeats, in bytes.
 const WORD_SHOWN_MAX: usize = 64;
+
+/// A refused line as messages repeat it: clipped, with invalid UTF-8 replaced.
+pub fn shown(line: &[u8]) -> String {
+    clip(line, LINE_SHOWN_MAX)
+}
 
 /// The word at the start of `text`, up to the next comma or blank, clipped.
 pub(crate) fn word(text: &[u8]) -> String {

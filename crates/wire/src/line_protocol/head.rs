@@ -22,6 +22,8 @@ pub struct Head<'a> {
     pub measurement: Cow<'a, str>,
     /// In the order of the line. Keys are unique, neither keys nor values are empty.
     pub tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// What it was taken from, to find places in.
+    key: &'a [u8],
 }
 
 impl<'a> Head<'a> {
@@ -42,7 +44,24 @@ impl<'a> Head<'a> {
             }
             tags.push((name, value));
         }
-        Ok(Head { measurement, tags })
+        Ok(Head {
+            measurement,
+            tags,
+            key,
+        })
+    }
+
+    /// Where the tag of this index stands in the line, and where its value does. Only errors ask.
+    fn places(&self, index: usize) -> (usize, usize) {
+        let mut parts = Parts {
+            key: self.key,
+            at: 0,
+        };
+        for _ in 0..=index {
+            parts.next(); // The measurement, and the tags before it.
+        }
+        let (at, tag) = parts.next().unwrap_or((0, &self.key[..0]));
+        (at, at + unescaped(tag, b'=').map_or(0, |equals| equals + 1))
     }
 }
 
@@ -149,12 +168,16 @@ impl Mapping {
             if name.starts_with("__") {
                 continue;
             }
-            within("a tag's name", name.len(), &LABEL_NAME_MAX)?;
-            within("a tag's value", value.len(), &LABEL_VALUE_MAX)?;
+            within("a tag's name", name.len(), &LABEL_NAME_MAX, || {
+                head.places(i).0
+            })?;
+            within("a tag's value", value.len(), &LABEL_VALUE_MAX, || {
+                head.places(i).1
+            })?;
             if labels.get(&name).is_some() {
                 let other = head.tags[..i].iter().find(|(t, _)| label_name(t) == name);
                 let first = other.map_or("", |(t, _)| t);
-                return Err(Fault::new(collision(first, tag, &name), 0));
+                return Err(Fault::new(collision(first, tag, &name), head.places(i).0));
             }
             labels.set(&name, value);
             count += 1;
@@ -169,7 +192,7 @@ impl Mapping {
             count += usize::from(labels.get(name).is_none());
             labels.set(name, value);
         }
-        within("the number of labels", count, &LABELS_MAX)?;
+        within("the number of labels", count, &LABELS_MAX, || 0)?;
         Ok(labels)
     }
 
@@ -183,7 +206,7 @@ impl Mapping {
     ) -> Result<Labels, Fault> {
         let field = text(field, 0, b",= ")?;
         let name = metric_name(&head.measurement, &field);
-        within("the metric's name", name.len(), &METRIC_NAME_MAX)?;
+        within("the metric's name", name.len(), &METRIC_NAME_MAX, || 0)?;
         Ok(shared.set(METRIC_NAME, &name).build())
     }
 }
@@ -196,11 +219,17 @@ fn collision(first: &str, second: &str, label: &str) -> FaultKind {
     }
 }
 
-fn within(what: &'static str, got: usize, limit: &Limit) -> Result<(), Fault> {
+/// `at` is asked for the place only when it is needed.
+fn within(
+    what: &'static str,
+    got: usize,
+    limit: &Limit,
+    at: impl FnOnce() -> usize,
+) -> Result<(), Fault> {
     if got <= limit.usize() {
         return Ok(());
     }
-    Err(Fault::new(FaultKind::limit(what, limit, got), 0))
+    Err(Fault::new(FaultKind::limit(what, limit, got), at()))
 }
 
 /// The tag's key as a legacy label name.

@@ -32,7 +32,7 @@ mod precision;
 mod print;
 
 pub use cursor::{Cursor, Field, FieldValue, Lines, parse_line};
-pub use error::{Fault, FaultKind, LineError};
+pub use error::{Fault, FaultKind, LineError, shown};
 pub use head::{Head, Mapping};
 pub use precision::Precision;
 pub use print::{PrintError, print_line};

@@ -261,21 +261,38 @@ fn lines_become_series() {
 }
 
 #[test]
+fn what_is_wrong_with_a_tag_is_told_where_it_stands() {
+    let long = |n: usize| "x".repeat(n);
+    for (line, column) in [
+        (format!("m,{}=1 f=1", long(257)), 3),
+        (format!("m,a={} f=1", long(4097)), 5),
+        (format!("m\\,n,a\\=b=1,cc={} f=1", long(4097)), 16),
+        ("m,a.b=1,a_b=2 f=1".into(), 9),
+    ] {
+        let head = Cursor::new(line.as_bytes()).unwrap().series_key();
+        let head = Head::parse(head).unwrap();
+        let fault = Mapping::default().shared_labels(&head).unwrap_err();
+        let error = fault.at_line(1, line.as_bytes());
+        assert_eq!(error.column, column, "{error:.80}");
+    }
+}
+
+#[test]
 fn names_and_values_have_limits() {
     let plain = Mapping::default();
     let long = |n: usize| "x".repeat(n);
     for (line, want) in [
         (
             format!("m,{}=1 f=1", long(257)),
-            "a tag's name is 257, the limit label.max_name is 256",
+            "a tag's name is 257 bytes, the limit label.max_name is 256",
         ),
         (
             format!("m,a={} f=1", long(5120)),
-            "a tag's value is 5120, the limit label.max_value is 4096",
+            "a tag's value is 5120 bytes, the limit label.max_value is 4096",
         ),
         (
             format!("{} f=1", long(255)),
-            "the metric's name is 257, the limit metric.max_name is 256",
+            "the metric's name is 257 bytes, the limit metric.max_name is 256",
         ),
         (
             format!(
@@ -295,7 +312,7 @@ fn names_and_values_have_limits() {
     let fault = Cursor::new(line.as_bytes()).unwrap_err();
     assert_eq!(
         fault.kind.to_string(),
-        "the line is 65542, the limit ingest.max_line is 65536"
+        "the line is 65542 bytes, the limit ingest.max_line is 65536"
     );
     assert_eq!(fault.kind.code(), "ingest.max_line");
 }

@@ -50,12 +50,12 @@ pub(super) async fn graph(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> 
         ask(&api, &asked, text).await.map(Some)
     };
     if let Err(Refusal {
-        limit: Some((limit, _)),
+        limit: Some(exceeded),
         ..
     }) = &outcome
     {
         // The edge counts refusals; this one leaves as a page.
-        api.counters.limit_hit(limit.name);
+        api.counters.limit_hit(exceeded.limit.name);
     }
     let status = outcome
         .as_ref()

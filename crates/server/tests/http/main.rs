@@ -1,0 +1,9 @@
+//! Whole servers behind real sockets: what clients send, good and bad, and what they get.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod harness;
+
+mod bad_requests;
+mod disk_full;
+mod reload;
+mod writes;
