@@ -1,4 +1,4 @@
-//! See `bellwether_store::segment::fuzzing::codec_values`.
+//! See `bellwether_store::codec::fuzzing::codec_values`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| bellwether_store::segment::fuzzing::codec_values(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bellwether_store::codec::fuzzing::codec_values(data));

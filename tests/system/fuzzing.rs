@@ -1,32 +1,44 @@
 //! Every function of a `fuzzing` module is a target of the fuzzer, and has its entry in `fuzz/Cargo.toml`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::support::workspace;
 
-/// The names behind `pub fn` in the `fuzzing` modules of all crates.
-fn functions() -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    collect(&workspace().join("crates"), &mut found);
+/// Every `pub fn` of the `fuzzing` modules of all crates: its name, and its path from outside.
+fn functions() -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let crates = std::fs::read_dir(workspace().join("crates")).expect("crates/ is there");
+    for entry in crates {
+        let folder = entry.expect("a folder").path();
+        let name = folder.file_name().expect("a name").to_string_lossy();
+        let root = format!("bellwether_{name}");
+        collect(&folder.join("src"), &root, &mut found);
+    }
     found
 }
 
-fn collect(folder: &Path, found: &mut BTreeSet<String>) {
+/// Looks through a folder of source, whose module is `module`.
+fn collect(folder: &Path, module: &str, found: &mut BTreeMap<String, String>) {
     for entry in std::fs::read_dir(folder).expect("a folder of the tree") {
         let path = entry.expect("a file of the tree").path();
         if path.is_dir() {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            let text = std::fs::read_to_string(&path).expect("source is UTF-8");
-            let module = if path.ends_with("fuzzing.rs") {
-                Some(text.as_str())
-            } else {
-                // In line, it stands last in its file.
-                text.split_once("pub mod fuzzing {").map(|(_, rest)| rest)
-            };
-            let heads = module.into_iter().flat_map(|m| m.split("pub fn ").skip(1));
-            found.extend(heads.filter_map(|head| head.split_once('(').map(|(n, _)| n.to_owned())));
+            let name = path.file_name().expect("a name").to_string_lossy();
+            collect(&path, &format!("{module}::{name}"), found);
+            continue;
+        }
+        let read = || std::fs::read_to_string(&path).expect("source is UTF-8");
+        let functions = match path.file_name().and_then(|name| name.to_str()) {
+            Some("fuzzing.rs") => read(),
+            // In line, the module stands last in its file.
+            Some("lib.rs") => read()
+                .split_once("pub mod fuzzing {")
+                .map_or_else(String::new, |(_, rest)| rest.to_owned()),
+            _ => continue,
+        };
+        let names = functions.split("pub fn ").skip(1);
+        for name in names.filter_map(|head| head.split_once('(').map(|(name, _)| name)) {
+            found.insert(name.to_owned(), format!("{module}::fuzzing::{name}"));
         }
     }
 }
@@ -53,10 +65,13 @@ fn every_fuzzing_function_is_a_target() {
     let functions = functions();
     assert!(functions.len() > 10, "found only {functions:?}");
     let targets = targets();
-    let named: BTreeSet<String> = targets.keys().cloned().collect();
-    assert_eq!(named, functions);
-    for (name, text) in targets {
-        assert!(text.contains(&format!("::fuzzing::{name}(data)")), "{name}");
+    assert_eq!(
+        targets.keys().collect::<Vec<_>>(),
+        functions.keys().collect::<Vec<_>>()
+    );
+    for (name, path) in functions {
+        let call = format!("|data: &[u8]| {path}(data)");
+        assert!(targets[&name].contains(&call), "{name} does not say {call}");
     }
 }
 

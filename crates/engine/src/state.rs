@@ -380,7 +380,6 @@ fn count(row: &mut RowReader<'_>) -> Result<u32, RowError> {
 
 /// Decodes arbitrary bytes as every kind of row; what is accepted must encode to the same bytes, or mean the same
 /// when it is of an older version.
-#[doc(hidden)]
 pub(crate) fn decode_any(data: &[u8]) {
     if let Ok(key) = RowKey::decode(data) {
         assert_eq!(key.encode(), data);
