@@ -195,7 +195,7 @@ pub fn instant(
     control: &Control,
 ) -> Result<Answer, QueryError> {
     let grid = Grid::instant(at.0);
-    let plan = plan(expr, grid, options)?;
+    let plan = plan(expr, grid, at.0, options)?;
     let eval = Evaluator::new(&plan, source, options, control, true);
     let root = &plan.root;
     let value = match expr.value_type() {
@@ -231,7 +231,7 @@ pub fn range(
     control: &Control,
 ) -> Result<Answer, QueryError> {
     let grid = Grid::range(steps, options.points_max)?;
-    let plan = plan(expr, grid, options)?;
+    let plan = plan(expr, grid, steps.end.0, options)?;
     let eval = Evaluator::new(&plan, source, options, control, false);
     let root = &plan.root;
     let vector = match expr.value_type() {

@@ -315,7 +315,7 @@ impl<'a> Evaluator<'a> {
             return Err(QueryError::eval(span, "missing parameter"));
         };
         if let Kind::Text(label) = &param.kind {
-            return spread::count_values(label, &vector, &groups, span);
+            return spread::count_values(label, grouping, &vector, &groups, span);
         }
         let value = self.scalar(param, grid)?;
         match op {

@@ -141,7 +141,7 @@ pub enum At {
     Time(TimestampMs),
     /// The query's first step.
     Start,
-    /// The query's last step.
+    /// The query's end, which no step is later than.
     End,
 }
 
@@ -413,11 +413,11 @@ pub struct Call {
 pub enum StepValue {
     /// `step()`: seconds between two steps; 0 at an instant.
     Step,
-    /// `range()`: seconds between the first and last step.
+    /// `range()`: seconds from the query's start to its end.
     Range,
     /// `start()`: the first step, Unix seconds.
     Start,
-    /// `end()`: the last step, Unix seconds.
+    /// `end()`: the query's end, Unix seconds.
     End,
 }
 

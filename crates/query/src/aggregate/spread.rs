@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_lang::promql::ast::Span;
+use bellwether_lang::promql::ast::{Grouping, Span};
 use bellwether_model::{Labels, LabelsBuilder, value::format_value};
 
 use super::Groups;
@@ -60,9 +60,10 @@ pub(crate) fn warn_quantiles(q: &Scalar, notes: &Notes, span: Span) {
     }
 }
 
-/// How many series of each group have each value; the value becomes the label `label`.
+/// How many series of each group have each value; the value becomes the label `label`, unless `grouping` takes that away.
 pub(crate) fn count_values(
     label: &str,
+    grouping: &Grouping,
     vector: &Vector,
     groups: &Groups,
     span: Span,
@@ -72,8 +73,11 @@ pub(crate) fn count_values(
         let message = format!("invalid label name \"{label}\"");
         return Err(QueryError::eval(span, message));
     }
+    let is_taken_away =
+        matches!(grouping, Grouping::Without(names) if names.iter().any(|n| n == label));
     // Sorted, so that the order of the rows does not depend on a hash.
-    let mut row_of: BTreeMap<(usize, Labels), usize> = BTreeMap::new();
+    // By labels alone: the value may stand in a label that told groups apart, and then they are one.
+    let mut row_of: BTreeMap<Labels, usize> = BTreeMap::new();
     let mut out = vector.like();
     let pace = Pace::new(vector.budget());
     for row in 0..vector.len() {
@@ -83,18 +87,21 @@ pub(crate) fn count_values(
                 continue;
             };
             pace.spend(1)?;
-            let labels = LabelsBuilder::from_labels(&groups.labels[group])
-                .set(label, &plain(value))
-                .build();
+            let mut labels = groups.labels[group].clone();
+            if !is_taken_away {
+                labels = LabelsBuilder::from_labels(&labels)
+                    .set(label, &plain(value))
+                    .build();
+            }
             let name = RowName {
                 drop_name: groups.name(group, vector.name(row).drop_name).drop_name,
                 labels: labels.clone(),
             };
-            let at = if let Some(at) = row_of.get(&(group, labels.clone())) {
+            let at = if let Some(at) = row_of.get(&labels) {
                 *at
             } else {
                 let at = out.push_made(name)?;
-                row_of.insert((group, labels), at);
+                row_of.insert(labels, at);
                 at
             };
             let count = out.get(at, step).unwrap_or(0.0);

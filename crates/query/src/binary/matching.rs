@@ -224,10 +224,13 @@ impl Join<'_> {
     fn check_one_side(&self, one: &[usize]) -> Result<(), QueryError> {
         let mut seen = vec![0; self.many_present.len()];
         let mut clash = seen.clone();
+        let is_filled = self.fill_many.is_some() || self.fill_one.is_some();
         for (i, row) in one.iter().enumerate() {
             clash.copy_from_slice(self.one.mask(*row));
             // Without anything on the other side nothing is matched, so nothing is wrong.
-            keep(&mut clash, &self.many_present);
+            if !is_filled {
+                keep(&mut clash, &self.many_present);
+            }
             keep(&mut clash, &seen);
             if let Some(step) = mask::ones(&clash).next() {
                 let other = one[..i]
@@ -297,7 +300,11 @@ impl Join<'_> {
         if mask::is_empty(present) {
             return Ok(());
         }
-        let name = self.result_name(self.many.name(many), one.map(|row| self.one.name(row)));
+        let many_name = self.many.name(many);
+        let name = match one {
+            Some(row) => self.result_name(many_name, self.one.name(row)),
+            None => self.result_name(many_name, &self.stand_in(many_name)),
+        };
         let at = self.claim(name, present)?;
         let many_values = self.many.values(many);
         let one_values = one.map(|row| self.one.values(row));
@@ -315,11 +322,7 @@ impl Join<'_> {
             return Ok(());
         }
         let one_name = self.one.name(one);
-        let stand_in = RowName {
-            labels: self.choice.labels(&one_name.labels),
-            drop_name: false,
-        };
-        let name = self.result_name(&stand_in, Some(one_name));
+        let name = self.result_name(&self.stand_in(one_name), one_name);
         let at = self.claim(name, alone)?;
         for step in mask::ones(alone) {
             self.compute(at, step, fill, self.one.values(one)[step]);
@@ -354,14 +357,21 @@ impl Join<'_> {
         self.out.push_made(name)
     }
 
+    /// The name of a missing partner: the labels that were matched.
+    fn stand_in(&self, partner: &RowName) -> RowName {
+        RowName {
+            labels: self.choice.labels(&partner.labels),
+            drop_name: false,
+        }
+    }
+
     /// The labels of a match: what is kept of the many side, and the included ones of the one side.
-    fn result_name(&self, many: &RowName, one: Option<&RowName>) -> RowName {
+    fn result_name(&self, many: &RowName, one: &RowName) -> RowName {
         let mut labels = self.kept.of(&many.labels);
         if !self.matching.include.is_empty() {
             let mut builder = LabelsBuilder::from_labels(&labels);
             for name in &self.matching.include {
-                let value = one.and_then(|one| one.labels.get(name)).unwrap_or("");
-                builder.set(name, value);
+                builder.set(name, one.labels.get(name).unwrap_or(""));
             }
             labels = builder.build();
         }

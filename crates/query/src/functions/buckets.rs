@@ -1,6 +1,6 @@
 //! Classic histograms: `histogram_quantile`, `histogram_quantiles`, `histogram_fraction` over `le` buckets.
 //!
-//! Bucket counts are cumulative. Counts that fall where they must not (scrapes that raced) are lifted to the
+//! Bucket counts are cumulative. For quantiles, counts that fall where they must not (scrapes that raced) are lifted to the
 //! count before, and an info says so; tiny differences, as float sums leave them, are lifted silently.
 
 use bellwether_lang::promql::ast::Span;
@@ -68,6 +68,13 @@ fn with_metric(message: String, labels: &Labels) -> String {
     }
 }
 
+/// What a function makes of the buckets of one histogram.
+pub(crate) struct Answer {
+    pub(crate) value: f64,
+    /// Counts that fell had to be lifted.
+    pub(crate) is_lifted: bool,
+}
+
 /// Evaluates `f` on the buckets of each histogram at each step into one row a histogram, named by `name`.
 pub(crate) fn evaluate(
     vector: &Vector,
@@ -76,7 +83,7 @@ pub(crate) fn evaluate(
     span: Span,
     out: &mut Vector,
     name: impl Fn(&Histogram) -> RowName,
-    f: impl Fn(usize, &[Bucket]) -> f64,
+    f: impl Fn(usize, &mut [Bucket]) -> Answer,
 ) -> Result<(), QueryError> {
     let mut buckets = Vec::new();
     let pace = Pace::new(vector.budget());
@@ -96,12 +103,13 @@ pub(crate) fn evaluate(
                 continue;
             }
             coalesce(&mut buckets);
-            if make_monotonic(&mut buckets) {
+            let answer = f(step, &mut buckets);
+            if answer.is_lifted {
                 let message = "input to histogram_quantile needed to be fixed for monotonicity \
                     (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
                 notes.info(span, with_metric(message.into(), &histogram.name.labels));
             }
-            out.put(at, step, f(step, &buckets));
+            out.put(at, step, answer.value);
         }
     }
     Ok(())
@@ -145,6 +153,18 @@ fn almost_equal(a: f64, b: f64) -> bool {
     difference / sum.min(f64::MAX) < TOLERANCE
 }
 
+/// The `q`-quantile of buckets whose counts may fall.
+pub(crate) fn lifted_quantile(q: f64, buckets: &mut [Bucket]) -> Answer {
+    let is_asked = (0.0..=1.0).contains(&q);
+    let is_lifted = is_asked
+        && buckets.last().is_some_and(|b| b.upper == f64::INFINITY)
+        && make_monotonic(buckets);
+    Answer {
+        value: quantile(q, buckets),
+        is_lifted,
+    }
+}
+
 /// The `q`-quantile, interpolated inside its bucket. `buckets` are sorted and monotonic; without a `+Inf` bucket, or
 /// with nothing but it, NaN. The first bucket starts at 0 unless its bound is not positive.
 pub(crate) fn quantile(q: f64, buckets: &[Bucket]) -> f64 {
@@ -182,6 +202,7 @@ pub(crate) fn quantile(q: f64, buckets: &[Bucket]) -> f64 {
 }
 
 /// The share of observations between `lower` and `upper`, interpolated inside finite buckets. NaN without observations.
+/// Counts that fall are taken as they are: no quantile has to be searched for.
 pub(crate) fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
     let Some(infinite) = buckets.last() else {
         return f64::NAN;
@@ -194,7 +215,7 @@ pub(crate) fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
     if lower >= upper {
         return 0.0;
     }
-    (below(upper, buckets) - below(lower, buckets)) / total
+    (below(upper, buckets).min(total) - below(lower, buckets).min(total)) / total
 }
 
 /// How many observations lie below `value`.

@@ -65,7 +65,7 @@ fn histogram_quantile(
         warn_quantiles(&q, eval.notes(), q_span);
     }
     each_histogram(eval, &vector, v.span, |step, buckets| {
-        buckets::quantile(q.at(step), buckets)
+        buckets::lifted_quantile(q.at(step), buckets)
     })
 }
 
@@ -78,8 +78,9 @@ fn histogram_fraction(
 ) -> Result<Vector, QueryError> {
     let (lower, upper) = (eval.scalar(lower, grid)?, eval.scalar(upper, grid)?);
     let vector = eval.vector(v, grid)?;
-    each_histogram(eval, &vector, v.span, |step, buckets| {
-        buckets::fraction(lower.at(step), upper.at(step), buckets)
+    each_histogram(eval, &vector, v.span, |step, buckets| buckets::Answer {
+        value: buckets::fraction(lower.at(step), upper.at(step), buckets),
+        is_lifted: false,
     })
 }
 
@@ -88,7 +89,7 @@ fn each_histogram(
     eval: &Evaluator<'_>,
     vector: &Vector,
     span: Span,
-    f: impl Fn(usize, &[buckets::Bucket]) -> f64,
+    f: impl Fn(usize, &mut [buckets::Bucket]) -> buckets::Answer,
 ) -> Result<Vector, QueryError> {
     let histograms = buckets::histograms(vector, eval.notes(), span);
     let mut out = vector.like();
@@ -131,7 +132,7 @@ fn histogram_quantiles(
             v.span,
             &mut out,
             name,
-            |step, buckets| buckets::quantile(q.at(step), buckets),
+            |step, buckets| buckets::lifted_quantile(q.at(step), buckets),
         )?;
     }
     Ok(out)

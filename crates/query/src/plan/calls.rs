@@ -1,5 +1,7 @@
 //! Plans of function calls.
 
+use std::collections::BTreeMap;
+
 use bellwether_lang::promql::ast::{
     Call, Expr, ExprKind, Extended, RangeSelector, Span, ValueType,
 };
@@ -267,15 +269,18 @@ fn absent_labels(expr: &Expr) -> Labels {
         ExprKind::Range(range) => &range.selector.matchers,
         _ => return Labels::empty(),
     };
-    let fixed = matchers.iter().filter(|m| {
-        let alone = matchers
-            .iter()
-            .filter(|other| other.name() == m.name())
-            .count()
-            == 1;
-        m.op() == MatchOp::Equal && m.name() != METRIC_NAME && alone
-    });
-    Labels::from_pairs(fixed.map(|m| (m.name(), m.value())))
+    let mut fixed: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut seen: Vec<&str> = Vec::new();
+    // The first `=` of a label fixes it, and any condition on it after that frees it again: upstream's order.
+    for m in matchers.iter().filter(|m| m.name() != METRIC_NAME) {
+        if m.op() == MatchOp::Equal && !seen.contains(&m.name()) {
+            seen.push(m.name());
+            fixed.insert(m.name(), m.value());
+        } else {
+            fixed.remove(m.name());
+        }
+    }
+    Labels::from_pairs(fixed)
 }
 
 /// `anchored` and `smoothed` change only functions that look at the edges of their window.

@@ -173,9 +173,15 @@ pub(crate) struct Info {
 }
 
 /// Plans `expr` for evaluation at `grid`.
-pub(crate) fn plan(expr: &Expr, grid: Grid, options: &Options) -> Result<Plan, QueryError> {
+pub(crate) fn plan(
+    expr: &Expr,
+    grid: Grid,
+    end: i64,
+    options: &Options,
+) -> Result<Plan, QueryError> {
     let mut planner = Planner {
         grid,
+        end,
         options,
         reads: Vec::new(),
     };
@@ -208,6 +214,8 @@ impl Extent {
 
 struct Planner<'a> {
     grid: Grid,
+    /// The end of the query, which may lie after its last step.
+    end: i64,
     options: &'a Options,
     reads: Vec<Read>,
 }

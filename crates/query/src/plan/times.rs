@@ -16,9 +16,9 @@ impl Planner<'_> {
         match value {
             StepValue::Step if self.grid.count == 1 && self.grid.step == 1 => 0.0,
             StepValue::Step => seconds(self.grid.step),
-            StepValue::Range => seconds(self.grid.last().saturating_sub(self.grid.start)),
+            StepValue::Range => seconds(self.end.saturating_sub(self.grid.start)),
             StepValue::Start => seconds(self.grid.start),
-            StepValue::End => seconds(self.grid.last()),
+            StepValue::End => seconds(self.end),
         }
     }
 
@@ -30,7 +30,7 @@ impl Planner<'_> {
         let at = modifiers.at.map(|at| match at {
             At::Time(t) => t.0,
             At::Start => self.grid.start,
-            At::End => self.grid.last(),
+            At::End => self.end,
         });
         Ok(Shift { offset, at })
     }
