@@ -10,6 +10,7 @@ use bellwether_model::{DurationMs, TimestampMs};
 use bellwether_query::source::store::ViewSource;
 use bellwether_query::{Control, Options, Steps, instant, range};
 use bellwether_server::client::{envelope, post_form};
+use bellwether_store::StoreError;
 use serde_json::Value;
 
 use super::args;
@@ -97,7 +98,10 @@ fn time(text: &str) -> Result<TimestampMs> {
 
 /// The answer of a data folder, in the envelope of the API.
 fn ask_folder(folder: &Path, expr: &promql::Expr, when: &When) -> Result<String> {
-    let store = data::open_existing(folder)?;
+    let store = data::open_existing(folder).map_err(|error| match error {
+        StoreError::Locked { .. } => anyhow!("{error}; a server that runs is asked without --data"),
+        other => other.into(),
+    })?;
     let view = store.view();
     let (source, options, control) = (ViewSource(&view), Options::default(), Control::new());
     let answer = match when {

@@ -1,5 +1,7 @@
 //! `bellwether query`, of a data folder; `tests/system` asks a server.
 
+use bellwether::disk::RealDisk;
+use bellwether::{Config, Store, TimestampMs};
 use expect_test::{Expect, expect};
 
 use crate::run::World;
@@ -181,6 +183,23 @@ fn times_that_are_none_are_refused() {
             exit 2
             ! bellwether: --step must be longer than nothing
         "]],
+    );
+}
+
+#[test]
+fn a_folder_that_is_in_use_is_asked_through_its_server() {
+    let world = World::new();
+    let folder = world.path().join("data");
+    let now = TimestampMs(1_700_000_000_000);
+    let opened = Store::open(RealDisk::shared(), &folder, Config::default(), now);
+    let (_store, _) = opened.unwrap();
+    let ran = world.run(&["query", "up", "--data", "data"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("data is in use"), "{ran}");
+    assert!(
+        ran.err
+            .ends_with("; a server that runs is asked without --data\n"),
+        "{ran}"
     );
 }
 
