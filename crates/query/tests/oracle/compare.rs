@@ -19,7 +19,7 @@ pub(crate) type Rows = BTreeMap<LabelMap, Vec<(i64, f64)>>;
 pub(crate) enum Said {
     Rows(Rows),
     String(String),
-    Error(#[expect(dead_code, reason = "shown by `Debug`")] String),
+    Error(String),
 }
 
 /// When an expression is evaluated.

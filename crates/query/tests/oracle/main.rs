@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[expect(dead_code, reason = "`examples/promdiff` uses the rest")]
 mod compare;
 mod data;
 mod naive;
@@ -15,10 +16,10 @@ mod random;
 mod shrink;
 mod writing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_lang::promql::Expr;
-use bellwether_lang::promql::ast::ValueType;
+use bellwether_lang::promql::ast::{AggregateOp, ExprKind, ValueType};
+use bellwether_lang::promql::{self, Expr};
 use bellwether_query::source::memory::MemorySource;
 
 use compare::{Said, Verdict, When, compare, ours, parse, same};
@@ -219,6 +220,33 @@ fn what_is_printed_reads_as_the_same_expression() {
         );
         assert_eq!(parse(&printed).to_string(), printed, "seed {seed}: {text}");
     });
+}
+
+#[test]
+fn every_function_and_aggregation_is_written() {
+    let mut written: BTreeSet<String> = BTreeSet::new();
+    for seed in 0..4000 {
+        note_names(
+            &parse(&writing::expression(&mut Random::new(seed), Scope::ALL)),
+            &mut written,
+        );
+    }
+    let functions = promql::FUNCTIONS.iter().map(|f| f.name);
+    let all = functions.chain(AggregateOp::ALL.iter().map(|op| op.text()));
+    let missing: Vec<&str> = all.filter(|name| !written.contains(*name)).collect();
+    // What `info` joins is in upstream's scripts; samples have no start timestamps.
+    assert_eq!(missing, ["info", "start_timestamp"]);
+}
+
+fn note_names(expr: &Expr, names: &mut BTreeSet<String>) {
+    match &expr.kind {
+        ExprKind::Call(call) => names.insert(call.function.name.into()),
+        ExprKind::Aggregate(a) => names.insert(a.op.text().into()),
+        _ => false,
+    };
+    for child in expr.children() {
+        note_names(child, names);
+    }
 }
 
 /// Panics with the smallest case for which `check` fails, if it fails for this one.

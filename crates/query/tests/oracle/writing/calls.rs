@@ -48,6 +48,14 @@ const DATES: [&str; 8] = [
     "year",
 ];
 
+const NATIVE_HISTOGRAMS: [&str; 5] = [
+    "histogram_avg",
+    "histogram_count",
+    "histogram_stddev",
+    "histogram_stdvar",
+    "histogram_sum",
+];
+
 impl Writer<'_> {
     pub(super) fn over_window(&mut self, depth: u64) -> String {
         let stable = self.scope.stable;
@@ -202,9 +210,7 @@ impl Writer<'_> {
                 format!("histogram_quantiles({buckets}, \"q\", 0.5, 0.9, 1)")
             }
             2 if !self.scope.stable => {
-                let f = self
-                    .rng
-                    .pick(&["histogram_sum", "histogram_avg", "histogram_stddev"]);
+                let f = self.rng.pick(&NATIVE_HISTOGRAMS);
                 format!("{f}({buckets})")
             }
             _ => format!("histogram_quantile({}, {buckets})", self.quantile(depth)),
