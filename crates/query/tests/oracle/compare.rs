@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bellwether_lang::promql::ast::{AggregateOp, ExprKind, Grouping};
 use bellwether_lang::promql::{self, Expr};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 use bellwether_query::source::memory::MemorySource;
@@ -74,7 +75,14 @@ pub(crate) fn compare(expr: &Expr, data: &Data, source: &MemorySource, when: Whe
         Err(open) => return Verdict::Open(open),
     };
     let got = ours(expr, source, when, 1);
-    let Err(difference) = same(&want, &got, 1e-10) else {
+    let checked = same(&want, &got, 1e-10).and_then(|()| {
+        if when.is_instant() && !matches!(want, Said::Error(_)) {
+            same_order(&naive(), expr, source, when.0.start)
+        } else {
+            Ok(())
+        }
+    });
+    let Err(difference) = checked else {
         return if matches!(want, Said::Error(_)) {
             Verdict::SameError
         } else {
@@ -89,6 +97,43 @@ pub(crate) fn compare(expr: &Expr, data: &Data, source: &MemorySource, when: Whe
         return Verdict::Unstable;
     }
     Verdict::Different(difference)
+}
+
+/// Where an instant query asks for an order, both have it. Series of equal values may change places.
+fn same_order(naive: &Naive<'_>, expr: &Expr, source: &MemorySource, t: i64) -> Result<(), String> {
+    let by_labels = match &expr.unparenthesized().kind {
+        ExprKind::Call(call) if call.function.name.starts_with("sort_by_label") => true,
+        ExprKind::Call(call) if call.function.name.starts_with("sort") => false,
+        ExprKind::Aggregate(a) if matches!(a.op, AggregateOp::Topk | AggregateOp::Bottomk) => {
+            // Which group comes first is open.
+            if a.grouping != Grouping::By(Vec::new()) {
+                return Ok(());
+            }
+            false
+        }
+        _ => return Ok(()),
+    };
+    let options = Options::default();
+    let got = instant(expr, source, TimestampMs(t), &options, &Control::new());
+    let (Ok(naive::Value::Vector(want)), Ok(Value::Vector(got))) =
+        (naive.at(expr, t), got.map(|answer| answer.value))
+    else {
+        return Err("not a vector any more".into());
+    };
+    for (want, (labels, sample)) in want.iter().zip(&got) {
+        let is_same = if by_labels {
+            want.labels == map(labels)
+        } else {
+            close(want.value, sample.v, 1e-10)
+        };
+        if !is_same {
+            return Err(format!(
+                "out of order: want {want:?}, got {labels} {}",
+                sample.v
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What the definitions say; an error when they leave it open.
