@@ -61,6 +61,14 @@ pub(crate) struct Windows {
     pub(crate) range: i64,
 }
 
+impl Windows {
+    /// True when no sample is in more than two windows: looking at all samples of each costs little.
+    fn hardly_overlap(self) -> bool {
+        self.grid.count == 1
+            || self.shift.at.is_none() && self.grid.step >= self.range.div_euclid(2)
+    }
+}
+
 /// One window over the samples of a series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
@@ -85,6 +93,7 @@ impl Windows {
         mut visit: impl FnMut(Window),
     ) -> Result<(), QueryError> {
         let (mut lo, mut hi) = (0, 0);
+        let (mut lo_stride, mut hi_stride) = (0, 0);
         // Steps and samples since the last look at the clock.
         let mut done = 0;
         for step in 0..self.grid.count {
@@ -92,13 +101,10 @@ impl Windows {
             let end = self.shift.apply(now);
             let start = end.saturating_sub(self.range);
             done += 1;
-            while hi < times.len() && times[hi] <= end {
-                hi += 1;
-                done += 1;
-            }
-            while lo < hi && times[lo] <= start {
-                lo += 1;
-            }
+            let before = hi;
+            hi = after(times, hi, end, &mut hi_stride);
+            lo = after(&times[..hi], lo, start, &mut lo_stride);
+            done += hi - before;
             visit(Window {
                 step,
                 now,
@@ -113,6 +119,23 @@ impl Windows {
         }
         pace.spend(done)
     }
+}
+
+/// The first sample after `t`, from `from` on. Samples lie on a grid mostly, as steps do, so that as far as it was
+/// the last time is where it is now; every sample in between is looked at only when it is not.
+#[inline(always)]
+fn after(times: &[i64], from: usize, t: i64, stride: &mut usize) -> usize {
+    let guess = from + *stride;
+    let is_reached = guess == from || times.get(guess - 1).is_some_and(|last| *last <= t);
+    if is_reached && times.get(guess).is_none_or(|next| *next > t) {
+        return guess;
+    }
+    let mut at = from;
+    while times.get(at).is_some_and(|time| *time <= t) {
+        at += 1;
+    }
+    *stride = at - from;
+    at
 }
 
 /// One series under evaluation: its samples, where its windows lie, and where their values go.
@@ -192,6 +215,7 @@ impl WindowFn {
 pub(crate) struct Scratch {
     charge: Charge,
     counts: Vec<u32>,
+    totals: Vec<f64>,
     queue: Vec<usize>,
     ranks: ranks::Ranks,
     lost: rate::Lost,
@@ -207,6 +231,7 @@ impl Scratch {
         Scratch {
             charge: Charge::new(budget),
             counts: Vec::new(),
+            totals: Vec::new(),
             queue: Vec::new(),
             ranks: ranks::Ranks::default(),
             lost: rate::Lost::default(),
@@ -224,8 +249,8 @@ fn scratch_bytes(func: WindowFn) -> usize {
     match func {
         F::Rate | F::Increase => rate::LOST_BYTES_PER_SAMPLE,
         F::Changes | F::Resets => size_of::<u32>(),
-        F::SumOverTime => size_of::<Sum>(),
-        F::AvgOverTime => size_of::<Mean>(),
+        F::SumOverTime => size_of::<f64>() + size_of::<Sum>(),
+        F::AvgOverTime => size_of::<f64>() + size_of::<Mean>(),
         F::StddevOverTime | F::StdvarOverTime => size_of::<Deviation>(),
         F::Deriv | F::PredictLinear | F::TimeTo => size_of::<regression::Line>(),
         F::MinOverTime | F::MaxOverTime | F::TsOfMin | F::TsOfMax => size_of::<usize>(),
@@ -265,8 +290,8 @@ pub(crate) fn run(
         F::PredictLinear => regression::predictions(row, &mut scratch.lines),
         F::TimeTo => regression::times_to(row, &mut scratch.lines),
         F::DoubleExponentialSmoothing => regression::smoothed(row),
-        F::SumOverTime => totals::sums(row, &mut scratch.sums),
-        F::AvgOverTime => totals::means(row, &mut scratch.means),
+        F::SumOverTime => totals::sums(row, &mut scratch.totals, &mut scratch.sums),
+        F::AvgOverTime => totals::means(row, &mut scratch.totals, &mut scratch.means),
         F::StdvarOverTime => totals::variances(row, &mut scratch.deviations, |v| v),
         F::StddevOverTime => totals::variances(row, &mut scratch.deviations, f64::sqrt),
         F::CountOverTime => row.each(|w| Some((w.hi - w.lo) as f64)),

@@ -14,7 +14,8 @@ pub(crate) enum Extreme {
 }
 
 /// The extreme sample of each window that has samples as `value` gives it by index: the last one among equals,
-/// NaN only when there is nothing else. A monotonic queue, O(1) a sample.
+/// NaN only when there is nothing else. O(1) a sample: windows that hardly overlap are looked through, others slide over a
+/// monotonic queue.
 pub(crate) fn extremes(
     row: &mut Row<'_>,
     wanted: Extreme,
@@ -22,14 +23,27 @@ pub(crate) fn extremes(
     value: impl Fn(usize) -> f64,
 ) -> Result<(), QueryError> {
     let values = row.samples.values;
-    // `queue[head..]` holds indices whose values get ever less extreme; the head is the answer.
-    queue.clear();
-    let (mut head, mut seen) = (0, 0);
     let beats = |a: f64, b: f64| match wanted {
         _ if b.is_nan() => true,
         Extreme::Min => a <= b,
         Extreme::Max => a >= b,
     };
+    if row.windows.hardly_overlap() {
+        return row.each(|w| {
+            let newer = w.lo + 1..w.hi;
+            let best = newer.fold(w.lo, |best, i| {
+                if beats(values[i], values[best]) {
+                    i
+                } else {
+                    best
+                }
+            });
+            Some(value(best))
+        });
+    }
+    // `queue[head..]` holds indices whose values get ever less extreme; the head is the answer.
+    queue.clear();
+    let (mut head, mut seen) = (0, 0);
     row.each(|w| {
         while seen < w.hi {
             while queue.len() > head

@@ -3,6 +3,8 @@
 //! All of them are compensated. Which rounding errors are left depends on the order of the terms: windows with few samples
 //! are added up in order of time, as Prometheus adds them, so that both agree even on sums that cancel to nothing. Longer ones add
 //! up from the cut inside them outwards (`halves.rs`), which differs in the last digits at most unless terms of three magnitudes cancel.
+//! Where nothing is rounded at all, since the values are whole numbers and not too large, order does not matter: the sum of a
+//! window is the difference of two totals.
 
 use super::halves::{Halves, cut};
 use super::{Row, Window};
@@ -12,8 +14,21 @@ use crate::sum::{Deviation, Mean, Sum};
 /// Up to so many samples are added one by one: about what meeting in the middle costs.
 const FEW: usize = 32;
 
+/// Whole numbers add up exactly while no sum of magnitudes reaches this.
+const EXACT_BELOW: f64 = (1_u64 << 53) as f64;
+
+/// Adding and taking away this rounds a float below 2^51 to a whole number.
+const ROUNDING: f64 = (3_u64 << 51) as f64;
+
 /// `sum_over_time`
-pub(crate) fn sums(row: &mut Row<'_>, halves: &mut Halves<Sum>) -> Result<(), QueryError> {
+pub(crate) fn sums(
+    row: &mut Row<'_>,
+    totals: &mut Vec<f64>,
+    halves: &mut Halves<Sum>,
+) -> Result<(), QueryError> {
+    if exact_totals(row.samples.values, totals) {
+        return row.each(|w| Some(totals[w.hi] - totals[w.lo]));
+    }
     fold(row, halves, Sum::add, |mut tail, head| {
         tail.merge(head);
         tail.total()
@@ -21,7 +36,14 @@ pub(crate) fn sums(row: &mut Row<'_>, halves: &mut Halves<Sum>) -> Result<(), Qu
 }
 
 /// `avg_over_time`
-pub(crate) fn means(row: &mut Row<'_>, halves: &mut Halves<Mean>) -> Result<(), QueryError> {
+pub(crate) fn means(
+    row: &mut Row<'_>,
+    totals: &mut Vec<f64>,
+    halves: &mut Halves<Mean>,
+) -> Result<(), QueryError> {
+    if exact_totals(row.samples.values, totals) {
+        return row.each(|w| Some((totals[w.hi] - totals[w.lo]) / (w.hi - w.lo) as f64));
+    }
     fold(row, halves, Mean::add, |mut tail, head| {
         tail.merge(head);
         tail.mean()
@@ -58,6 +80,27 @@ fn fold<A: Copy + Default>(
         let halved = halves.fold(samples.times, cut(windows, w), w, add, add);
         Some(finish(halved.tail, halved.head))
     })
+}
+
+/// Fills `totals` with the sum of the first `i` values at `i`, if no sum of neighbours is rounded; else returns false.
+fn exact_totals(values: &[f64], totals: &mut Vec<f64>) -> bool {
+    totals.clear();
+    totals.reserve_exact(values.len() + 1);
+    totals.push(0.0);
+    let (mut total, mut magnitude) = (0.0, 0.0);
+    for chunk in values.chunks(64) {
+        let mut are_whole = true;
+        for &value in chunk {
+            are_whole &= value + ROUNDING - ROUNDING == value; // False for NaN.
+            magnitude += value.abs();
+            total += value;
+            totals.push(total);
+        }
+        if !are_whole || magnitude >= EXACT_BELOW {
+            return false;
+        }
+    }
+    true
 }
 
 /// How many neighbours in each window satisfy `counted`.
