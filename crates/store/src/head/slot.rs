@@ -193,16 +193,23 @@ impl Slot {
     /// What group `at` knew inside `range`; `None` when that was nothing.
     pub(super) fn capture(&self, at: u64, range: TimeRange) -> Option<Captured> {
         let (in_order, late) = self.known_at(at);
+        let first = self.blocks.partition_point(|b| b.last < range.from.0);
+        let end = self.blocks.partition_point(|b| b.first <= range.to.0);
         let mut left = in_order;
+        if in_order < self.in_order as usize {
+            let before = self.blocks[..first].iter().map(|b| b.len as usize);
+            left = left.saturating_sub(before.sum());
+        }
         let mut blocks = Vec::new();
-        for block in &self.blocks {
+        for block in &self.blocks[first..end.max(first)] {
             let len = left.min(block.len as usize);
             left -= len;
-            if len > 0 && range.overlaps(block.first, block.last) {
+            if len > 0 {
                 blocks.push((block.clone(), len));
             }
         }
-        let open = &self.open[..left.min(self.open.len())];
+        let in_blocks = self.in_order as usize - self.open.len();
+        let open = &self.open[..in_order.saturating_sub(in_blocks)];
         let from = open.partition_point(|p| p.0 < range.from.0);
         let to = open.partition_point(|p| p.0 <= range.to.0).max(from);
         let late: Vec<Pair> = self.late()[..late]
