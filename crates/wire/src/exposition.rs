@@ -2,10 +2,11 @@
 //!
 //! Not here: reading it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bellwether_model::labels::{is_legacy_label_name, is_legacy_metric_name};
-use bellwether_model::value::push_value;
+use bellwether_model::value::{Sample, push_value};
 
 /// The `Content-Type` of what [`Exposition`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -19,6 +20,36 @@ pub enum Kind {
     Gauge,
     /// A sum and a count: `name_sum`, `name_count`.
     Summary,
+}
+
+impl Kind {
+    /// As the format writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Summary => "summary",
+        }
+    }
+}
+
+/// A name as every reader of the format takes it: `_` for each character that its grammar lacks.
+pub fn legacy_name(name: &str) -> Cow<'_, str> {
+    if is_legacy_label_name(name) {
+        return Cow::Borrowed(name);
+    }
+    let legal = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' || c == ':' {
+            c
+        } else {
+            '_'
+        }
+    };
+    let mut text: String = name.chars().map(legal).collect();
+    if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) {
+        text.insert(0, '_');
+    }
+    Cow::Owned(text)
 }
 
 /// A page in the making: families one after the other, each with its samples.
@@ -36,18 +67,41 @@ impl Exposition {
     /// Begins the family `name`. Each family is begun once, and its samples follow at once.
     pub fn family(&mut self, name: &str, kind: Kind, help: &str) {
         debug_assert!(is_legacy_metric_name(name), "{name}");
-        let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Summary => "summary",
-        };
+        let kind = kind.word();
         // Writing to a `String` cannot fail.
         let _ = writeln!(self.text, "# HELP {name} {}", Escaped(help, Place::Help));
         let _ = writeln!(self.text, "# TYPE {name} {kind}");
     }
 
+    /// Begins a family of which only the name is known.
+    pub fn untyped(&mut self, name: &str) {
+        debug_assert!(is_legacy_metric_name(name), "{name}");
+        let _ = writeln!(self.text, "# TYPE {name} untyped");
+    }
+
     /// One sample, with the time it is read at.
     pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.push_sample(name, labels, value);
+        self.text.push('\n');
+    }
+
+    /// One sample of a time that is not the reader's.
+    pub fn sample_at(&mut self, name: &str, labels: &[(&str, &str)], sample: Sample) {
+        self.push_sample(name, labels, sample.v);
+        let _ = writeln!(self.text, " {}", sample.t.0);
+    }
+
+    /// How long the page is so far, in bytes.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// True before anything was written.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    fn push_sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
         debug_assert!(is_legacy_metric_name(name), "{name}");
         self.text.push_str(name);
         for (i, (label, text)) in labels.iter().enumerate() {
@@ -58,7 +112,6 @@ impl Exposition {
         self.text
             .push_str(if labels.is_empty() { " " } else { "} " });
         push_value(&mut self.text, value);
-        self.text.push('\n');
     }
 
     /// The page.
@@ -95,6 +148,32 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
+
+    #[test]
+    fn names_that_the_format_lacks_are_bent() {
+        for (name, legal) in [
+            ("up", "up"),
+            ("http.code", "http_code"),
+            ("a:b", "a:b"),
+            ("9x", "_9x"),
+            ("größe", "gr__e"),
+            ("", "_"),
+        ] {
+            assert_eq!(legacy_name(name), legal);
+        }
+    }
+
+    #[test]
+    fn samples_of_other_times() {
+        let mut page = Exposition::new();
+        page.untyped("up");
+        let t = bellwether_model::TimestampMs(-1500);
+        page.sample_at("up", &[("job", "a")], Sample { t, v: f64::NAN });
+        assert_eq!(
+            page.finish(),
+            "# TYPE up untyped\nup{job=\"a\"} NaN -1500\n"
+        );
+    }
 
     #[test]
     fn a_page() {

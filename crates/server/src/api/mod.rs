@@ -5,7 +5,7 @@
 //! - `state`: what handlers share. `asked`: a request's parameters, read and checked.
 //! - `gate`, `run`: how many questions at a time, for how long, and what their errors become.
 //! - `envelope`: the JSON around every answer.
-//! - `query`, `series`, `rules`, `status`: the endpoints. `page`: what a person sees.
+//! - `query`, `series`, `rules`, `status`: the endpoints. `tree`: an expression as JSON. `page`: what a person sees.
 //!
 //! Nothing in here changes anything, but for the order to load the rules again.
 
@@ -23,6 +23,7 @@ mod query;
 mod rules;
 mod series;
 mod status;
+mod tree;
 
 #[cfg(test)]
 mod testing;
@@ -55,6 +56,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Vec<Route> {
             query::exemplars,
         ),
         route(api, GET_POST, "/api/v1/format_query", Read, query::format),
+        route(api, GET_POST, "/api/v1/parse_query", Read, query::parse),
         route(api, GET_POST, "/api/v1/series", Read, series::series),
         route(api, GET_POST, "/api/v1/labels", Read, series::label_names),
         route(

@@ -15,6 +15,7 @@ use super::asked::{Asked, bad};
 use super::envelope::{TRUNCATED, push_labels, push_list, success};
 use super::run::{self, Patience};
 use super::state::Api;
+use super::tree::tree;
 use crate::clock::Stopwatch;
 use crate::edge::answer::{Answer, Refusal, push_json_string};
 use crate::edge::route::Call;
@@ -50,6 +51,14 @@ pub(super) async fn format(api: Arc<Api>, call: Call) -> Result<Answer, Refusal>
         &[],
         &[],
     )))
+}
+
+/// `GET|POST /api/v1/parse_query`: the expression as a tree.
+pub(super) async fn parse(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
+    let asked = Asked::read(call, &api.http).await?;
+    let (expr, _) = asked.query()?;
+    let data = |out: &mut String| out.push_str(&tree(&expr).to_string());
+    Ok(Answer::json(success(data, &[], &[])))
 }
 
 /// What time a question is about.

@@ -7,11 +7,13 @@ use bellwether_model::text::counted;
 use bellwether_store::{Health, Store};
 use hyper::StatusCode;
 
+use super::asked::Asked;
 use super::envelope::{push_pairs, push_text_field, success};
 use super::rules::load_errors;
 use super::state::Api;
 use crate::edge::answer::{Answer, Exceeded, Refusal, push_json_string};
 use crate::edge::route::Call;
+use crate::live::own::FAMILIES;
 use crate::live::publish::Loaded;
 
 /// The Prometheus whose API this is: clients choose by it what they ask for.
@@ -53,9 +55,32 @@ pub(super) async fn runtime_info(api: Arc<Api>, _: Call) -> Result<Answer, Refus
     Ok(Answer::json(success(data, &[], &[])))
 }
 
-/// `GET /api/v1/metadata`: types and helps of metrics are not kept.
-pub(super) async fn metadata(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
-    Ok(Answer::json(success(|out| out.push_str("{}"), &[], &[])))
+/// `GET /api/v1/metadata`: what is known of metrics. Lines that clients write carry no types, and a guess from a
+/// name is worse than none: these are the server's own metrics.
+pub(super) async fn metadata(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
+    let asked = Asked::read(call, &api.http).await?;
+    let limit = asked.limit()?;
+    let metric = asked.params.get("metric");
+    let mut known: Vec<_> = FAMILIES
+        .iter()
+        .filter(|(name, ..)| metric.is_none_or(|metric| metric == *name))
+        .collect();
+    known.sort_by_key(|(name, ..)| name);
+    known.truncate(limit);
+    let data = |out: &mut String| {
+        out.push('{');
+        for (i, (name, kind, help)) in known.into_iter().enumerate() {
+            out.push_str(if i > 0 { ",\"" } else { "\"" });
+            out.push_str(name);
+            out.push_str("\":[{\"type\":");
+            push_json_string(out, kind.word());
+            push_text_field(out, "help", help);
+            push_text_field(out, "unit", "");
+            out.push_str("}]");
+        }
+        out.push('}');
+    };
+    Ok(Answer::json(success(data, &[], &[])))
 }
 
 /// `GET /-/healthy`: the process answers, and rules are evaluated. Otherwise only a restart helps.
@@ -173,8 +198,16 @@ mod tests {
             ("/-/healthy", "bellwether is healthy\n"),
             ("/-/ready", "bellwether is ready\n"),
             (
-                "/api/v1/metadata?limit=1",
+                "/api/v1/metadata?metric=http_requests_total",
                 r#"{"status":"success","data":{}}"#,
+            ),
+            (
+                "/api/v1/metadata?limit=1",
+                r#"{"status":"success","data":{"bellwether_disk_free_bytes":[{"type":"gauge","help":"Free space where the data lies.","unit":""}]}}"#,
+            ),
+            (
+                "/api/v1/metadata?metric=bellwether_query_seconds",
+                r#"{"status":"success","data":{"bellwether_query_seconds":[{"type":"summary","help":"Queries over HTTP and the time they took.","unit":""}]}}"#,
             ),
             (
                 "/api/v1/status/runtimeinfo",

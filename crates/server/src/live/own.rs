@@ -17,7 +17,7 @@ use super::publish::Published;
 use crate::counters::Counters;
 
 /// Every family, in the order of `/metrics`: name, kind, what it means.
-const FAMILIES: [(&str, Kind, &str); 30] = [
+pub(crate) const FAMILIES: [(&str, Kind, &str); 30] = [
     (
         "bellwether_samples_appended_total",
         Kind::Counter,

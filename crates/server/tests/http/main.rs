@@ -5,5 +5,6 @@ mod harness;
 
 mod bad_requests;
 mod disk_full;
+mod grafana;
 mod reload;
 mod writes;
