@@ -66,7 +66,7 @@ impl Control {
     }
 
     /// Errors once the query has been stopped.
-    pub(crate) fn check(&self) -> Result<(), QueryError> {
+    pub fn check(&self) -> Result<(), QueryError> {
         if self.0.looks.load(Ordering::Relaxed) != u64::MAX {
             self.count_look();
         }

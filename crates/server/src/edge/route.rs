@@ -130,6 +130,8 @@ pub(crate) struct Routes {
 
 /// Under which the API answers too, for clients of servers that have it there.
 const ALIAS: &str = "/prometheus";
+/// What of the API that is: the paths that begin so.
+const ALIASED: [&str; 3] = ["/api/v1/", "/-/", "/federate"];
 
 impl Routes {
     /// The table. Two routes of one path are a mistake in the program, and panic at the start.
@@ -142,7 +144,7 @@ impl Routes {
                 }
             };
             insert(route.path.to_owned());
-            if route.path.starts_with("/api/v1/") || route.path.starts_with("/-/") {
+            if ALIASED.iter().any(|start| route.path.starts_with(start)) {
                 insert(format!("{ALIAS}{}", route.path));
             }
         }

@@ -1,0 +1,189 @@
+//! `/federate`: the newest sample of each chosen series as a page that another Prometheus can scrape.
+//!
+//! Names that the text format lacks are bent as upstream bends them for scrapers that do not ask for UTF-8.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bellwether_model::limits::{QUERY_MEMORY_MAX, QUERY_SERIES_MAX};
+use bellwether_model::value::{Sample, is_stale};
+use bellwether_model::{DurationMs, Labels, METRIC_NAME, Matcher, TimeRange, TimestampMs};
+use bellwether_query::source::store::ViewSource;
+use bellwether_query::{Columns, Control, QueryError, Select, Source};
+use bellwether_store::View;
+use bellwether_wire::exposition::{CONTENT_TYPE, Exposition, legacy_name};
+use hyper::StatusCode;
+
+use super::asked::Asked;
+use super::run;
+use super::state::Api;
+use crate::edge::answer::{Answer, Exceeded, Refusal};
+use crate::edge::route::Call;
+
+/// What a series without it gets, so that a scraper with `honor_labels` does not put its own there.
+const INSTANCE: &str = "instance";
+
+/// `GET /federate`: the series that any of the selectors matches, those that have ended left out.
+pub(super) async fn federate(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
+    let asked = Asked::read(call, &api.http).await?;
+    let selectors = asked.selectors()?;
+    let patience = asked.patience(api.http.query_timeout)?;
+    let (store, lookback, now) = (api.store.clone(), api.options.lookback, asked.now);
+    let body = run::run(&api, patience, move |control| {
+        let newest = newest(&store.view(), &selectors, recent(now, lookback), control)
+            .map_err(|e| run::refusal(&e))?;
+        page(&newest)
+    });
+    Ok(Answer::new(StatusCode::OK, CONTENT_TYPE, body.await?))
+}
+
+/// The window in which a sample is still its series' value: open on the left.
+fn recent(now: TimestampMs, lookback: DurationMs) -> TimeRange {
+    let from = now.minus(lookback).plus(DurationMs(1));
+    TimeRange { from, to: now }
+}
+
+/// By the name as the page has it, then by labels.
+type Newest = BTreeMap<(String, Labels), Sample>;
+
+fn newest(
+    view: &View,
+    selectors: &[Vec<Matcher>],
+    range: TimeRange,
+    control: &Control,
+) -> Result<Newest, QueryError> {
+    let series_max = QUERY_SERIES_MAX.usize();
+    let (mut found, mut columns) = (Newest::new(), Columns::default());
+    for matchers in selectors {
+        let select = Select {
+            matchers,
+            range,
+            series_max,
+        };
+        let source = ViewSource(view);
+        let series = source.select(&select).map_err(QueryError::Source)?;
+        for (index, labels) in series.labels.iter().enumerate() {
+            control.check()?;
+            // A page has no place for a series without a name.
+            let Some(name) = labels.metric() else {
+                continue;
+            };
+            let room = QUERY_MEMORY_MAX.usize() / size_of::<Sample>();
+            let read = series.reader.read(index, range, room, &mut columns);
+            read.map_err(QueryError::Source)?;
+            if let (Some(&t), Some(&v)) = (columns.times.last(), columns.values.last())
+                && !is_stale(v)
+            {
+                let t = TimestampMs(t);
+                let name = legacy_name(name).into_owned();
+                found.insert((name, labels.clone()), Sample { t, v });
+            }
+        }
+        if found.len() > series_max {
+            let too_many = bellwether_query::SourceError::TooManySeries { max: series_max };
+            return Err(QueryError::Source(too_many));
+        }
+    }
+    Ok(found)
+}
+
+fn page(newest: &Newest) -> Result<String, Refusal> {
+    let mut page = Exposition::new();
+    let mut family = None;
+    for ((name, labels), sample) in newest {
+        if family != Some(name) {
+            page.untyped(name);
+            family = Some(name);
+        }
+        push_series(&mut page, name, labels, *sample);
+        if page.len() > QUERY_MEMORY_MAX.usize() {
+            return Err(Refusal::limited(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "the page grows too large",
+                Exceeded::from(&QUERY_MEMORY_MAX),
+            ));
+        }
+    }
+    Ok(page.finish())
+}
+
+fn push_series(page: &mut Exposition, name: &str, labels: &Labels, sample: Sample) {
+    // Two names may be bent into one, and a label that comes twice would cost the scraper the whole page.
+    let mut legal = BTreeMap::new();
+    for (label, value) in labels.iter().filter(|(label, _)| *label != METRIC_NAME) {
+        // Labels have no colons, metrics do.
+        let label = legacy_name(label).replace(':', "_");
+        legal.entry(label).or_insert(value);
+    }
+    let mut pairs: Vec<(&str, &str)> = legal.iter().map(|(l, v)| (l.as_str(), *v)).collect();
+    if !legal.contains_key(INSTANCE) {
+        pairs.push((INSTANCE, ""));
+    }
+    page.sample_at(name, &pairs, sample);
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::api::testing::World;
+
+    #[test]
+    fn newest_samples_by_name_with_their_times() {
+        let world = World::filled();
+        let got = world.get("/federate?match[]=up&match[]={__name__=~%22odd|up|requests%22}");
+        assert_eq!(
+            (got.status, got.content_type.as_str()),
+            (200, "text/plain; version=0.0.4; charset=utf-8")
+        );
+        expect![[r#"
+            # TYPE odd untyped
+            odd{instance=""} 1.5 90000
+            # TYPE requests untyped
+            requests{http_code="200\"<b>",instance=""} 7 120000
+            # TYPE up untyped
+            up{job="api",instance=""} 1 120000
+            up{job="db",instance=""} 0 120000
+        "#]]
+        .assert_eq(&got.body);
+        assert_eq!(world.body("/prometheus/federate?match[]=up"), {
+            let up = got.body.find("# TYPE up").unwrap();
+            &got.body[up..]
+        });
+    }
+
+    #[test]
+    fn ended_and_old_series_are_left_out() {
+        let world = World::filled();
+        let up = bellwether_model::Labels::from_pairs([("__name__", "up"), ("job", "db")]);
+        let old = bellwether_model::Labels::from_pairs([("__name__", "up"), ("job", "old")]);
+        let now = bellwether_model::TimestampMs(120_000);
+        let mut appender = world.api.store.appender();
+        let up = appender.series(&up).unwrap();
+        let ended = bellwether_model::TimestampMs(119_000);
+        appender.push(up, ended, 1.0);
+        appender.push(up, now, bellwether_model::value::STALE_NAN);
+        let old = appender.series(&old).unwrap();
+        // Exactly the lookback ago: no longer a value.
+        appender.push(old, bellwether_model::TimestampMs(-180_000), 1.0);
+        appender.commit(now).unwrap();
+        assert_eq!(
+            world.body("/federate?match[]=up"),
+            "# TYPE up untyped\nup{job=\"api\",instance=\"\"} 1 120000\n"
+        );
+    }
+
+    #[test]
+    fn nothing_asked_is_nothing_told_and_a_bad_selector_is_refused() {
+        let world = World::filled();
+        assert_eq!(world.body("/federate"), "");
+        assert_eq!(world.body("/federate?match[]=nothing"), "");
+        for selector in ["{}", "up%5B5m%5D", "{a=~%22(%22}", "1%2B1"] {
+            let got = world.get(&format!("/federate?match[]={selector}"));
+            assert_eq!(got.status, 400, "{selector}: {}", got.body);
+            assert!(got.body.contains("match[]"), "{}", got.body);
+        }
+        let got = world.post("/federate", "", "");
+        assert_eq!(got.status, 405, "{}", got.body);
+    }
+}
