@@ -99,6 +99,8 @@ limits! {
     QUERY_NOTES_MAX = "query.max_notes", 100, Count, "further warnings and infos of an answer are left out, which one more says";
     QUERY_SUBQUERY_STEP = "query.subquery_step", MINUTE, Millis, "- (the step of a subquery that names none)";
     LABELS_RESPONSE_MAX = "labels.response", 100_000, Count, "truncated, with a warning";
+    EXPORT_CONCURRENCY = "export.concurrency", 2, Count, "503";
+    EXPORT_LINE_SAMPLES = "export.line_samples", 10_000, Count, "the series goes on in the next line";
     REGEX_LEN_MAX = "regex.max_len", 8 * KIB, Bytes, "400";
     REGEX_SIZE_MAX = "regex.size", 256 * KIB, Bytes, "400";
     REGEX_DFA_MAX = "regex.dfa", 4 * MIB, Bytes, "the pattern runs without the cache";

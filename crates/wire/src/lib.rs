@@ -1,6 +1,7 @@
 //! Bytes to samples and back: the formats that others speak. Pure: no clock, no files, no sockets.
 //!
 //! - [`line_protocol`]: InfluxDB line protocol in.
+//! - [`export`]: JSON lines and CSV out.
 //! - [`exposition`]: Prometheus' text format out.
 //! - [`gzip`]: bodies out of gzip, with limits that hold while they are decoded.
 //!
@@ -10,6 +11,7 @@
 //! Not here: which series a sample belongs to in a store, and what an answer to a client looks like (`server`).
 #![forbid(unsafe_code)]
 
+pub mod export;
 pub mod exposition;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -5,7 +5,7 @@
 //! - `state`: what handlers share. `asked`: a request's parameters, read and checked.
 //! - `gate`, `run`: how many questions at a time, for how long, and what their errors become.
 //! - `envelope`: the JSON around every answer.
-//! - `query`, `series`, `rules`, `status`, `federate`: the endpoints. `tree`: an expression as JSON. `page`: what a
+//! - `query`, `series`, `rules`, `status`, `federate`, `export`: the endpoints. `tree`: an expression as JSON. `page`: what a
 //!   person sees.
 //!
 //! Nothing in here changes anything, but for the order to load the rules again.
@@ -19,6 +19,7 @@ mod run;
 pub(crate) mod envelope;
 mod escape;
 
+mod export;
 mod federate;
 mod page;
 mod query;
@@ -69,6 +70,8 @@ pub(crate) fn routes(api: &Arc<Api>) -> Vec<Route> {
             series::label_values,
         ),
         route(api, GET, "/api/v1/metadata", Read, status::metadata),
+        route(api, GET_POST, "/api/v1/export", Read, export::json_lines),
+        route(api, GET_POST, "/api/v1/export/csv", Read, export::csv),
         route(api, GET, "/federate", Read, federate::federate),
         route(api, GET, "/api/v1/rules", Read, rules::rules),
         route(api, GET, "/api/v1/alerts", Read, rules::alerts),

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bellwether_model::limits::EXPORT_CONCURRENCY;
 use bellwether_model::{DurationMs, TimestampMs};
 use bellwether_query::Options;
 use bellwether_store::Store;
+use tokio::sync::Semaphore;
 
 use super::gate::Gate;
 use crate::config::HttpLimits;
@@ -22,6 +24,8 @@ pub(crate) struct Api {
     pub(super) counters: Arc<Counters>,
     pub(super) http: HttpLimits,
     pub(super) gate: Gate,
+    /// A place for each export that may run.
+    pub(super) exports: Arc<Semaphore>,
     /// How every query is evaluated that does not ask otherwise.
     pub(super) options: Options,
     /// When the server started.
@@ -46,6 +50,7 @@ impl Api {
             orders,
             own,
             gate: Gate::new(&http),
+            exports: Arc::new(Semaphore::new(EXPORT_CONCURRENCY.usize())),
             options: Options::default(),
             http,
             started,

@@ -180,6 +180,14 @@ impl World {
         ))
     }
 
+    /// Asks, reads the beginning of the answer and leaves.
+    pub(super) fn read_some_of(&self, path: &str) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 64]).unwrap();
+    }
+
     fn exchange(&self, request: &str) -> Got {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream

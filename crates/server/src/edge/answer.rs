@@ -8,12 +8,16 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 
+use super::outgoing::Rest;
+
 /// A finished answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// What comes behind `body`, if it is only the first part.
+    pub(crate) rest: Option<Rest>,
     /// Ends the connection behind this answer.
     pub(crate) close: bool,
 }
@@ -24,6 +28,7 @@ impl Answer {
             status,
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            rest: None,
             close: false,
         }
     }

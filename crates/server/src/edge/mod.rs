@@ -11,6 +11,7 @@ mod framing;
 mod guard;
 pub(crate) mod hosts;
 pub(crate) mod listen;
+pub(crate) mod outgoing;
 pub(crate) mod params;
 pub(crate) mod route;
 pub(crate) mod service;

@@ -3,10 +3,8 @@
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
@@ -15,6 +13,7 @@ use super::answer::{Answer, Refusal, Shape};
 use super::body::Body;
 use super::guard::Link;
 use super::hosts::Hosts;
+use super::outgoing::Outgoing;
 use super::route::{Call, Route, Routes, Scope, Takes};
 use crate::clock::Clock;
 use crate::config::HttpLimits;
@@ -34,7 +33,8 @@ pub(crate) struct Edge {
 const HEALTHY: &str = "/-/healthy";
 
 /// Counts a request as ended, however it ends.
-struct Ended(Arc<Link>);
+#[derive(Debug)]
+pub(super) struct Ended(Arc<Link>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -70,9 +70,9 @@ impl Edge {
         self: Arc<Self>,
         link: Arc<Link>,
         request: Request<Incoming>,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<Outgoing<Option<Ended>>> {
         let refusal = link.start();
-        let _ended = Ended(link);
+        let ended = Ended(link);
         let accepts_gzip = accepts_gzip(request.headers());
         let origin = request.headers().get(header::ORIGIN).cloned();
         let answer = match refusal {
@@ -82,7 +82,7 @@ impl Edge {
         };
         let answer = compress(answer, accepts_gzip).await;
         self.counters.answered(answer.status.as_u16());
-        self.finish(answer, origin)
+        self.finish(answer, origin, ended)
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Answer {
@@ -154,8 +154,15 @@ impl Edge {
         route.run(call).await
     }
 
-    fn finish(&self, answer: Answer, origin: Option<HeaderValue>) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(answer.body));
+    fn finish(
+        &self,
+        answer: Answer,
+        origin: Option<HeaderValue>,
+        ended: Ended,
+    ) -> Response<Outgoing<Option<Ended>>> {
+        // A request ends when its answer is made, which one with a rest is not yet.
+        let kept = answer.rest.is_some().then_some(ended);
+        let mut response = Response::new(Outgoing::new(answer.body, answer.rest, kept));
         *response.status_mut() = answer.status;
         let headers = response.headers_mut();
         *headers = answer.headers;
@@ -229,7 +236,8 @@ const GZIP_FROM: usize = 1024;
 const GZIP_INLINE_MAX: usize = 64 * 1024;
 
 async fn compress(mut answer: Answer, accepted: bool) -> Answer {
-    if !accepted || answer.body.len() < GZIP_FROM {
+    // What is made while it is sent is sent as it is.
+    if !accepted || answer.body.len() < GZIP_FROM || answer.rest.is_some() {
         return answer;
     }
     let body = answer.body.clone();
