@@ -136,6 +136,19 @@ pub fn gzip(data: &[u8]) {
     assert_eq!(again, out);
 }
 
+/// Any bytes as the message of a remote read, and as the snappy block around one: what is understood is written and read
+/// again the same.
+pub fn remote_read(data: &[u8]) {
+    let _ = crate::remote_read::decode(data);
+    let Ok(queries) = crate::remote_read::request(data) else {
+        return;
+    };
+    let mut message = Vec::new();
+    crate::remote_read::push_request(&mut message, &queries, &[]);
+    let again = crate::remote_read::request(&message).expect("what was written is read");
+    assert_eq!(format!("{again:?}"), format!("{queries:?}"));
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -205,6 +218,24 @@ mod tests {
                 if round % 2 == 0 { &body } else { &twice },
                 b"\x1f\x8b\x08\x00\xff",
             ));
+        }
+    }
+
+    #[test]
+    fn remote_read_smoke() {
+        let samples: [&[u8]; 3] = [
+            b"\x0a\x1a\x08\x05\x10\x07\x1a\x14\x08\x00\x12\x08__name__\x1a\x06cpu_us\x12\x02\x01\x00",
+            b"\x0a\x0d\x08\x80\x01\x1a\x08\x08\x02\x12\x01a\x1a\x01b\x0a\x00\x10\x00",
+            b"\x1b\x68\x0a\x19\x08\x05\x10\x07\x1a\x13",
+        ];
+        let mut seed = 0x4ead;
+        for round in 0..6000 {
+            let data = mutate(
+                &mut seed,
+                samples[round % samples.len()],
+                b"\x00\x01\x02\x03\x08\x0a\x10\x12\x1a\x80\xff",
+            );
+            super::remote_read(&data);
         }
     }
 }

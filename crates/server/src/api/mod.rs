@@ -5,7 +5,7 @@
 //! - `state`: what handlers share. `asked`: a request's parameters, read and checked.
 //! - `gate`, `run`: how many questions at a time, for how long, and what their errors become.
 //! - `envelope`: the JSON around every answer.
-//! - `query`, `series`, `rules`, `status`, `federate`, `export`: the endpoints. `tree`: an expression as JSON. `page`: what a
+//! - `query`, `series`, `rules`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an expression as JSON. `page`: what a
 //!   person sees.
 //!
 //! Nothing in here changes anything, but for the order to load the rules again.
@@ -23,6 +23,7 @@ mod export;
 mod federate;
 mod page;
 mod query;
+mod read;
 mod rules;
 mod series;
 mod status;
@@ -43,6 +44,7 @@ pub(crate) use state::Api;
 
 const GET: &[Method] = &[Method::GET];
 const GET_POST: &[Method] = &[Method::GET, Method::POST];
+const POST: &[Method] = &[Method::POST];
 const POST_PUT: &[Method] = &[Method::POST, Method::PUT];
 
 /// Every route of this folder.
@@ -72,6 +74,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Vec<Route> {
         route(api, GET, "/api/v1/metadata", Read, status::metadata),
         route(api, GET_POST, "/api/v1/export", Read, export::json_lines),
         route(api, GET_POST, "/api/v1/export/csv", Read, export::csv),
+        route(api, POST, "/api/v1/read", Read, read::read),
         route(api, GET, "/federate", Read, federate::federate),
         route(api, GET, "/api/v1/rules", Read, rules::rules),
         route(api, GET, "/api/v1/alerts", Read, rules::alerts),

@@ -236,8 +236,9 @@ const GZIP_FROM: usize = 1024;
 const GZIP_INLINE_MAX: usize = 64 * 1024;
 
 async fn compress(mut answer: Answer, accepted: bool) -> Answer {
-    // What is made while it is sent is sent as it is.
-    if !accepted || answer.body.len() < GZIP_FROM || answer.rest.is_some() {
+    // What is made while it is sent is sent as it is, and so is what is packed already.
+    let packed = answer.headers.contains_key(header::CONTENT_ENCODING);
+    if !accepted || answer.body.len() < GZIP_FROM || answer.rest.is_some() || packed {
         return answer;
     }
     let body = answer.body.clone();

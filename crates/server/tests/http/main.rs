@@ -7,4 +7,5 @@ mod bad_requests;
 mod disk_full;
 mod grafana;
 mod reload;
+mod remote_read;
 mod writes;
