@@ -32,7 +32,7 @@ pub(super) async fn federate(api: Arc<Api>, call: Call) -> Result<Answer, Refusa
     let body = run::run(&api, patience, move |control| {
         let newest = newest(&store.view(), &selectors, recent(now, lookback), control)
             .map_err(|e| run::refusal(&e))?;
-        page(&newest)
+        page(&newest, QUERY_MEMORY_MAX.usize())
     });
     Ok(Answer::new(StatusCode::OK, CONTENT_TYPE, body.await?))
 }
@@ -87,7 +87,8 @@ fn newest(
     Ok(found)
 }
 
-fn page(newest: &Newest) -> Result<String, Refusal> {
+/// The page, of at most `max` bytes.
+fn page(newest: &Newest, max: usize) -> Result<String, Refusal> {
     let mut page = Exposition::new();
     let mut family = None;
     for ((name, labels), sample) in newest {
@@ -96,7 +97,7 @@ fn page(newest: &Newest) -> Result<String, Refusal> {
             family = Some(name);
         }
         push_series(&mut page, name, labels, *sample);
-        if page.len() > QUERY_MEMORY_MAX.usize() {
+        if page.len() > max {
             return Err(Refusal::limited(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "the page grows too large",
@@ -126,7 +127,25 @@ fn push_series(page: &mut Exposition, name: &str, labels: &Labels, sample: Sampl
 mod tests {
     use expect_test::expect;
 
+    use super::*;
     use crate::api::testing::World;
+
+    #[test]
+    fn a_page_that_grows_too_large_is_refused_with_its_limit() {
+        let world = World::filled();
+        let selectors = [vec![Matcher::equal("__name__", "up")]];
+        let range = recent(TimestampMs(120_000), DurationMs::from_mins(5));
+        let (view, control) = (world.api.store.view(), Control::new());
+        let newest = newest(&view, &selectors, range, &control).unwrap();
+        let whole = page(&newest, usize::MAX).unwrap();
+        assert_eq!(page(&newest, whole.len()).unwrap(), whole);
+        let refusal = page(&newest, whole.len() - 1).unwrap_err();
+        let limit = refusal.limit.map(|e| e.limit.name);
+        assert_eq!(
+            (refusal.status.as_u16(), limit),
+            (422, Some("query.memory"))
+        );
+    }
 
     #[test]
     fn newest_samples_by_name_with_their_times() {
@@ -155,17 +174,17 @@ mod tests {
     #[test]
     fn ended_and_old_series_are_left_out() {
         let world = World::filled();
-        let up = bellwether_model::Labels::from_pairs([("__name__", "up"), ("job", "db")]);
-        let old = bellwether_model::Labels::from_pairs([("__name__", "up"), ("job", "old")]);
-        let now = bellwether_model::TimestampMs(120_000);
+        let up = Labels::from_pairs([("__name__", "up"), ("job", "db")]);
+        let old = Labels::from_pairs([("__name__", "up"), ("job", "old")]);
+        let now = TimestampMs(120_000);
         let mut appender = world.api.store.appender();
         let up = appender.series(&up).unwrap();
-        let ended = bellwether_model::TimestampMs(119_000);
+        let ended = TimestampMs(119_000);
         appender.push(up, ended, 1.0);
         appender.push(up, now, bellwether_model::value::STALE_NAN);
         let old = appender.series(&old).unwrap();
         // Exactly the lookback ago: no longer a value.
-        appender.push(old, bellwether_model::TimestampMs(-180_000), 1.0);
+        appender.push(old, TimestampMs(-180_000), 1.0);
         appender.commit(now).unwrap();
         assert_eq!(
             world.body("/federate?match[]=up"),

@@ -13,7 +13,7 @@ use bellwether_query::source::store::ViewSource;
 use bellwether_query::{Columns, Control, QueryError, Select, Source, SourceError};
 use bellwether_store::View;
 use bellwether_wire::remote_read::{
-    self, CONTENT_TYPE, ReadError, ReadQuery, ReadResponse, SAMPLE_BYTES_MIN,
+    self, CONTENT_TYPE, ReadError, ReadQuery, ReadResponse, SAMPLE_BYTES,
 };
 use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
@@ -44,7 +44,8 @@ pub(super) async fn read(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
         let view = store.view();
         let mut response = ReadResponse::new();
         for query in &queries {
-            answer(&view, query, &mut response, control)?;
+            let max = READ_RESPONSE_MAX.usize();
+            answer(&view, query, max, &mut response, control)?;
             response.end_query();
         }
         response.finish().map_err(|e| refusal(&e))
@@ -63,10 +64,11 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
     Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
 }
 
-/// Adds the series of one question that have samples in its time.
+/// Adds the series of one question that have samples in its time, while the response has at most `max` bytes.
 fn answer(
     view: &View,
     query: &ReadQuery,
+    max: usize,
     response: &mut ReadResponse,
     control: &Control,
 ) -> Result<(), Refusal> {
@@ -84,14 +86,16 @@ fn answer(
     let mut columns = Columns::default();
     for (index, labels) in series.labels.iter().enumerate() {
         control.check().map_err(|e| run::refusal(&e))?;
-        let left = READ_RESPONSE_MAX.usize().checked_sub(response.len());
-        let room = left.ok_or_else(too_much)? / SAMPLE_BYTES_MIN;
+        let room = max.saturating_sub(response.len()) / SAMPLE_BYTES;
         match series.reader.read(index, query.range, room, &mut columns) {
             Err(SourceError::NoRoom { .. }) => return Err(too_much()),
             read => read.map_err(failed)?,
         }
         if !columns.times.is_empty() {
             response.push_series(labels, &columns.times, &columns.values);
+        }
+        if response.len() > max {
+            return Err(too_much());
         }
     }
     Ok(())
@@ -130,4 +134,57 @@ fn refusal(error: &ReadError) -> Refusal {
     let mut refusal = Refusal::new(status, error.to_string());
     refusal.limit = limit;
     refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_model::{Matcher, TimeRange};
+
+    use super::*;
+    use crate::api::testing::World;
+
+    fn answered(range: TimeRange, max: usize) -> Result<usize, Refusal> {
+        let world = World::filled();
+        let query = ReadQuery {
+            range,
+            matchers: vec![Matcher::equal("__name__", "up")],
+        };
+        let (view, mut response) = (world.api.store.view(), ReadResponse::new());
+        answer(&view, &query, max, &mut response, &Control::new())?;
+        Ok(response.len())
+    }
+
+    #[test]
+    fn an_answer_that_grows_too_large_is_refused_with_its_limit() {
+        let whole = answered(TimeRange::ALL, usize::MAX).unwrap();
+        assert_eq!(answered(TimeRange::ALL, whole).unwrap(), whole);
+        // Too little by a byte, by a series, and by most samples.
+        for max in [whole - 1, whole / 2, 2 * SAMPLE_BYTES] {
+            let refusal = answered(TimeRange::ALL, max).unwrap_err();
+            let limit = refusal.limit.map(|e| e.limit.name);
+            assert_eq!(
+                (refusal.status.as_u16(), limit),
+                (422, Some("read.response"))
+            );
+        }
+    }
+
+    #[test]
+    fn times_that_hold_nothing_are_answered_with_nothing() {
+        assert_eq!(answered(TimeRange::new(1, 2), usize::MAX).unwrap(), 0);
+        assert_eq!(answered(TimeRange::new(2, 1), usize::MAX).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_stopped_read_says_why() {
+        let world = World::filled();
+        let query = ReadQuery {
+            range: TimeRange::ALL,
+            matchers: Vec::new(),
+        };
+        let (view, mut response) = (world.api.store.view(), ReadResponse::new());
+        let stopping = Control::stopping_after(1);
+        let refusal = answer(&view, &query, usize::MAX, &mut response, &stopping).unwrap_err();
+        assert_eq!(refusal.status.as_u16(), 499);
+    }
 }

@@ -26,9 +26,8 @@ use protobuf::{
 /// The `Content-Type` of requests and answers.
 pub const CONTENT_TYPE: &str = "application/x-protobuf";
 
-/// The fewest bytes that a sample takes in an answer: key and length, the value's key and eight bytes, the time's key and
-/// at least one.
-pub const SAMPLE_BYTES_MIN: usize = 2 + 1 + 8 + 1 + 1;
+/// What a sample of our times takes in an answer, bytes: key and length, the value's key and eight, the time's key and six.
+pub const SAMPLE_BYTES: usize = 2 + 1 + 8 + 1 + 6;
 
 /// The response type that is spoken here.
 const SAMPLES: u64 = 0;
