@@ -5,7 +5,7 @@
 //! its sync.
 
 use bellwether_disk::{Disk, RealDisk};
-use bellwether_model::{Labels, TimeRange};
+use bellwether_model::{Labels, Matcher, TimeRange};
 use bellwether_store::codec::{timestamps, values};
 use bellwether_store::segment::{ReadBuf, Segment, SegmentMeta, SegmentSummary, SegmentWriter};
 use std::path::Path;
@@ -43,8 +43,15 @@ fn main() {
         );
     }
     println!(
-        "\n{:<32} {:>9} {:>8} {:>8} {:>8} {:>8} {:>10}",
-        "segments", "B/sample", "write ns", "read ns", "last us", "open ms", "memory KiB"
+        "\n{:<32} {:>9} {:>8} {:>8} {:>8} {:>8} {:>10} {:>9}",
+        "segments",
+        "B/sample",
+        "write ns",
+        "read ns",
+        "last us",
+        "open ms",
+        "memory KiB",
+        "select us"
     );
     segment("1,000 series x 8,640, 10 s", 1000, 8640, |_, i| 10_000 * i);
     segment("the same, 2 ms jitter a host", 1000, 8640, |host, i| {
@@ -101,14 +108,20 @@ fn segment(name: &str, series: usize, samples: usize, time: fn(usize, i64) -> i6
             segment.last(ix).expect("just written");
         }
     });
+    let matchers = [
+        Matcher::equal("__name__", "cpu_usage_user"),
+        Matcher::equal("region", "eu-west-1"),
+    ];
+    let select = best(|| assert!(!segment.select(&matchers).expect("just written").is_empty()));
     println!(
-        "{name:<32} {:>9.4} {:>8.2} {:>8.2} {:>8.2} {:>8.2} {:>10}",
+        "{name:<32} {:>9.4} {:>8.2} {:>8.2} {:>8.2} {:>8.2} {:>10} {:>9.1}",
         summary.bytes as f64 / count as f64,
         written.as_nanos() as f64 / count as f64,
         read.as_nanos() as f64 / count as f64,
         last.as_nanos() as f64 / 1e3 / series as f64,
         open.as_secs_f64() * 1e3,
         segment.memory_bytes() / 1024,
+        select.as_secs_f64() * 1e6,
     );
     let _ = disk.remove_file(&path);
 }

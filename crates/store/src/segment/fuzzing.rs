@@ -3,7 +3,7 @@
 use super::layout::{HEADER_LEN, fix_header_crc};
 use super::{Segment, SegmentMeta, SegmentWriter};
 use bellwether_disk::{Disk, OpenMode, SimDisk};
-use bellwether_model::{Labels, TimeRange};
+use bellwether_model::{Labels, Matcher, TimeRange};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ const PATH: &str = "/fuzz.seg";
 /// The first byte chooses: even, the rest *is* the file; odd, the rest damages a good file (three bytes of
 /// place, one of change, again and again), whose checksums are then made right again, so that what lies
 /// behind them is reached. Oracle: no panic; samples lie in the range asked for, strictly ascending, as many
-/// times as values.
+/// times as values; `select` agrees with the labels.
 pub fn segment_read(data: &[u8]) {
     let Some((&mode, rest)) = data.split_first() else {
         return;
@@ -61,8 +61,12 @@ fn read_all(bytes: &[u8], check_payloads: bool) {
         let _ = segment.last(ix);
     }
     let _ = segment.verify(segment.series_count() <= 300);
-    for entry in segment.series().take(300) {
-        let _ = entry;
+    let matcher = Matcher::equal("host", "h1");
+    if let Ok(found) = segment.select(&[matcher]) {
+        assert!(found.iter().all(|&ix| ix < segment.series_count()));
+    }
+    for name in segment.label_names() {
+        let _ = segment.label_values(name);
     }
 }
 

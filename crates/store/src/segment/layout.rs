@@ -19,7 +19,7 @@ use bellwether_disk::DiskFile;
 use std::path::Path;
 
 /// The format this program writes, and the highest it reads.
-pub const VERSION_MAJOR: u16 = 2;
+pub const VERSION_MAJOR: u16 = 1;
 const VERSION_MINOR: u16 = 0;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BWSEG\0\x01\n");

@@ -1,31 +1,41 @@
-//! PAIRS: every label pair of the segment once, sorted by name and value.
+//! PAIRS: every label pair of the segment once, sorted by name and value, and which series have it.
 //!
 //! ```text
 //! section = names_len: u32 | names | groups of 128 pairs
 //! names = count: varint, then for each name: symbol, less the one before: varint | pairs: varint
-//! group = column: value symbol
+//! group = columns: value symbol, number of series, first series, list length | lists
+//! list = the series ascending, 4096 at a time, as the codec packs integers
 //! ```
 //!
-//! A pair's number is its rank; it stands for the pair in SERIES. Symbols ascend as their texts do, so the
-//! values of a name are sorted too.
+//! A pair of one series, or of all, has no list. A pair's number is its rank; it stands for the pair in
+//! SERIES. Symbols ascend as their texts do, so the values of a name are sorted too.
 //!
-//! Not here: which series have a pair. The index knows that for all segments at once.
+//! Lists are not stored as roaring bitmaps because ours come smaller: series ids are dense and written
+//! host by host, so most lists are runs or strides, which the codec packs into a few bytes. In
+//! memory they are bitmaps.
 
 use super::SegmentError;
-use super::groups::{GROUP_ROWS, Groups, GroupsWriter, column_of, put_column};
+use super::groups::{GROUP_ROWS, Groups, GroupsWriter, Recent, column_of, put_column};
 use crate::codec::Corrupt;
+use crate::codec::ints;
 use crate::codec::varint::{Input, put_unsigned};
+use roaring::RoaringBitmap;
 use std::ops::Range;
+use std::sync::Arc;
 
-/// A pair to be written, as symbols.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pair {
+/// Most series in one sequence of a list.
+const LIST_PART: usize = 4096;
+
+/// A pair to be written: symbols, and the series that have it, ascending.
+#[derive(Debug)]
+pub(super) struct PairLists<'a> {
     pub(super) name: u32,
     pub(super) value: u32,
+    pub(super) series: &'a [u32],
 }
 
-/// Packs `pairs`, sorted by name and value.
-pub(super) fn write(pairs: &[Pair]) -> Result<Vec<u8>, SegmentError> {
+/// Packs `pairs`, sorted by name and value; `all` is the number of series in the segment.
+pub(super) fn write(pairs: &[PairLists<'_>], all: usize) -> Result<Vec<u8>, SegmentError> {
     let mut names = Vec::new();
     let by_name = || pairs.chunk_by(|a, b| a.name == b.name);
     put_unsigned(&mut names, by_name().count() as u64);
@@ -37,8 +47,7 @@ pub(super) fn write(pairs: &[Pair]) -> Result<Vec<u8>, SegmentError> {
     }
     let mut groups = GroupsWriter::default();
     for group in pairs.chunks(GROUP_ROWS) {
-        let values = group.iter().map(|pair| i64::from(pair.value));
-        groups.push(group.len(), |out| put_column(out, values));
+        groups.push(group.len(), |out| write_group(group, all, out));
     }
     let groups = groups.finish("label pairs")?;
     let names_len = u32::try_from(names.len()).map_err(|_| SegmentError::TooLarge {
@@ -50,22 +59,59 @@ pub(super) fn write(pairs: &[Pair]) -> Result<Vec<u8>, SegmentError> {
     Ok(out)
 }
 
+fn write_group(group: &[PairLists<'_>], all: usize, out: &mut Vec<u8>) {
+    let mut lists = Vec::new();
+    let mut lens = Vec::with_capacity(group.len());
+    for pair in group {
+        let before = lists.len();
+        if pair.series.len() > 1 && pair.series.len() < all {
+            for part in pair.series.chunks(LIST_PART) {
+                put_column(&mut lists, part.iter().map(|&ix| i64::from(ix)));
+            }
+        }
+        lens.push((lists.len() - before) as i64);
+    }
+    put_column(out, group.iter().map(|pair| i64::from(pair.value)));
+    put_column(out, group.iter().map(|pair| pair.series.len() as i64));
+    put_column(
+        out,
+        group
+            .iter()
+            .map(|pair| pair.series.first().map_or(0, |&ix| i64::from(ix))),
+    );
+    put_column(out, lens);
+    out.extend_from_slice(&lists);
+}
+
 #[derive(Debug)]
 struct Name {
     symbol: u32,
     pairs: Range<u32>,
 }
 
-/// The section, unpacked: 4 bytes a pair.
+/// A group's columns; the lists lie behind each other from `lists` on.
+#[derive(Debug)]
+struct Group {
+    counts: Vec<u32>,
+    firsts: Vec<u32>,
+    /// End of each list, from the start of the body.
+    ends: Vec<usize>,
+    lists: usize,
+}
+
+/// The section: names and values unpacked (4 bytes a pair), lists packed.
 #[derive(Debug)]
 pub(super) struct Pairs {
     names: Vec<Name>,
     values: Vec<u32>,
+    groups: Groups,
+    recent: Recent<Group, 2>,
+    all: u32,
 }
 
 impl Pairs {
-    /// `symbols`: how many symbols the segment has.
-    pub(super) fn open(bytes: &[u8], symbols: usize) -> Result<Pairs, Corrupt> {
+    /// `symbols` and `all`: how many symbols and series the segment has.
+    pub(super) fn open(bytes: Vec<u8>, symbols: usize, all: u32) -> Result<Pairs, Corrupt> {
         let corrupt = Corrupt { offset: 0 };
         let names_len = u32::from_le_bytes(*bytes.first_chunk::<4>().ok_or(corrupt)?) as usize;
         let names_end = names_len
@@ -74,17 +120,26 @@ impl Pairs {
             .ok_or(corrupt)?;
         let groups = Groups::open(bytes[names_end..].to_vec(), GROUP_ROWS)?;
         let names = read_names(&bytes[4..names_end], symbols, groups.rows())?;
-        let values = read_values(&groups)?;
+        let mut values = Vec::with_capacity(groups.rows());
+        for group in 0..groups.len() {
+            let (mut input, rows) = groups.group(group);
+            values.extend(column_of::<u32>(&mut input, rows)?);
+        }
         let sorted = names.iter().all(|name| {
             let values = &values[name.pairs.start as usize..name.pairs.end as usize];
             values.windows(2).all(|pair| pair[0] < pair[1])
                 && values.last().is_none_or(|&last| (last as usize) < symbols)
         });
-        if sorted {
-            Ok(Pairs { names, values })
-        } else {
-            Err(corrupt)
+        if !sorted {
+            return Err(corrupt);
         }
+        Ok(Pairs {
+            names,
+            values,
+            groups,
+            recent: Recent::default(),
+            all,
+        })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -92,7 +147,9 @@ impl Pairs {
     }
 
     pub(super) fn memory(&self) -> usize {
-        4 * self.values.capacity() + size_of::<Name>() * self.names.capacity()
+        self.groups.memory()
+            + 4 * self.values.capacity()
+            + size_of::<Name>() * self.names.capacity()
     }
 
     /// Symbols of the label names, ascending.
@@ -100,22 +157,87 @@ impl Pairs {
         self.names.iter().map(|name| name.symbol)
     }
 
+    /// The pairs with this name; empty when there is none.
+    pub(super) fn of_name(&self, symbol: u32) -> Range<u32> {
+        let found = self.names.binary_search_by_key(&symbol, |name| name.symbol);
+        found.map_or(0..0, |at| self.names[at].pairs.clone())
+    }
+
+    /// The value symbol of a pair.
+    pub(super) fn value(&self, pair: u32) -> Option<u32> {
+        self.values.get(pair as usize).copied()
+    }
+
+    /// The pair of a name with this value symbol.
+    pub(super) fn find(&self, name: u32, value: u32) -> Option<u32> {
+        let pairs = self.of_name(name);
+        let values = self.values.get(pairs.start as usize..pairs.end as usize)?;
+        values
+            .binary_search(&value)
+            .ok()
+            .map(|at| pairs.start + at as u32)
+    }
+
     /// The rank of a pair's name among the names, and its value symbol.
     pub(super) fn place(&self, pair: u32) -> Option<(usize, u32)> {
-        let value = *self.values.get(pair as usize)?;
+        let value = self.value(pair)?;
         let after = self.names.partition_point(|name| name.pairs.start <= pair);
         Some((after.checked_sub(1)?, value))
     }
-}
 
-fn read_values(groups: &Groups) -> Result<Vec<u32>, Corrupt> {
-    let mut values = Vec::new();
-    for group in 0..groups.len() {
-        let (mut input, rows) = groups.group(group);
-        values.extend(column_of::<u32>(&mut input, rows)?);
-        input.finish()?;
+    /// The series that have the pair.
+    pub(super) fn series(&self, pair: u32) -> Result<RoaringBitmap, Corrupt> {
+        let (number, at) = (pair as usize / GROUP_ROWS, pair as usize % GROUP_ROWS);
+        let group: Arc<Group> = self.recent.get(number, || self.unpack(number))?;
+        let (mut input, rows) = self.groups.group(number);
+        let corrupt = input.corrupt();
+        if at >= rows {
+            return Err(corrupt);
+        }
+        let (count, first) = (group.counts[at], group.firsts[at]);
+        if count > self.all || (count > 0 && first >= self.all) {
+            return Err(corrupt);
+        }
+        if count == self.all {
+            return Ok((0..count).collect());
+        }
+        if count <= 1 {
+            return Ok((first..first + count).collect());
+        }
+        let start = if at == 0 {
+            group.lists
+        } else {
+            group.ends[at - 1]
+        };
+        input.take(start)?;
+        let list = input.take(group.ends[at].checked_sub(start).ok_or(corrupt)?)?;
+        read_list(list, count as usize, self.all)
     }
-    Ok(values)
+
+    fn unpack(&self, number: usize) -> Result<Group, Corrupt> {
+        let (mut input, rows) = self.groups.group(number);
+        let corrupt = input.corrupt();
+        column_of::<u32>(&mut input, rows)?; // Values, unpacked at opening.
+        let counts = column_of::<u32>(&mut input, rows)?;
+        let firsts = column_of::<u32>(&mut input, rows)?;
+        let lens = column_of::<u32>(&mut input, rows)?;
+        let lists = input.offset();
+        let mut end = lists;
+        let mut ends = Vec::with_capacity(rows);
+        for len in lens {
+            end = end.checked_add(len as usize).ok_or(corrupt)?;
+            ends.push(end);
+        }
+        if end != lists + input.remaining() {
+            return Err(corrupt);
+        }
+        Ok(Group {
+            counts,
+            firsts,
+            ends,
+            lists,
+        })
+    }
 }
 
 fn read_names(bytes: &[u8], symbols: usize, pairs: usize) -> Result<Vec<Name>, Corrupt> {
@@ -146,37 +268,89 @@ fn read_names(bytes: &[u8], symbols: usize, pairs: usize) -> Result<Vec<Name>, C
     }
 }
 
+fn read_list(bytes: &[u8], count: usize, all: u32) -> Result<RoaringBitmap, Corrupt> {
+    let mut input = Input::new(bytes);
+    let mut list = RoaringBitmap::new();
+    let mut good = true;
+    for start in (0..count).step_by(LIST_PART) {
+        ints::decode(
+            &mut input,
+            (count - start).min(LIST_PART),
+            |_, block, len| {
+                for &ix in &block[..len] {
+                    let ix = u32::try_from(ix).ok().filter(|&ix| ix < all);
+                    good &= ix.is_some_and(|ix| list.try_push(ix).is_ok());
+                }
+                good
+            },
+        )?;
+        if !good {
+            break;
+        }
+    }
+    input.finish()?;
+    if good { Ok(list) } else { Err(input.corrupt()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn pairs_keep_their_places() {
-        for count in [0, 1, 3, 127, 128, 129, 1000] {
-            let pairs: Vec<Pair> = (0..count)
-                .map(|value| Pair {
-                    name: value / 3 + 2,
-                    value,
-                })
-                .collect();
-            let read = Pairs::open(&write(&pairs).unwrap(), count as usize + 2).unwrap();
-            assert_eq!(read.len(), count as usize);
-            for i in 0..count {
-                assert_eq!(read.place(i), Some((i as usize / 3, i)));
-            }
-            assert_eq!(read.place(count), None);
-            let names: Vec<u32> = read.names().collect();
-            assert_eq!(names, (2..2 + count.div_ceil(3)).collect::<Vec<_>>());
+    fn check(lists: &[Vec<u32>], all: u32) -> usize {
+        let pairs: Vec<PairLists<'_>> = lists
+            .iter()
+            .enumerate()
+            .map(|(i, series)| PairLists {
+                name: i as u32 / 3 + 2,
+                value: i as u32,
+                series,
+            })
+            .collect();
+        let bytes = write(&pairs, all as usize).unwrap();
+        let read = Pairs::open(bytes.clone(), lists.len() + 2, all).unwrap();
+        assert_eq!(read.len(), lists.len());
+        for (i, list) in lists.iter().enumerate() {
+            let i = i as u32;
+            assert_eq!(read.place(i), Some((i as usize / 3, i)));
+            assert_eq!(read.find(i / 3 + 2, i), Some(i));
+            assert_eq!(
+                read.series(i).unwrap().iter().collect::<Vec<_>>(),
+                *list,
+                "pair {i}"
+            );
         }
+        assert_eq!(read.find(2, 77), None);
+        assert_eq!(read.of_name(9999), 0..0);
+        assert!(read.series(lists.len() as u32).is_err());
+        bytes.len()
     }
 
     #[test]
-    fn symbols_that_do_not_exist_or_do_not_ascend_are_refused() {
-        let pair = |name, value| Pair { name, value };
-        let open = |pairs: &[Pair]| Pairs::open(&write(pairs).unwrap(), 5).map(|read| read.len());
-        assert_eq!(open(&[pair(0, 1), pair(0, 4), pair(4, 0)]), Ok(3));
-        assert!(open(&[pair(0, 5)]).is_err());
-        assert!(open(&[pair(5, 0)]).is_err());
-        assert!(open(&[pair(0, 2), pair(0, 2)]).is_err());
+    fn lists_of_every_shape_come_back() {
+        let spread = |step: usize| (0..20_000).step_by(step).collect::<Vec<u32>>();
+        check(
+            &[
+                spread(1),
+                spread(2),
+                vec![0],
+                vec![19_999],
+                vec![5, 6, 100],
+                spread(7),
+            ],
+            20_000,
+        );
+        check(&[], 0);
+        check(&[vec![0], vec![0]], 1);
+        let many: Vec<Vec<u32>> = (0..300).map(|i| vec![i, i + 1]).collect();
+        check(&many, 1000);
+    }
+
+    #[test]
+    fn runs_and_strides_take_a_few_bytes() {
+        let lists = [
+            (0..9000).collect::<Vec<u32>>(),
+            (3..10_000).step_by(10).collect(),
+        ];
+        assert!(check(&lists, 10_000) < 80);
     }
 }

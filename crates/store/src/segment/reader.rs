@@ -79,7 +79,7 @@ impl Segment {
         let (all, chunk_count) = totals().ok_or(bad).map_err(corrupt(Kind::Series))?;
         let symbols = Symbols::open(read(Kind::Symbols)?).map_err(corrupt(Kind::Symbols))?;
         let pairs =
-            Pairs::open(&read(Kind::Pairs)?, symbols.len()).map_err(corrupt(Kind::Pairs))?;
+            Pairs::open(read(Kind::Pairs)?, symbols.len(), all).map_err(corrupt(Kind::Pairs))?;
         let series = Series::open(read(Kind::Series)?, chunk_count, pairs.len())
             .map_err(corrupt(Kind::Series))?;
         let columns = Columns::open(read(Kind::Columns)?).map_err(corrupt(Kind::Columns))?;
@@ -266,6 +266,11 @@ impl Segment {
         self.chunks
             .zone(chunk.ix)
             .map_err(|_| self.corrupt(Kind::Zones, None))
+    }
+
+    /// All label names, sorted.
+    pub fn label_names(&self) -> &[String] {
+        &self.names
     }
 }
 

@@ -65,6 +65,34 @@ impl Symbols {
         String::from_utf8(text).map_err(|_| input.corrupt())
     }
 
+    /// The number of the first symbol that is not below `text`, and whether it is `text`.
+    pub(super) fn rank(&self, text: &str) -> Result<(u32, bool), Corrupt> {
+        // The last group whose first symbol is not above `text`.
+        let (mut low, mut high) = (0, self.0.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let mut first = Vec::new();
+            next(&mut self.0.group(middle).0, &mut first)?;
+            if first.as_slice() <= text.as_bytes() {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let Some(group) = low.checked_sub(1) else {
+            return Ok((0, false));
+        };
+        let (mut input, rows) = self.0.group(group);
+        let mut symbol = Vec::new();
+        for i in 0..rows {
+            next(&mut input, &mut symbol)?;
+            if symbol.as_slice() >= text.as_bytes() {
+                return Ok(((group * PER_GROUP + i) as u32, symbol == text.as_bytes()));
+            }
+        }
+        Ok(((group * PER_GROUP + rows) as u32, false))
+    }
+
     /// Checks every symbol: readable, UTF-8, ascending.
     pub(super) fn verify(&self) -> Result<(), Corrupt> {
         let mut last = None;
@@ -92,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn symbols_are_found_by_number() {
+    fn symbols_are_found_by_number_and_text() {
         let mut texts: Vec<String> = (0..100).map(|i| format!("host_{i}")).collect();
         texts.extend([String::new(), "zürich".into(), "a".repeat(5000)]);
         texts.sort();
@@ -101,6 +129,9 @@ mod tests {
         symbols.verify().unwrap();
         for (i, text) in texts.iter().enumerate() {
             assert_eq!(symbols.get(i as u32).unwrap(), *text);
+            assert_eq!(symbols.rank(text), Ok((i as u32, true)));
+            let after = format!("{text}\0");
+            assert_eq!(symbols.rank(&after), Ok((i as u32 + 1, false)), "{after}");
         }
         assert!(symbols.get(103).is_err());
     }
@@ -108,6 +139,7 @@ mod tests {
     #[test]
     fn no_symbols() {
         let symbols = Symbols::open(write(&[]).unwrap()).unwrap();
+        assert_eq!(symbols.rank("a"), Ok((0, false)));
         assert!(symbols.get(0).is_err());
     }
 }

@@ -1,10 +1,8 @@
-//! Segments, written and read: every sample, every label, every kind of damage, and how many bytes it takes.
-
 use super::fuzzing::{good_file, good_layout};
 use super::layout::Kind;
 use super::*;
 use bellwether_disk::{Disk, OpenMode, SimDisk};
-use bellwether_model::{Labels, STALE_NAN, TimeRange};
+use bellwether_model::{Labels, MatchOp, Matcher, STALE_NAN, TimeRange};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -152,7 +150,10 @@ fn what_was_written_is_read() {
 #[test]
 fn a_segment_without_series_or_labels() {
     let empty = segment(&[]);
-    assert_eq!((empty.series_count(), empty.series().count()), (0, 0));
+    assert_eq!(
+        (empty.series_count(), empty.select(&[]).unwrap()),
+        (0, vec![])
+    );
     assert!(empty.min_ts() > empty.max_ts());
     assert_eq!(empty.verify(true), []);
     let bare = segment(&[(
@@ -289,16 +290,16 @@ fn an_unknown_major_version_is_refused_by_name() {
     let error = open_bytes(&bytes).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "/a.seg: segment format 9, this program knows up to 2"
+        "/a.seg: segment format 9, this program knows up to 1"
     );
     let error = open_bytes(b"#!/bin/sh\necho no segment").unwrap_err();
     assert_eq!(error.to_string(), "/a.seg: not a segment file");
 }
 
-/// Written by version 2.0 and never again: what it holds must stay readable.
+/// Written by version 1.0 and never again: what it holds must stay readable.
 #[test]
 fn the_first_release_s_file_is_still_read() {
-    let segment = open_bytes(include_bytes!("testdata/v2.seg")).unwrap();
+    let segment = open_bytes(include_bytes!("testdata/v1.seg")).unwrap();
     assert_eq!(segment.verify(true), []);
     let expected = small();
     let listed: Vec<SeriesEntry> = segment.series().map(Result::unwrap).collect();
@@ -369,6 +370,20 @@ fn a_section_of_unknown_kind_is_ignored() {
     bytes.extend_from_slice(&extended.toc_and_tail(toc_at));
     let segment = open_bytes(&bytes).unwrap();
     assert_eq!(segment.verify(true), []);
+}
+
+#[test]
+fn label_values_are_sorted_and_narrowed() {
+    let segment = segment(&mixed());
+    assert_eq!(segment.label_names(), ["__name__", "host", "zone"]);
+    assert_eq!(segment.label_values("__name__").unwrap(), ["cpu", "mem"]);
+    assert_eq!(
+        segment.label_values("nothing").unwrap(),
+        Vec::<String>::new()
+    );
+    let narrow = [Matcher::equal("host", "host-3")];
+    assert_eq!(segment.label_values_where("zone", &narrow).unwrap(), ["a"]);
+    assert!(segment.label_values("host").unwrap().is_sorted());
 }
 
 fn bytes_per_sample(series: &[Input]) -> f64 {
@@ -476,15 +491,34 @@ fn any_labels() -> impl Strategy<Value = Labels> {
     prop::collection::vec(pair, 0..4).prop_map(Labels::from_pairs)
 }
 
+fn any_matcher() -> impl Strategy<Value = Matcher> {
+    let op = prop::sample::select(vec![
+        MatchOp::Equal,
+        MatchOp::NotEqual,
+        MatchOp::Regex,
+        MatchOp::NotRegex,
+    ]);
+    let name = prop::sample::select(vec!["__name__", "a", "b", "c"]);
+    let value = prop::sample::select(vec![
+        "", "x", "xy", "nope", "x|y", "x.*", ".+", ".*", "x?", "(x|z).+",
+    ]);
+    (op, name, value).prop_map(|(op, name, value)| Matcher::new(op, name, value).unwrap())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_label_sets_come_back(sets in prop::collection::vec(any_labels(), 0..40)) {
+    fn selection_agrees_with_looking_at_every_label_set(
+        sets in prop::collection::vec(any_labels(), 0..40),
+        matchers in prop::collection::vec(any_matcher(), 0..4),
+    ) {
         let one = |(id, labels): (usize, &Labels)| (id as u64, labels.clone(), vec![0], vec![0.0]);
         let segment = segment(&sets.iter().enumerate().map(one).collect::<Vec<_>>());
-        let read: Vec<Labels> = segment.series().map(|entry| entry.unwrap().labels).collect();
-        prop_assert_eq!(read, sets);
+        let matches = |labels: &Labels| matchers.iter().all(|matcher| matcher.matches_labels(labels));
+        let want: Vec<u32> =
+            (0..sets.len() as u32).filter(|&ix| matches(&sets[ix as usize])).collect();
+        prop_assert_eq!(segment.select(&matchers).unwrap(), want);
         prop_assert_eq!(segment.verify(true), []);
     }
 

@@ -26,7 +26,7 @@ impl Problem {
 
 impl Segment {
     /// All damage that can be found: the directories' checksums on the disk once more and, if `deep`, every
-    /// label set and chunk, each against the others. Empty for a sound segment.
+    /// label set, posting and chunk, each against the others. Empty for a sound segment.
     pub fn verify(&self, deep: bool) -> Vec<Problem> {
         let mut problems = Vec::new();
         for kind in [
@@ -45,9 +45,32 @@ impl Segment {
             if self.symbols.verify().is_err() {
                 problems.push(Problem::new(None, self.corrupt(Kind::Symbols, None)));
             }
+            self.verify_postings(&mut problems);
             self.verify_series(&mut problems);
         }
         problems
+    }
+
+    /// Each series must be in the lists of exactly its own pairs: each is in those, and there are no more.
+    fn verify_postings(&self, problems: &mut Vec<Problem>) {
+        let mut listed = 0;
+        for pair in 0..self.pairs.len() as u32 {
+            match self.pairs.series(pair) {
+                Ok(series) => listed += series.len(),
+                Err(_) => problems.push(Problem::new(None, self.corrupt(Kind::Pairs, None))),
+            }
+        }
+        let mut labels = 0;
+        for ix in 0..self.series_count() {
+            let Ok((group, at)) = self.series.at(ix) else {
+                continue;
+            };
+            labels += group.pairs(at).map_or(0, <[u32]>::len) as u64;
+        }
+        if listed != labels {
+            let what = format!("postings name {listed} series, labels {labels}");
+            problems.push(Problem::new(None, what));
+        }
     }
 
     fn verify_series(&self, problems: &mut Vec<Problem>) {

@@ -1,12 +1,12 @@
 //! Writes a segment, series by series, holding only directories in memory.
 //!
 //! Chunks go to the file as they come. What stays until the end: each label text once, four bytes for
-//! each label of each series, the packed directories.
+//! each label of each series twice (series and postings), the packed directories.
 
 use super::chunks::{ChunkDirWriter, ChunkRow};
 use super::columns::ColumnsWriter;
 use super::layout::{HEADER_LEN, Kind, Layout, Section};
-use super::pairs::{self, Pair};
+use super::pairs::{self, PairLists};
 use super::series::{self, SeriesRow};
 use super::symbols;
 use super::zone::Zone;
@@ -111,12 +111,13 @@ impl SegmentWriter {
     ) -> Result<(), SegmentError> {
         assert_eq!(ts.len(), vals.len(), "one time for each value");
         self.check_order(id, ts)?;
-        if self.series.len() >= u32::MAX as usize {
-            return Err(SegmentError::TooLarge { what: "series" });
-        }
+        let number = u32::try_from(self.series.len())
+            .ok()
+            .filter(|&ix| ix < u32::MAX);
+        let number = number.ok_or(SegmentError::TooLarge { what: "series" })?;
         let first_pair = self.pairs.len();
         for (name, value) in labels {
-            self.pairs.push(self.labels.add(name, value)?);
+            self.pairs.push(self.labels.add(name, value, number)?);
         }
         // Even parts, so that series with the same times are cut alike and share their columns.
         let part = ts
@@ -205,7 +206,7 @@ impl SegmentWriter {
             symbols,
             pairs,
             rank,
-        } = self.labels.finish()?;
+        } = self.labels.finish(self.series.len())?;
         for pair in &mut self.pairs {
             *pair = rank[*pair as usize];
         }
@@ -290,12 +291,11 @@ impl Output {
     }
 }
 
-/// Label pairs numbered in order of appearance.
+/// Label pairs numbered in order of appearance, and the series of each.
 #[derive(Debug, Default)]
 struct LabelTable {
     names: HashMap<Box<str>, HashMap<Box<str>, u32>>,
-    /// How many there are.
-    pairs: u32,
+    series: Vec<Vec<u32>>,
 }
 
 struct LabelSections {
@@ -306,24 +306,31 @@ struct LabelSections {
 }
 
 impl LabelTable {
-    fn add(&mut self, name: &str, value: &str) -> Result<u32, SegmentError> {
+    fn add(&mut self, name: &str, value: &str, series: u32) -> Result<u32, SegmentError> {
         if !self.names.contains_key(name) {
             self.names.insert(name.into(), HashMap::default());
         }
+        let next = self.series.len();
         let values = self.names.get_mut(name);
-        let known = values.as_ref().and_then(|v| v.get(value).copied());
-        let (None, Some(values)) = (known, values) else {
-            return Ok(known.unwrap_or_default());
+        let known = values
+            .as_ref()
+            .and_then(|values| values.get(value).copied());
+        let pair = match (known, values) {
+            (None, Some(values)) => {
+                let pair = u32::try_from(next).map_err(|_| SegmentError::TooLarge {
+                    what: "label pairs",
+                })?;
+                values.insert(value.into(), pair);
+                self.series.push(Vec::new());
+                pair
+            }
+            (known, _) => known.unwrap_or_default(),
         };
-        let pair = self.pairs;
-        self.pairs = pair.checked_add(1).ok_or(SegmentError::TooLarge {
-            what: "label pairs",
-        })?;
-        values.insert(value.into(), pair);
+        self.series[pair as usize].push(series);
         Ok(pair)
     }
 
-    fn finish(&self) -> Result<LabelSections, SegmentError> {
+    fn finish(&self, all: usize) -> Result<LabelSections, SegmentError> {
         let mut texts = BTreeSet::new();
         for (name, values) in &self.names {
             texts.insert(&**name);
@@ -339,7 +346,7 @@ impl LabelTable {
             .map(|(i, text)| (*text, i as u32))
             .collect();
         // By name and value, since symbols are numbered in the order of their texts.
-        let mut sorted = Vec::with_capacity(self.pairs as usize);
+        let mut sorted = Vec::with_capacity(self.series.len());
         for (name, values) in &self.names {
             for (value, &pair) in values {
                 sorted.push((numbers[&**name], numbers[&**value], pair));
@@ -350,11 +357,15 @@ impl LabelTable {
         for (i, &(_, _, pair)) in sorted.iter().enumerate() {
             rank[pair as usize] = i as u32;
         }
-        let pair = |&(name, value, _): &(u32, u32, u32)| Pair { name, value };
-        let pairs: Vec<Pair> = sorted.iter().map(pair).collect();
+        let list = |&(name, value, pair): &(u32, u32, u32)| PairLists {
+            name,
+            value,
+            series: &self.series[pair as usize],
+        };
+        let lists: Vec<PairLists<'_>> = sorted.iter().map(list).collect();
         Ok(LabelSections {
             symbols: symbols::write(&texts)?,
-            pairs: pairs::write(&pairs)?,
+            pairs: pairs::write(&lists, all)?,
             rank,
         })
     }
