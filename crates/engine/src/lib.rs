@@ -10,7 +10,7 @@
 //! - `alerts`, `instance`: one evaluation of one alert; the life of one instance.
 //! - `series`, `tell`: alerts as series, alerts as notices.
 //! - `own`: the engine's alerts about itself. `removal`: the end of a rule.
-//! - `state`: rows for the ledger. `status`: what is shown.
+//! - `state`: rows for the ledger. `status`: what is shown. [`history`]: what has happened, summed up.
 //!
 //! Not here: sending (`notify`, `server`), keeping (`ledger`), mutes, escalation, objectives (later work).
 #![forbid(unsafe_code)]
@@ -32,6 +32,7 @@ mod removal;
 mod series;
 mod tell;
 
+pub mod history;
 mod state;
 mod status;
 

@@ -35,6 +35,7 @@ mod tests;
 
 pub use codec::CodecError;
 pub use error::LedgerError;
+pub use history::{HistoryCursor, HistoryPage};
 pub use ledger::{Ledger, Snapshot};
 pub use outbox::{Balance, Committed};
 pub use prune::Pruned;

@@ -127,6 +127,10 @@ limits! {
     NOTIFY_MAX_AGE = "notify.max_age", DAY, Millis, "the notice becomes a dead letter";
     NOTIFY_CLIENT_ERROR_TRIES = "notify.client_error_tries", 3, Count, "the notice becomes a dead letter (tries answered with another 4xx)";
     NOTIFY_DEAD_LETTER_KEEP = "notify.dead_letter_keep", 30 * DAY, Millis, "dead letters are forgotten";
+    HISTORY_PAGE = "history.page", 1000, Count, "the page ends, and says how to go on";
+    HISTORY_SCAN_MAX = "history.scan", 100_000, Count, "the page ends with what was found so far (rows looked at)";
+    HISTORY_FLAPPING = "history.flapping", 3, Count, "an alert is called flapping (times it began to fire within history.flapping_window)";
+    HISTORY_FLAPPING_WINDOW = "history.flapping_window", HOUR, Millis, "- (the stretch of time in which history.flapping counts)";
     HISTORY_KEEP = "history.keep", 400 * DAY, Millis, "what happened to alerts is forgotten";
     TEMPLATE_OUTPUT_MAX = "template.output", 64 * KIB, Bytes, "the text is cut and marked";
     WAL_FILE_BYTES = "wal.segment", 64 * MIB, Bytes, "the next file begins";

@@ -58,6 +58,11 @@ impl NoticeKind {
         }
     }
 
+    /// The kind that [`NoticeKind::text`] names so.
+    pub fn from_text(text: &str) -> Option<NoticeKind> {
+        NoticeKind::ALL.into_iter().find(|kind| kind.text() == text)
+    }
+
     /// True when the alert is over.
     pub fn ends(self) -> bool {
         matches!(self, NoticeKind::Resolve | NoticeKind::Gone)

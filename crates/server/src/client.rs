@@ -44,6 +44,22 @@ pub fn post_form(url: &str, form: &[(&str, String)]) -> Result<Vec<u8>, ClientEr
         let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
         let _ = write!(body, "{joint}{name}={value}"); // A String takes all of it.
     }
+    exchange(|client| {
+        client
+            .post(url)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(body)
+    })
+}
+
+/// The body of what is at `url`, whatever the answer's status. Blocks; not to be called from async code.
+pub fn get(url: &str) -> Result<Vec<u8>, ClientError> {
+    exchange(|client| client.get(url))
+}
+
+fn exchange(
+    request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
+) -> Result<Vec<u8>, ClientError> {
     tls::install_provider();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -54,11 +70,7 @@ pub fn post_form(url: &str, form: &[(&str, String)]) -> Result<Vec<u8>, ClientEr
             .no_proxy()
             .timeout(ANSWER_TIMEOUT)
             .build()?;
-        let request = client
-            .post(url)
-            .header("Content-Type", "application/x-www-form-urlencoded")
-            .body(body);
-        request.send().await?.bytes().await
+        request(&client).send().await?.bytes().await
     };
     let bytes = runtime.block_on(answer).map_err(ClientError::Request)?;
     Ok(bytes.to_vec())

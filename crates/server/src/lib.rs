@@ -2,6 +2,7 @@
 //!
 //! - [`config`]: what a server is told.
 //! - [`clock`]: the one reader of clocks.
+//! - [`folder`]: the API's answers for a data folder without a server.
 //!
 //! [`serve`] runs until its `shutdown` future ends. It installs no logger and no signal handler: both
 //! belong to the program around it.
@@ -14,6 +15,7 @@ pub mod config;
 mod counters;
 mod edge;
 mod error;
+pub mod folder;
 mod influx;
 pub mod ingest;
 mod live;

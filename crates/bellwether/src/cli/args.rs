@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Evaluate a PromQL expression, on a running server or on a data folder.
     Query(Query),
+    /// What is pending or firing, and what has happened to alerts.
+    Alerts(Alerts),
     /// Load a file of samples straight into a data folder, without a server.
     #[command(subcommand)]
     Import(Import),
@@ -180,6 +182,62 @@ pub(crate) enum Output {
     /// Comma-separated values, one sample a line.
     Csv,
     /// The API's answer as it is.
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bellwether alerts\n  bellwether alerts --history --since -7d --rule DiskFilling\n  \
+                        bellwether alerts --history --match '{instance=\"db3\"}' --data ./bellwether-data -o json\n\n\
+                        The history ends with a line for each rule: how often it fired and ended, how long an alert took from firing to its \
+                        end (median, longest), and the alerts that flap: that began to fire at least 3 times within an hour.\n\
+                        Times: RFC 3339, Unix seconds, `now`, or before now as in -1h."
+)]
+pub(crate) struct Alerts {
+    /// Show what has happened instead of what is.
+    #[arg(long)]
+    pub history: bool,
+    /// Only alerts of this rule; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub rule: Vec<String>,
+    /// Only alerts with such labels, as in '{instance="db3"}'; may be given several times.
+    #[arg(long = "match", value_name = "SELECTOR", requires = "history")]
+    pub matching: Vec<String>,
+    /// Begin of the history.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "-24h",
+        allow_hyphen_values = true
+    )]
+    pub since: String,
+    /// End of the history.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "now",
+        allow_hyphen_values = true
+    )]
+    pub until: String,
+    /// The most changes to show, the latest ones.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// The server to ask.
+    #[arg(long, value_name = "URL", default_value = SERVER_URL, conflicts_with = "data", env = "BELLWETHER__QUERY__URL")]
+    pub url: String,
+    /// Read this data folder instead; no server may have it open.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// How the answer is printed.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: ListOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListOutput {
+    /// Aligned columns.
+    Table,
+    /// One JSON object.
     Json,
 }
 

@@ -1,5 +1,6 @@
 //! One file a command; here the dispatch and what they share: exit codes and how errors are said.
 
+mod alerts;
 mod args;
 mod bench;
 mod check;
@@ -30,6 +31,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Query(args) => query::run(&args),
+        Command::Alerts(args) => alerts::run(&args),
         Command::Import(Import::Lp(args)) => import::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -101,13 +101,29 @@ pub(crate) fn table(data: &Value) -> Result<String> {
     if let Some(last) = table.column_mut(columns.len() + 1) {
         last.set_cell_alignment(CellAlignment::Right);
     }
+    Ok(text(&table))
+}
+
+fn text(table: &Table) -> String {
     let mut text = String::new();
     for line in table.lines() {
         // The style without borders still pads the first column on its left.
         let line = line.strip_prefix(' ').unwrap_or(&line);
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    Ok(text)
+    text
+}
+
+/// Rows of texts as aligned columns under their titles.
+pub(crate) fn aligned<const N: usize>(
+    titles: &[&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(titles);
+    table.add_rows(rows);
+    text(&table)
 }
 
 /// The `data` object of an answer as comma-separated values, one sample a line.

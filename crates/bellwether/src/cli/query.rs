@@ -85,7 +85,7 @@ fn when(args: &args::Query) -> Result<When> {
 }
 
 /// Reads `now`, `-1h`, RFC 3339 or Unix seconds.
-fn time(text: &str) -> Result<TimestampMs> {
+pub(super) fn time(text: &str) -> Result<TimestampMs> {
     if text == "now" {
         return Ok(now());
     }

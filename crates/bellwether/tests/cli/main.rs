@@ -9,6 +9,7 @@
     reason = "a test that cannot set itself up has failed"
 )]
 
+mod alerts;
 mod bench;
 mod check;
 mod help;

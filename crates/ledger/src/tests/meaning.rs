@@ -390,6 +390,37 @@ fn history_is_read_backwards_within_closed_ends() {
 }
 
 #[test]
+fn pages_of_history_go_on_behind_what_was_looked_at() {
+    let ledger = ledger();
+    let history = (0..7)
+        .map(|n| happened(n / 3, if n % 2 == 0 { "even" } else { "odd" }))
+        .collect();
+    ledger
+        .commit(&TickCommit {
+            history,
+            ..TickCommit::default()
+        })
+        .unwrap();
+    let (mut after, mut pages) = (None, Vec::new());
+    loop {
+        let page = ledger.history_page(ever(), after, 2, &|row| row.kind == "even");
+        let page = page.unwrap();
+        pages.push(page.rows.iter().map(|row| row.at.0).collect::<Vec<_>>());
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+        // What is added later stands before the page, not in it.
+        let tick = TickCommit {
+            history: vec![happened(9, "even")],
+            ..TickCommit::default()
+        };
+        ledger.commit(&tick).unwrap();
+    }
+    assert_eq!(pages, [vec![2, 1], vec![0, 0]]);
+}
+
+#[test]
 fn old_things_are_forgotten_and_open_ones_never() {
     let ledger = ledger();
     let keep = limits::NOTIFY_DEAD_LETTER_KEEP.millis();

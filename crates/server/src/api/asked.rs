@@ -15,12 +15,12 @@ use crate::edge::params::Params;
 use crate::edge::route::Call;
 
 /// A request's parameters.
-pub(super) struct Asked {
-    pub(super) params: Params,
+pub(crate) struct Asked {
+    pub(crate) params: Params,
     /// The `{name}` of the path.
-    pub(super) path_part: Option<String>,
+    pub(crate) path_part: Option<String>,
     /// When it arrived.
-    pub(super) now: TimestampMs,
+    pub(crate) now: TimestampMs,
 }
 
 impl Asked {

@@ -5,7 +5,7 @@
 //! - `state`: what handlers share. `asked`: a request's parameters, read and checked.
 //! - `gate`, `run`: how many questions at a time, for how long, and what their errors become.
 //! - `envelope`: the JSON around every answer.
-//! - `query`, `series`, `rules`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an expression as JSON. `page`: what a
+//! - `query`, `series`, `rules`, `history`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an expression as JSON. `page`: what a
 //!   person sees.
 //!
 //! Nothing in here changes anything, but for the order to load the rules again.
@@ -21,6 +21,7 @@ mod escape;
 
 mod export;
 mod federate;
+mod history;
 mod page;
 mod query;
 mod read;
@@ -40,6 +41,9 @@ use hyper::Method;
 use crate::edge::answer::{Answer, Refusal, Shape};
 use crate::edge::route::{Call, Route, Scope, Takes};
 
+pub(crate) use asked::Asked;
+pub(crate) use history::{by_rule_body, changes_body};
+pub(crate) use rules::alerts_body;
 pub(crate) use state::Api;
 
 const GET: &[Method] = &[Method::GET];
@@ -78,6 +82,14 @@ pub(crate) fn routes(api: &Arc<Api>) -> Vec<Route> {
         route(api, GET, "/federate", Read, federate::federate),
         route(api, GET, "/api/v1/rules", Read, rules::rules),
         route(api, GET, "/api/v1/alerts", Read, rules::alerts),
+        route(api, GET_POST, "/api/bw/v1/history", Read, history::changes),
+        route(
+            api,
+            GET_POST,
+            "/api/bw/v1/history/rules",
+            Read,
+            history::by_rule,
+        ),
         route(
             api,
             GET,

@@ -38,9 +38,12 @@ pub(super) async fn rules(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> 
 
 /// `GET /api/v1/alerts`.
 pub(super) async fn alerts(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
-    let status = api.published.status();
-    let data = |out: &mut String| push_all_alerts(out, &status);
-    Ok(Answer::json(success(data, &[], &[])))
+    Ok(Answer::json(alerts_body(&api.published.status())))
+}
+
+/// The body of [`alerts`].
+pub(crate) fn alerts_body(status: &Status) -> String {
+    success(|out| push_all_alerts(out, status), &[], &[])
 }
 
 /// What is wrong with the folder, one line each: `file:line:column: message`. Empty while it is fine.

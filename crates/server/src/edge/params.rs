@@ -9,6 +9,12 @@ use super::answer::Refusal;
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
+    /// Names and values as they are.
+    pub(crate) fn of(pairs: &[(&str, String)]) -> Params {
+        let pair = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
+        Params(pairs.iter().map(pair).collect())
+    }
+
     /// From `a=1&b=2`, percent-encoded, `+` for a space.
     pub(crate) fn parse(text: &str) -> Result<Params, Refusal> {
         let mut params = Params::default();
