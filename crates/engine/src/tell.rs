@@ -91,14 +91,11 @@ fn exists(rules: &RuleSet, channel: &str) -> bool {
     channel == LOG || rules.channels.iter().any(|c| c.name == channel)
 }
 
-/// The channels of the first route that matches, or the default ones.
+/// The channels of the routes that take it, or the default ones.
 fn routed(rules: &RuleSet, labels: &Labels, level: Level) -> BTreeSet<String> {
-    let route = rules
-        .routes
-        .iter()
-        .find(|route| route.matchers.iter().all(|m| m.matches_labels(labels)));
-    if let Some(route) = route {
-        return route.to.iter().cloned().collect();
+    let routes = rules.routes.matching(labels);
+    if !routes.is_empty() {
+        return routes.iter().flat_map(|route| &route.to).cloned().collect();
     }
     let mut channels = BTreeSet::from([LOG.to_owned()]);
     if rules.routes.is_empty() {

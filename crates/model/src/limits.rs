@@ -119,6 +119,10 @@ limits! {
     RULES_CATCHUP_MAX = "rules.catchup_max", HOUR, Millis, "the gap is recorded and not evaluated";
     RULES_MISSING_KEEP = "rules.missing_keep", 5 * MINUTE, Millis, "- (how long a vanished series keeps its level)";
     RULES_RELOAD_POLL = "rules.reload_poll", 2 * SECOND, Millis, "- (how often the rule folder is looked at)";
+    ROUTE_WAIT = "route.wait", 30 * SECOND, Millis, "- (how long a new group gathers whose route says nothing)";
+    ROUTE_BATCH = "route.batch", 5 * MINUTE, Millis, "- (distance of two messages of a group that changes, where the route says nothing)";
+    ROUTE_REPEAT = "route.repeat", 4 * HOUR, Millis, "- (distance of two messages of a group that does not, where the route says nothing)";
+    ROUTE_DEPTH_MAX = "route.depth", 32, Count, "the folder is refused (routes below routes)";
     NOTIFY_TIMEOUT = "notify.timeout", 10 * SECOND, Millis, "the attempt failed and is retried";
     NOTIFY_CONCURRENCY = "notify.concurrency", 8, Count, "the notice waits (attempts at a time, per channel)";
     NOTIFY_BACKOFF_FIRST = "notify.backoff_first", SECOND, Millis, "- (wait before the first retry, doubling)";

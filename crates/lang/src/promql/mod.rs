@@ -9,7 +9,7 @@
 //! - [`error`]: what is wrong, and where.
 //! - `lex`, `quote`, `parser`: tokens, quoted texts, and the state that counts against the limits.
 //! - `parse`, `suffix`, `selector`, `duration`, `matching`: the grammar; `check`: the types.
-//! - `series`: series lines of tests.
+//! - `series`, `sequence`: series lines of tests.
 //! - `print`: the tree as text, `parse(print(x)) == x`.
 
 pub mod ast;
@@ -26,6 +26,7 @@ mod parser;
 mod print;
 mod quote;
 mod selector;
+mod sequence;
 mod series;
 mod suffix;
 
@@ -35,4 +36,5 @@ pub use functions::{FUNCTIONS, Function, function};
 pub use parse::{parse, parse_part, parse_with_lets};
 pub use parser::Lets;
 pub use selector::{parse_matchers, parse_matchers_part, parse_selector};
-pub use series::{SeriesLine, parse_series_line, parse_series_line_part};
+pub use sequence::Sequence;
+pub use series::{SeriesLine, parse_series_line, parse_series_line_part, parse_series_part};

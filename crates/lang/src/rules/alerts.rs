@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use bellwether_model::{DurationMs, limits};
 
 use super::build::{Draft, Entry};
-use super::clauses::Clause;
+use super::clause::{Clause, LevelClause};
 use super::diagnostic::Mistake;
 use super::labels::{self, Produced, Recorded};
-use super::level_line::LevelClause;
 use super::levels;
 use super::scan::Placed;
 use super::template::ParsedText;
@@ -32,7 +31,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The first thing `pick` finds: in the item, else in the defaults.
-    fn first<T>(&self, pick: impl Fn(&'a Clause) -> Option<T>) -> Option<T> {
+    pub(super) fn first<T>(&self, pick: impl Fn(&'a Clause) -> Option<T>) -> Option<T> {
         let clauses = self.draft.clauses.iter().chain(self.defaults);
         clauses.map(|entry| &entry.clause).find_map(pick)
     }
@@ -56,7 +55,7 @@ impl<'a> Subject<'a> {
         lines.collect()
     }
 
-    fn every(&self) -> DurationMs {
+    pub(super) fn every(&self) -> DurationMs {
         self.first(|clause| match clause {
             Clause::Every(every) => Some(*every),
             _ => None,
@@ -64,7 +63,7 @@ impl<'a> Subject<'a> {
         .unwrap_or(DurationMs(limits::RULES_EVERY.millis()))
     }
 
-    fn delay(&self) -> DurationMs {
+    pub(super) fn delay(&self) -> DurationMs {
         self.first(|clause| match clause {
             Clause::Delay(delay) => Some(*delay),
             _ => None,
@@ -100,6 +99,10 @@ impl<'a> Subject<'a> {
 
     pub(super) fn labels(&self) -> Vec<(String, Text)> {
         self.pairs(as_label)
+    }
+
+    pub(super) fn notes(&self) -> Vec<(String, Text)> {
+        self.pairs(as_note)
     }
 
     /// Labels the item's results can have, its own `label` lines included.
@@ -228,7 +231,7 @@ pub(super) fn alert(
             _ => None,
         }),
         labels: subject.labels(),
-        notes: subject.pairs(as_note),
+        notes: subject.notes(),
         place,
     })
 }
@@ -274,7 +277,7 @@ fn incomplete(draft: &Draft, what: &str, example: &str) -> Mistake {
         .label(format!("it needs a line such as `{example}`"))
 }
 
-fn wrong_type(draft: &Draft, expr: &Expr, kind: &str) -> Option<Mistake> {
+pub(super) fn wrong_type(draft: &Draft, expr: &Expr, kind: &str) -> Option<Mistake> {
     let (what, help) = match expr.value_type() {
         ValueType::Vector | ValueType::Scalar => return None,
         ValueType::Matrix => (
@@ -286,7 +289,7 @@ fn wrong_type(draft: &Draft, expr: &Expr, kind: &str) -> Option<Mistake> {
     let word = draft
         .clauses
         .iter()
-        .find(|e| matches!(e.clause, Clause::Expr(_)))?
+        .find(|e| matches!(e.clause, Clause::Expr(_) | Clause::Ok(_)))?
         .word;
     // An expanded `$name` has the places of another file, so only what stands here is pointed at.
     Some(

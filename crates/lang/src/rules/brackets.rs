@@ -41,6 +41,28 @@ pub(super) fn unbalanced(text: &str, at: usize, what: &str) -> Option<Mistake> {
     Some(unclosed(bytes[from], at + from, what).label("opened here, never closed"))
 }
 
+/// The length of the part in brackets that `text` begins with; `None` when they are not closed.
+pub(super) fn closed(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut depth = 0_usize;
+    let mut i = 0;
+    while i < bytes.len() {
+        match bytes[i] {
+            quote @ (b'"' | b'\'' | b'`') => i = end_of_quoted(bytes, i, quote)?,
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(i + 1);
+                }
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    None
+}
+
 fn unclosed(bracket: u8, at: usize, what: &str) -> Mistake {
     Mistake::error(
         one(at),

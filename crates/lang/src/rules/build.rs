@@ -3,13 +3,16 @@
 //! A draft holds every clause that could be read, also when others could not, so that one mistake hides no
 //! other. Not here: what makes an item complete (`alerts.rs`, `folder.rs`).
 
-use super::clauses::{self, Clause};
-use super::diagnostic::{Mistake, Spoiled};
+use super::clause::Clause;
+use super::clauses::rule;
+use super::diagnostic::{Mistake, Severity, Spoiled};
+use super::items::ITEMS;
 use super::lets::{Definition, Lets};
 use super::lex::RawItem;
 use super::near::nearest;
 use super::scan::{Placed, Scan, shown};
-use super::table::{self, ClauseEntry, ClauseState, Item, ItemState, Kind};
+use super::table::{self, ClauseEntry, Item, ItemState, Kind, Often};
+use super::template;
 use crate::promql::ast::Span;
 
 /// The first line of an item, read.
@@ -17,7 +20,9 @@ use crate::promql::ast::Span;
 pub(super) struct Head<'a> {
     pub(super) kind: Kind,
     /// Empty for `defaults`.
-    pub(super) name: Placed<&'a str>,
+    pub(super) name: Placed<String>,
+    /// What stands behind `in`; `None` but for `route`.
+    pub(super) parent: Option<Placed<String>>,
     /// What stands behind `=`; empty but for `let`.
     pub(super) value: Placed<&'a str>,
 }
@@ -29,9 +34,18 @@ pub(super) struct Draft {
     pub(super) file: usize,
     pub(super) kind: Kind,
     pub(super) name: Placed<String>,
+    /// The route it stands below.
+    pub(super) parent: Option<Placed<String>>,
     pub(super) clauses: Vec<Entry>,
     /// It has a mistake, is not used, and no longer checked for what may follow from that mistake.
     pub(super) spoiled: bool,
+}
+
+impl Draft {
+    /// True when it can be used with what was found in it.
+    pub(super) fn is_usable(&self, found: &[Mistake]) -> bool {
+        !self.spoiled && found.iter().all(|m| m.severity == Severity::Warning)
+    }
 }
 
 /// A clause that was read.
@@ -44,58 +58,89 @@ pub(super) struct Entry {
 
 /// Reads the first line of an item. Items of later versions and unknown ones are mistakes and give no head; a
 /// mistake behind the item's word leaves a head, so that the clauses are still checked.
-pub(super) fn head<'a>(masked: &'a str, raw: &RawItem) -> (Option<Head<'a>>, Option<Mistake>) {
+pub(super) fn head<'a>(masked: &'a str, raw: &RawItem) -> (Option<Head<'a>>, Vec<Mistake>) {
     let mut scan = Scan::new(masked, raw.head);
     let word = scan.head();
     let Some(item) = table::item(word.value) else {
-        return (None, Some(unknown_item(&scan, &word)));
+        return (None, vec![unknown_item(&scan, &word)]);
     };
     let kind = match item.state {
         ItemState::Here(kind) => kind,
-        ItemState::Later(version) => return (None, Some(later(&word, version))),
+        ItemState::Later(version) => return (None, vec![later(&word, version)]),
     };
     scan.any_word();
-    let nothing = Placed {
-        value: "",
-        span: word.span,
-    };
     let mut head = Head {
         kind,
-        name: nothing.clone(),
-        value: nothing,
+        name: Placed {
+            value: String::new(),
+            span: word.span,
+        },
+        parent: None,
+        value: Placed {
+            value: "",
+            span: word.span,
+        },
     };
     match rest_of_head(&mut scan, &mut head, item) {
-        Ok(()) => (Some(head), None),
+        Ok(()) => (Some(head), Vec::new()),
         // Without clauses there is nothing left to check.
-        Err(mistake) if kind == Kind::Let => (None, Some(mistake)),
-        Err(mistake) => (Some(head), Some(mistake)),
+        Err(Spoiled(mistakes)) if kind == Kind::Let => (None, mistakes),
+        Err(Spoiled(mistakes)) => (Some(head), mistakes),
     }
 }
 
-fn rest_of_head<'a>(scan: &mut Scan<'a>, head: &mut Head<'a>, item: &Item) -> Result<(), Mistake> {
+fn rest_of_head<'a>(scan: &mut Scan<'a>, head: &mut Head<'a>, item: &Item) -> Result<(), Spoiled> {
     if scan.rest().starts_with(':') {
-        return Err(no_colon(scan, item.word));
+        return Err(no_colon(scan, item.word).into());
     }
     match head.kind {
         Kind::Defaults => {}
         Kind::Let => {
-            (head.name, head.value) = let_head(scan)?;
+            let (name, value) = let_head(scan)?;
+            head.name = owned(&name);
+            head.value = value;
             return Ok(());
         }
-        Kind::Record => head.name = clauses::metric(scan)?,
-        Kind::Alert => head.name = scan.name("the alert")?,
-        Kind::Channel => head.name = scan.name("the channel")?,
+        Kind::Record => head.name = owned(&rule::metric(scan)?),
+        Kind::Alert | Kind::Sla | Kind::Window | Kind::Mute | Kind::Channel => {
+            head.name = owned(&scan.name(&format!("the {}", head.kind.noun()))?);
+        }
         Kind::Route => {
-            head.name = scan.name("the route")?;
-            if let Some(span) = scan.word("in") {
-                let mistake = later(&Placed { value: "in", span }, table::ROUTE_IN);
-                return Err(mistake
-                    .help("here routes are one flat list: the first whose `match` fits is taken"));
+            head.name = owned(&scan.name("the route")?);
+            if scan.word("in").is_some() {
+                head.parent = Some(owned(&scan.name("the parent")?));
             }
         }
+        Kind::Test => head.name = test_name(scan)?,
     }
     scan.finish(&format!("`{}`", item.shape))
-        .map_err(|mistake| mistake.help("clauses stand on lines of their own, indented"))
+        .map_err(|mistake| {
+            mistake
+                .help("clauses stand on lines of their own, indented")
+                .into()
+        })
+}
+
+fn owned(name: &Placed<&str>) -> Placed<String> {
+    Placed {
+        value: name.value.to_owned(),
+        span: name.span,
+    }
+}
+
+/// A test is named by a sentence.
+fn test_name(scan: &mut Scan<'_>) -> Result<Placed<String>, Spoiled> {
+    let quoted = scan.quoted("test")?;
+    let value = template::plain(&quoted)?;
+    if value.trim().is_empty() {
+        return Err(Mistake::error(quoted.span, "the test has no name")
+            .label("say what holds: \"a disk fills\"")
+            .into());
+    }
+    Ok(Placed {
+        value,
+        span: quoted.span,
+    })
 }
 
 fn let_head<'a>(scan: &mut Scan<'a>) -> Result<(Placed<&'a str>, Placed<&'a str>), Mistake> {
@@ -131,9 +176,12 @@ fn let_head<'a>(scan: &mut Scan<'a>) -> Result<(Placed<&'a str>, Placed<&'a str>
 
 impl<'a> Head<'a> {
     /// The definition, for a `let`.
-    pub(super) fn definition(&self, file: usize) -> Definition<'a> {
+    pub(super) fn definition(&'a self, file: usize) -> Definition<'a> {
         Definition {
-            name: self.name.clone(),
+            name: Placed {
+                value: &self.name.value,
+                span: self.name.span,
+            },
             text: self.value.clone(),
             file,
         }
@@ -153,17 +201,12 @@ pub(super) fn draft(
     let mut draft = Draft {
         file,
         kind: head.kind,
-        name: Placed {
-            value: head.name.value.to_owned(),
-            span: head.name.span,
-        },
+        name: head.name.clone(),
+        parent: head.parent.clone(),
         clauses: Vec::new(),
         spoiled: raw.spoiled || spoiled,
     };
-    let Some(item) = table::ITEMS
-        .iter()
-        .find(|i| i.state == ItemState::Here(head.kind))
-    else {
+    let Some(item) = table::item_of(head.kind) else {
         return draft;
     };
     let mut seen: Vec<(&str, Span)> = Vec::new();
@@ -191,19 +234,14 @@ fn clause(
     let Some(entry) = item.clause(word.value) else {
         return Err(unknown_clause(&scan, &word, item).into());
     };
-    let parse = match entry.state {
-        ClauseState::Later(version) => return Err(later(&word, version).into()),
-        ClauseState::Many(parse) => parse,
-        ClauseState::Once(parse) => {
-            once(&word, entry, seen)?;
-            parse
-        }
-    };
+    if entry.often == Often::Once {
+        once(&word, entry, seen)?;
+    }
     scan.any_word();
     if scan.rest().starts_with(':') {
         return Err(no_colon(&scan, word.value).into());
     }
-    let clause = parse(&mut scan, lets)?;
+    let clause = (entry.parse)(&mut scan, lets)?;
     Ok(Entry {
         word: word.span,
         clause,
@@ -246,7 +284,7 @@ fn no_colon(scan: &Scan<'_>, word: &str) -> Mistake {
 fn unknown_item(scan: &Scan<'_>, word: &Placed<&str>) -> Mistake {
     let next = scan.next();
     let here = || {
-        let words: Vec<&str> = table::ITEMS
+        let words: Vec<&str> = ITEMS
             .iter()
             .filter(|item| matches!(item.state, ItemState::Here(_)))
             .map(|item| item.word)
@@ -267,7 +305,7 @@ fn unknown_item(scan: &Scan<'_>, word: &Placed<&str>) -> Mistake {
         word.span,
         format!("no item is called {}", shown(word.value)),
     );
-    if let Some(near) = nearest(word.value, table::ITEMS.iter().map(|item| item.word)) {
+    if let Some(near) = nearest(word.value, ITEMS.iter().map(|item| item.word)) {
         let version = table::item(near).and_then(Item::later);
         return mistake.label(did_you_mean(near, version));
     }
@@ -287,7 +325,7 @@ fn did_you_mean(near: &str, version: Option<&str>) -> String {
 
 /// The first item that has this clause.
 fn owner(word: &str) -> Option<&'static Item> {
-    table::ITEMS
+    ITEMS
         .iter()
         .find(|item| item.clause(word).is_some() && item.word != "defaults")
 }
@@ -308,8 +346,7 @@ fn unknown_clause(scan: &Scan<'_>, word: &Placed<&str>, item: &Item) -> Mistake 
         return mistake.label(advice);
     }
     if let Some(near) = nearest(word.value, item.clauses.iter().map(|clause| clause.word)) {
-        let version = item.clause(near).and_then(ClauseEntry::later);
-        return mistake.label(did_you_mean(near, version));
+        return mistake.label(did_you_mean(near, None));
     }
     let mistake = match owner(word.value) {
         Some(other) => mistake.label(format!("it is a clause of `{}`", other.word)),
@@ -324,13 +361,9 @@ fn unknown_clause(scan: &Scan<'_>, word: &Placed<&str>, item: &Item) -> Mistake 
     }
 }
 
-/// The clauses that can be written in this version.
+/// The clauses of an item.
 fn words(item: &Item) -> String {
-    let here = item
-        .clauses
-        .iter()
-        .filter(|clause| clause.later().is_none());
-    let words: Vec<&str> = here.map(|clause| clause.word).collect();
+    let words: Vec<&str> = item.clauses.iter().map(|clause| clause.word).collect();
     words.join(", ")
 }
 
@@ -364,7 +397,7 @@ fn advice(item: &str, word: &str) -> Option<&'static str> {
         ("alert", "page" | "crit" | "fatal" | "high") => "did you mean `critical`?",
         ("route", "receiver" | "channel") => "did you mean `to`?",
         ("route", "matchers" | "where") => "did you mean `match`?",
-        ("route", "group_by") => "did you mean `group by (...)`? it comes with version 0.2",
+        ("route", "group_by") => "did you mean `group by (...)`?",
         ("channel", "url" | "http" | "https") => "write `webhook URL`",
         ("channel", "token" | "bearer" | "secret") => {
             "it stands behind the address: `webhook URL bearer secret(NAME)`"

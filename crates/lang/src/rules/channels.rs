@@ -1,17 +1,18 @@
-//! Channels and routes: complete, and every target exists.
+//! Channels: complete, and every fallback exists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_model::DurationMs;
 
 use super::build::Draft;
-use super::clauses::Clause;
+use super::clause::Clause;
 use super::diagnostic::Mistake;
 use super::folder::Folder;
-use super::near::nearest;
+use super::graph::{circles, in_order};
+use super::names::Names;
 use super::scan::Placed;
 use super::table::Kind;
-use super::types::{Channel, ChannelKind, Place, Route, RuleSet};
+use super::types::{Channel, ChannelKind, RuleSet};
 use crate::promql::ast::Span;
 
 /// The channel that is there without being written.
@@ -21,91 +22,39 @@ impl Folder<'_> {
     /// Checks the channels of the folder, and adds those without errors.
     pub(super) fn channels(&mut self, drafts: &[Draft], rules: &mut RuleSet) {
         let names = Names::new(drafts, Kind::Channel);
-        let mut fallbacks = Fallbacks::default();
-        for draft in drafts.iter().filter(|d| d.kind == Kind::Channel) {
+        let of_channels: Vec<&Draft> = drafts.iter().filter(|d| d.kind == Kind::Channel).collect();
+        let circles = circles_of_fallbacks(&of_channels, &mut self.mistakes);
+        for (at, draft) in of_channels.into_iter().enumerate() {
             let clauses = ChannelClauses::of(draft);
             let mut found = name_and_kinds(draft, &clauses.kinds);
             if let Some(target) = clauses.fallback {
                 found.extend(self.unknown_channel(target, &names));
-                found.extend(fallbacks.add(&draft.name.value, target));
             }
-            let good = found.is_empty() && !draft.spoiled;
+            let good = draft.is_usable(&found) && !circles.contains(&at);
             if let (true, [(_, kind), ..]) = (good, &clauses.kinds[..]) {
                 rules.channels.push(Channel {
                     name: draft.name.value.clone(),
-                    kind: kind.clone(),
+                    kind: (*kind).clone(),
                     retry: clauses.retry,
                     fallback: clauses.fallback.map(|name| name.value.clone()),
                     place: self.place(draft),
                 });
             }
-            self.mistakes
-                .extend(found.into_iter().map(|m| (draft.file, m)));
+            self.tell(draft, found);
         }
     }
 
-    /// Checks the routes of the folder, and adds those without errors.
-    pub(super) fn routes(&mut self, drafts: &[Draft], rules: &mut RuleSet) {
-        let names = Names::new(drafts, Kind::Channel);
-        for draft in drafts.iter().filter(|d| d.kind == Kind::Route) {
-            let mut matchers = Vec::new();
-            let mut to: &[Placed<String>] = &[];
-            for entry in &draft.clauses {
-                match &entry.clause {
-                    Clause::Match(found) => matchers.clone_from(found),
-                    Clause::To(found) => to = found,
-                    _ => {}
-                }
-            }
-            let mut found: Vec<Mistake> = to
-                .iter()
-                .filter_map(|name| self.unknown_channel(name, &names))
-                .collect();
-            if to.is_empty() && !draft.spoiled {
-                found.push(
-                    Mistake::error(
-                        draft.name.span,
-                        format!("`{}` goes nowhere", draft.name.value),
-                    )
-                    .label("it needs a line `to CHANNEL, ...`"),
-                );
-            }
-            if found.is_empty() && !draft.spoiled {
-                rules.routes.push(Route {
-                    name: draft.name.value.clone(),
-                    matchers,
-                    to: to.iter().map(|name| name.value.clone()).collect(),
-                    place: self.place(draft),
-                });
-            }
-            self.mistakes
-                .extend(found.into_iter().map(|m| (draft.file, m)));
-        }
-    }
-
-    fn place(&self, draft: &Draft) -> Place {
-        self.lines[draft.file].place_in(&self.files[draft.file].path, draft.name.span.start)
-    }
-
-    fn unknown_channel(&self, name: &Placed<String>, names: &Names<'_>) -> Option<Mistake> {
-        if name.value == BUILT_IN_CHANNEL || names.by_name.contains_key(name.value.as_str()) {
+    /// A mistake when there is no such channel.
+    pub(super) fn unknown_channel(
+        &self,
+        name: &Placed<String>,
+        names: &Names<'_>,
+    ) -> Option<Mistake> {
+        if name.value == BUILT_IN_CHANNEL {
             return None;
         }
-        let mistake = Mistake::error(name.span, format!("no channel is named `{}`", name.value));
-        Some(match nearest(&name.value, names.by_name.keys().copied()) {
-            Some(near) => {
-                let draft = names.by_name[near];
-                let (line, _) = self.lines[draft.file].place(draft.name.span.start);
-                mistake.label(format!("did you mean `{near}` ({}:{line})?", self.files[draft.file].path))
-            }
-            None if names.by_name.is_empty() => mistake
-                .label("the folder has no channel")
-                .help("`log` is always there; others are items: `channel NAME` with a line such as `webhook https://...`"),
-            None => {
-                let known: Vec<&str> = names.by_name.keys().copied().take(8).collect();
-                mistake.label(format!("channels: {}", known.join(", ")))
-            }
-        })
+        let help = "`log` is always there; others are items: `channel NAME` with a line such as `webhook https://...`";
+        self.unknown(name, names, help)
     }
 }
 
@@ -113,7 +62,7 @@ impl Folder<'_> {
 #[derive(Default)]
 struct ChannelClauses<'d> {
     /// Where it goes, and the word that says so. More than one is a mistake.
-    kinds: Vec<(Span, ChannelKind)>,
+    kinds: Vec<(Span, &'d ChannelKind)>,
     retry: Option<DurationMs>,
     fallback: Option<&'d Placed<String>>,
 }
@@ -123,12 +72,7 @@ impl<'d> ChannelClauses<'d> {
         let mut clauses = ChannelClauses::default();
         for entry in &draft.clauses {
             match &entry.clause {
-                Clause::Log => clauses.kinds.push((entry.word, ChannelKind::Log)),
-                Clause::Webhook { url, bearer } => {
-                    let (url, bearer) = (url.clone(), bearer.clone());
-                    let kind = ChannelKind::Webhook { url, bearer };
-                    clauses.kinds.push((entry.word, kind));
-                }
+                Clause::Sender(kind) => clauses.kinds.push((entry.word, kind)),
                 Clause::Retry(time) => clauses.retry = Some(*time),
                 Clause::Fallback(name) => clauses.fallback = Some(name),
                 _ => {}
@@ -139,7 +83,7 @@ impl<'d> ChannelClauses<'d> {
 }
 
 /// A channel has a name of its own, and goes one way.
-fn name_and_kinds(draft: &Draft, kinds: &[(Span, ChannelKind)]) -> Vec<Mistake> {
+fn name_and_kinds(draft: &Draft, kinds: &[(Span, &ChannelKind)]) -> Vec<Mistake> {
     let name = &draft.name;
     let mut found = Vec::new();
     if name.value == BUILT_IN_CHANNEL {
@@ -164,48 +108,42 @@ fn name_and_kinds(draft: &Draft, kinds: &[(Span, ChannelKind)]) -> Vec<Mistake> 
     found
 }
 
-/// Which channel stands in for which. Holds no circle.
-#[derive(Default)]
-struct Fallbacks<'d>(BTreeMap<&'d str, &'d str>);
-
-impl<'d> Fallbacks<'d> {
-    /// Adds one, unless it would close a circle.
-    fn add(&mut self, from: &'d str, target: &'d Placed<String>) -> Option<Mistake> {
-        if self.leads_back(from, &target.value) {
-            let mistake = Mistake::error(target.span, "the fallbacks go round in a circle");
-            return Some(mistake.label(format!("leads back to `{from}`")));
-        }
-        self.0.insert(from, &target.value);
-        None
+/// The channels whose fallbacks go round in a circle; a mistake at the first of each circle, with its file.
+fn circles_of_fallbacks(
+    channels: &[&Draft],
+    mistakes: &mut Vec<(usize, Mistake)>,
+) -> BTreeSet<usize> {
+    let by_name: BTreeMap<&str, usize> = channels
+        .iter()
+        .enumerate()
+        .rev()
+        .map(|(at, draft)| (draft.name.value.as_str(), at))
+        .collect();
+    let fallbacks: Vec<_> = channels
+        .iter()
+        .map(|draft| ChannelClauses::of(draft).fallback)
+        .collect();
+    let uses: Vec<Vec<usize>> = fallbacks
+        .iter()
+        .map(|target| {
+            let known = target.and_then(|target| by_name.get(target.value.as_str()));
+            known.copied().into_iter().collect()
+        })
+        .collect();
+    let mut members = BTreeSet::new();
+    for circle in circles(&uses, &in_order(&uses)) {
+        let first = circle[0];
+        let Some(target) = fallbacks[first] else {
+            continue;
+        };
+        let names: Vec<&str> = circle
+            .iter()
+            .chain([&first])
+            .map(|at| channels[*at].name.value.as_str())
+            .collect();
+        let mistake = Mistake::error(target.span, "the fallbacks go round in a circle");
+        mistakes.push((channels[first].file, mistake.label(names.join(" -> "))));
+        members.extend(circle);
     }
-
-    /// True when `target` leads to `from`.
-    fn leads_back(&self, from: &str, target: &str) -> bool {
-        let mut at = target;
-        // There is no circle so far, so this ends.
-        loop {
-            if at == from {
-                return true;
-            }
-            match self.0.get(at) {
-                Some(next) => at = next,
-                None => return false,
-            }
-        }
-    }
-}
-
-/// The items of one kind by name, spoiled ones too.
-struct Names<'d> {
-    by_name: BTreeMap<&'d str, &'d Draft>,
-}
-
-impl<'d> Names<'d> {
-    fn new(drafts: &'d [Draft], kind: Kind) -> Names<'d> {
-        let mut by_name = BTreeMap::new();
-        for draft in drafts.iter().filter(|d| d.kind == kind) {
-            by_name.entry(draft.name.value.as_str()).or_insert(draft);
-        }
-        Names { by_name }
-    }
+    members
 }

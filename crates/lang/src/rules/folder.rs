@@ -10,12 +10,16 @@ use bellwether_model::limits;
 use super::alerts::{self, Subject};
 use super::build::{self, Draft, Entry, Head};
 use super::diagnostic::{Diagnostic, Mistake, Severity};
+use super::instances::Instances;
 use super::lets::{Definition, Lets};
 use super::lex::{self, Lexed, RawItem};
+use super::names::Names;
 use super::records::Records;
+use super::slas;
 use super::source::{Lines, RawFile, SourceFile};
 use super::table::{self, Kind};
-use super::types::RuleSet;
+use super::types::{Place, RuleSet};
+use super::windows;
 use crate::promql::ast::Span;
 
 /// Most diagnostics of one file; behind them stands how many more there are.
@@ -113,9 +117,10 @@ impl Folder<'_> {
         let mut heads = Vec::new();
         for (file, lexed) in lexed.iter().enumerate() {
             for raw in &lexed.items {
-                let (head, mistake) = build::head(&lexed.masked, raw);
-                let spoiled = mistake.is_some();
-                self.mistakes.extend(mistake.map(|m| (file, m)));
+                let (head, mistakes) = build::head(&lexed.masked, raw);
+                let spoiled = !mistakes.is_empty();
+                self.mistakes
+                    .extend(mistakes.into_iter().map(|m| (file, m)));
                 heads.extend(head.map(|head| HeadOf {
                     file,
                     raw,
@@ -131,11 +136,12 @@ impl Folder<'_> {
         let mut definitions: Vec<Definition<'_>> = Vec::new();
         let mut first: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for HeadOf { file, head, .. } in heads.iter().filter(|h| h.head.kind == Kind::Let) {
-            if let Some((in_file, at)) = first.get(head.name.value) {
-                let mistake = self.repeated("let", head.name.value, head.name.span, *in_file, *at);
+            let name = head.name.value.as_str();
+            if let Some((in_file, at)) = first.get(name) {
+                let mistake = self.repeated(Kind::Let, name, head.name.span, *in_file, *at);
                 self.mistakes.push((*file, mistake));
             } else {
-                first.insert(head.name.value, (*file, head.name.span.start));
+                first.insert(name, (*file, head.name.span.start));
                 definitions.push(head.definition(*file));
             }
         }
@@ -171,20 +177,19 @@ impl Folder<'_> {
         // An item without a name has told so.
         let named = |d: &&mut Draft| d.kind == Kind::Defaults || !d.name.value.is_empty();
         for draft in drafts.iter_mut().filter(named) {
-            let (name, beside, word) = match draft.kind {
-                Kind::Defaults => (String::new(), draft.file.to_string(), "defaults"),
+            let (kind, beside) = match draft.kind {
+                Kind::Defaults => (Kind::Defaults, draft.file.to_string()),
                 // One metric may be recorded several times, told apart by labels.
-                Kind::Record => (draft.name.value.clone(), labels_text(draft), "record"),
-                Kind::Alert => (draft.name.value.clone(), String::new(), "alert"),
-                Kind::Channel => (draft.name.value.clone(), String::new(), "channel"),
-                Kind::Route => (draft.name.value.clone(), String::new(), "route"),
-                Kind::Let => continue,
+                Kind::Record => (Kind::Record, labels_text(draft)),
+                // An objective raises alerts of its name.
+                Kind::Sla => (Kind::Alert, String::new()),
+                kind => (kind, String::new()),
             };
-            let key = (draft.kind, name, beside);
+            let key = (kind, draft.name.value.clone(), beside);
             match first.get(&key) {
                 Some((file, at)) => {
                     let mistake =
-                        self.repeated(word, &draft.name.value, draft.name.span, *file, *at);
+                        self.repeated(draft.kind, &draft.name.value, draft.name.span, *file, *at);
                     self.mistakes.push((draft.file, mistake));
                     draft.spoiled = true;
                 }
@@ -195,19 +200,26 @@ impl Folder<'_> {
         }
     }
 
-    fn repeated(&self, word: &str, name: &str, span: Span, file: usize, at: usize) -> Mistake {
+    fn repeated(&self, kind: Kind, name: &str, span: Span, file: usize, at: usize) -> Mistake {
         let (line, _) = self.lines[file].place(at);
         let place = format!("{}:{line}", self.files[file].path);
-        if word == "defaults" {
+        if kind == Kind::Defaults {
             return Mistake::error(span, "a second `defaults` in this file")
                 .label(format!("the first is {place}"));
         }
+        let word = match kind {
+            Kind::Let => "let",
+            kind => kind.noun(),
+        };
         let mistake = Mistake::error(span, format!("a second {word} is named `{name}`"))
             .label(format!("the first is {place}"));
-        match word {
-            "record" => {
+        match kind {
+            Kind::Record => {
                 mistake.help("one metric may be recorded twice with different `label` lines")
             }
+            Kind::Sla => mistake.help(
+                "alerts and objectives share their names: an objective raises alerts of its own",
+            ),
             _ => mistake.help("names are unique in a folder, so that links and silences survive"),
         }
     }
@@ -222,9 +234,9 @@ impl Folder<'_> {
         let defaults_of = |draft: &Draft| defaults.get(&draft.file).copied().unwrap_or_default();
         let records = Records::new(drafts, &defaults_of);
         let recorded = |metric: &str| records.produced(metric);
+        let windows = Names::new(drafts, Kind::Window);
         for draft in drafts {
-            let place = self.lines[draft.file]
-                .place_in(&self.files[draft.file].path, draft.name.span.start);
+            let place = self.place(draft);
             let subject = Subject::new(draft, defaults_of(draft));
             let mut found = Vec::new();
             let record = match draft.kind {
@@ -232,19 +244,32 @@ impl Folder<'_> {
                 _ => None,
             };
             let alert = match draft.kind {
-                Kind::Alert => alerts::alert(&subject, place, &recorded, &mut found),
+                Kind::Alert => alerts::alert(&subject, place.clone(), &recorded, &mut found),
                 _ => None,
             };
-            let usable = !draft.spoiled && found.iter().all(|m| m.severity == Severity::Warning);
-            self.mistakes
-                .extend(found.into_iter().map(|m| (draft.file, m)));
+            let sla = match draft.kind {
+                Kind::Sla => {
+                    for name in slas::excluded(draft) {
+                        found.extend(self.unknown(name, &windows, windows::WINDOW_HELP));
+                    }
+                    slas::sla(&subject, place, &recorded, &mut found)
+                }
+                _ => None,
+            };
+            let usable = draft.is_usable(&found);
+            self.tell(draft, found);
             if usable {
                 rules.records.extend(record);
                 rules.alerts.extend(alert);
+                rules.slas.extend(sla);
             }
         }
+        let instances = Instances::new(drafts, &defaults_of, &recorded);
+        self.windows(drafts, &mut rules);
+        self.mutes(drafts, &instances, &mut rules);
         self.channels(drafts, &mut rules);
-        self.routes(drafts, &mut rules);
+        self.routes(drafts, &instances, &mut rules);
+        self.tests(drafts, &instances, &mut rules);
         self.too_many(drafts);
         rules
     }
@@ -253,7 +278,7 @@ impl Folder<'_> {
         let limit = limits::RULES_MAX;
         let counted = drafts
             .iter()
-            .filter(|d| matches!(d.kind, Kind::Alert | Kind::Record));
+            .filter(|d| matches!(d.kind, Kind::Alert | Kind::Record | Kind::Sla));
         if let Some(draft) = counted.clone().nth(limit.usize()) {
             let message = format!(
                 "the folder has {} rules, {} allows {}",
@@ -265,6 +290,21 @@ impl Folder<'_> {
                 Mistake::error(draft.name.span, message).label("the first that is too much");
             self.mistakes.push((draft.file, mistake));
         }
+    }
+
+    /// Where the item's name stands.
+    pub(super) fn place(&self, draft: &Draft) -> Place {
+        self.place_at(draft.file, draft.name.span)
+    }
+
+    pub(super) fn place_at(&self, file: usize, span: Span) -> Place {
+        self.lines[file].place_in(&self.files[file].path, span.start)
+    }
+
+    /// Adds what was found in an item.
+    pub(super) fn tell(&mut self, draft: &Draft, found: Vec<Mistake>) {
+        let of_file = found.into_iter().map(|m| (draft.file, m));
+        self.mistakes.extend(of_file);
     }
 
     /// Mistakes as diagnostics, sorted, each once, not too many.

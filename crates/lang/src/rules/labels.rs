@@ -31,11 +31,11 @@ impl Produced {
         Produced::Only(BTreeSet::new())
     }
 
-    fn anything() -> Produced {
+    pub(super) fn anything() -> Produced {
         Produced::AllBut(BTreeSet::from([METRIC_NAME.to_owned()]))
     }
 
-    fn only<S: AsRef<str>>(names: &[S]) -> Produced {
+    pub(super) fn only<S: AsRef<str>>(names: &[S]) -> Produced {
         let names = names.iter().map(|n| n.as_ref().to_owned());
         Produced::Only(names.filter(|n| n != METRIC_NAME).collect())
     }
@@ -89,7 +89,7 @@ pub(super) fn produced(expr: &Expr, recorded: Recorded<'_>) -> Produced {
     }
 }
 
-fn of_selector(selector: &VectorSelector, recorded: Recorded<'_>) -> Produced {
+pub(super) fn of_selector(selector: &VectorSelector, recorded: Recorded<'_>) -> Produced {
     let name = selector
         .matchers
         .iter()

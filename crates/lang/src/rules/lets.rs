@@ -3,12 +3,13 @@
 //! `$name` stands for a tree, never for a text: it cannot change how what surrounds it is read. Definitions may
 //! use each other in any order, in a circle they may not; what they expand to is bounded by `query.max_nodes`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bellwether_model::{DurationMs, limits};
 
 use super::brackets;
 use super::diagnostic::{Mistake, Parsed, Spoiled};
+use super::graph::{circles, in_order};
 use super::near::nearest;
 use super::scan::{Placed, Scan};
 use crate::promql;
@@ -199,63 +200,6 @@ fn references<'a>(text: &Placed<&'a str>) -> Vec<Placed<&'a str>> {
                 at += 1 + len;
             }
             _ => at += 1,
-        }
-    }
-    found
-}
-
-/// Numbers such that what is used comes before what uses it; those in circles, and behind them, are left out.
-fn in_order(uses: &[Vec<usize>]) -> Vec<usize> {
-    let mut open: Vec<usize> = uses.iter().map(Vec::len).collect();
-    let mut users: Vec<Vec<usize>> = vec![Vec::new(); uses.len()];
-    for (user, used) in uses.iter().enumerate() {
-        for i in used {
-            users[*i].push(user);
-        }
-    }
-    let mut ready: VecDeque<usize> = (0..uses.len()).filter(|i| open[*i] == 0).collect();
-    let mut order = Vec::with_capacity(uses.len());
-    while let Some(i) = ready.pop_front() {
-        order.push(i);
-        for user in &users[i] {
-            open[*user] -= 1;
-            if open[*user] == 0 {
-                ready.push_back(*user);
-            }
-        }
-    }
-    order
-}
-
-/// The circles among those that `in_order` left out, each once, from its first member on.
-fn circles(uses: &[Vec<usize>], order: &[usize]) -> Vec<Vec<usize>> {
-    let mut left = vec![true; uses.len()];
-    for i in order {
-        left[*i] = false;
-    }
-    let mut done: Vec<bool> = left.iter().map(|left| !left).collect();
-    let mut found = Vec::new();
-    for start in 0..uses.len() {
-        // Whoever is left uses at least one that is left, so following them ends in a circle or where one was.
-        let mut path: Vec<usize> = Vec::new();
-        let mut at = start;
-        while !done[at] {
-            done[at] = true;
-            path.push(at);
-            match uses[at].iter().find(|i| left[**i]) {
-                Some(next) => at = *next,
-                None => break,
-            }
-        }
-        if let Some(from) = path.iter().position(|i| *i == at) {
-            let mut circle = path.split_off(from);
-            let first = circle
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, i)| **i)
-                .map_or(0, |(at, _)| at);
-            circle.rotate_left(first);
-            found.push(circle);
         }
     }
     found

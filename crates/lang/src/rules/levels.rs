@@ -1,7 +1,7 @@
 //! The level lines of one alert against each other: reachable, ordered, and cleared on the safe side.
 
+use super::clause::LevelClause;
 use super::diagnostic::Mistake;
-use super::level_line::{LevelClause, upwards};
 use super::types::{Condition, Level, LevelRule};
 use crate::promql::ast::{BinaryOp, Span};
 use bellwether_model::DurationMs;
@@ -190,4 +190,13 @@ fn overlap(a: Condition, b: Condition) -> Option<f64> {
     [low, high, low + (high - low) / 2.0, high + step, low - step]
         .into_iter()
         .find(|v| a.holds(*v) && b.holds(*v))
+}
+
+/// True for `> >=`, false for `< <=`, `None` for the others.
+fn upwards(op: BinaryOp) -> Option<bool> {
+    match op {
+        BinaryOp::Gt | BinaryOp::Ge => Some(true),
+        BinaryOp::Lt | BinaryOp::Le => Some(false),
+        _ => None,
+    }
 }

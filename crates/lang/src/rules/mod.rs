@@ -6,50 +6,57 @@
 //!
 //! The way of a text through these files:
 //!
-//! - `folder`: the plan, and what only the folder as a whole can tell.
+//! - `folder`: the plan, and what only the folder as a whole can tell; `names`: names of items.
 //! - `source`: the text, its lines, places in it.
 //! - `lex`: physical lines to items and clauses; comments.
-//! - `table`: every item and clause the language has, also those of later versions.
+//! - `items`, `table`: every item and clause the language has, also those of later versions.
 //! - `build`: heads and clauses of an item, read by the table.
 //! - `scan`, `units`: the words of a clause: names, texts, numbers with units, durations.
 //! - `brackets`: those that do not match.
-//! - `clauses`, `level_line`, `address`: one parser for each clause; `template`: the inside of a text.
-//! - `lets`: `$name`, resolved over the folder.
-//! - `alerts`, `levels`, `texts`: the checks within one rule; `labels`, `records`: which labels can be there.
-//! - `channels`: channels and routes.
+//! - `clauses`: one parser for each clause, into a `clause`; `template`: the inside of a text.
+//! - `lets`: `$name`, resolved over the folder; `graph`: what uses what, and circles.
+//! - `alerts`, `levels`, `texts`: the checks within one rule; `labels`, `records`, `instances`: which labels can be there.
+//! - `slas`, `windows`, `channels`, `routes`, `testing`: the checks of the other items.
 //! - `types`: the result; `text` and `format`: rendering of texts; `print`: the result as text again.
 //! - `diagnostic`, `message`, `near`: mistakes for people and for machines.
 //!
 //! Not here: what a rule does in time (`engine`), reading files (`disk`), whether a metric exists (`store`).
 
-mod address;
 mod alerts;
 mod brackets;
 mod build;
 mod channels;
+mod clause;
 mod clauses;
 mod diagnostic;
 mod folder;
 mod format;
 #[doc(hidden)]
 pub mod fuzzing;
+mod graph;
+mod instances;
+mod items;
 mod labels;
 mod lets;
-mod level_line;
 mod levels;
 mod lex;
 mod message;
+mod names;
 mod near;
 mod print;
 mod records;
+mod routes;
 mod scan;
+mod slas;
 mod source;
 mod table;
 mod template;
+mod testing;
 mod text;
 mod texts;
 mod types;
 mod units;
+mod windows;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use folder::{Checked, check, check_raw};
@@ -58,6 +65,9 @@ pub use source::{RawFile, SourceFile, in_expression};
 pub use table::overview;
 pub use text::{Text, TextContext};
 pub use types::{
-    Alert, Channel, ChannelKind, Condition, Level, LevelLine, LevelRule, Missing, Place, Record,
-    Route, RuleSet,
+    Alert, Breach, Burn, CalendarUnit, Cause, Channel, ChannelKind, Condition, Counted, Counter,
+    Counters, DateSpan, DayTimes, Digest, Escalation, ExpectedInstance, ExpectedSample,
+    ExpectedState, GroupBy, Indicator, InstanceName, Level, LevelLine, LevelRule, Load, Missing,
+    MonthDay, Mute, Objective, Period, Place, Record, Route, Routes, RuleSet, Share, Sign, Sla,
+    SlaObjective, SlackAddress, Slice, Step, StepKind, Test, TestSeries, Window, WindowSpan,
 };

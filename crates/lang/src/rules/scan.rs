@@ -94,6 +94,44 @@ impl<'a> Scan<'a> {
         taken
     }
 
+    /// Takes the next `len` bytes, after blanks, as a clause of their own.
+    pub(super) fn part(&mut self, len: usize) -> Scan<'a> {
+        let start = self.offset() - self.base;
+        self.at = start + len;
+        Scan {
+            clause: &self.clause[start..start + len],
+            base: self.base + start,
+            at: 0,
+        }
+    }
+
+    /// What is left, line by line: the rest of this line, and those below it that are not empty.
+    pub(super) fn lines(&self) -> (Scan<'a>, Vec<Scan<'a>>) {
+        let mut lines = self.clause[self.at..].split('\n');
+        let mut base = self.base + self.at;
+        let mut next = |line: &'a str| {
+            let blanks = line.len() - line.trim_start().len();
+            let clause = line.trim();
+            let scan = Scan {
+                clause,
+                base: base + blanks,
+                at: 0,
+            };
+            base += line.len() + 1;
+            scan
+        };
+        let first = next(lines.next().unwrap_or_default());
+        let below: Vec<_> = lines.map(next).collect();
+        let below = below.into_iter().filter(|line| !line.clause.is_empty());
+        (first, below.collect())
+    }
+
+    /// What stands at a span of this clause.
+    pub(super) fn text_of(&self, span: Span) -> &'a str {
+        let at = |byte: usize| byte.saturating_sub(self.base).min(self.clause.len());
+        &self.clause[at(span.start)..at(span.end)]
+    }
+
     /// Reads with a nom parser, after blanks.
     pub(super) fn take(
         &mut self,
@@ -321,6 +359,9 @@ fn example_name(of: &str) -> &'static str {
     match of {
         "the channel" => "team-chat",
         "the route" => "everything",
+        "the window" => "office-hours",
+        "the mute" => "patching-night",
+        "the objective" => "checkout-availability",
         "the `let`" => "disk_free",
         _ => "DiskFilling",
     }

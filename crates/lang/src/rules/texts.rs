@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use bellwether_model::Matcher;
 
 use super::alerts::{Subject, has_condition};
-use super::clauses::Clause;
+use super::clause::{Clause, LevelClause};
 use super::diagnostic::{Mistake, Severity};
 use super::labels::{self, Produced, Recorded};
-use super::level_line::LevelClause;
 use super::near::nearest;
 use super::template::ParsedText;
 use super::text::Part;
@@ -83,6 +82,15 @@ impl Texts {
                 );
             }
         }
+        Texts::knowing(produced, extra, known)
+    }
+
+    /// For instances whose labels are these and no others.
+    pub(super) fn only(names: &BTreeSet<String>, extra: BTreeSet<String>) -> Texts {
+        Texts::knowing(Produced::Only(names.clone()), extra, names.clone())
+    }
+
+    fn knowing(produced: Produced, extra: BTreeSet<String>, mut known: BTreeSet<String>) -> Texts {
         known.extend(extra.iter().cloned());
         Texts {
             produced,

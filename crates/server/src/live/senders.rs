@@ -253,6 +253,11 @@ impl Senders {
                 };
                 self.post(webhook::request(notice, hook)).await
             }
+            // Said and not swallowed: the fallback takes over, and the dead letter is an alert of its own.
+            Some(kind) => {
+                let said = format!("this version does not send to {} yet", kind.word());
+                (Verdict::Refused, said)
+            }
         }
     }
 

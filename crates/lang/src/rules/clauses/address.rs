@@ -2,55 +2,12 @@
 //!
 //! A secret that stands in a rule file anyway is refused and never repeated in a message.
 
-use super::clauses::Clause;
-use super::diagnostic::{Mistake, Parsed};
-use super::lets::Lets;
-use super::scan::{Placed, Scan, shown};
-use super::template;
 use crate::promql::ast::Span;
-
-pub(super) fn webhook(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let url = if scan.rest().starts_with(['"', '`']) {
-        let quoted = scan.quoted("webhook")?;
-        Placed {
-            value: template::plain(&quoted)?,
-            span: quoted.span,
-        }
-    } else {
-        let chunk = scan.chunk();
-        Placed {
-            value: chunk.value.to_owned(),
-            span: chunk.span,
-        }
-    };
-    check_url(
-        &Placed {
-            value: url.value.as_str(),
-            span: url.span,
-        },
-        "webhook",
-    )?;
-    let mut bearer = None;
-    if !scan.rest().is_empty() {
-        if scan.word("bearer").is_none() {
-            let next = scan.next();
-            let mistake =
-                Mistake::error(next.span, format!("{} is too much here", shown(next.value)));
-            return Err(mistake
-                .label("after the address: nothing, or `bearer secret(NAME)`")
-                .into());
-        }
-        bearer = Some(secret(scan, "bearer")?);
-        scan.finish("the secret")?;
-    }
-    Ok(Clause::Webhook {
-        url: url.value,
-        bearer,
-    })
-}
+use crate::rules::diagnostic::Mistake;
+use crate::rules::scan::{Placed, Scan, shown};
 
 /// `secret(NAME)`: never the secret itself.
-fn secret(scan: &mut Scan<'_>, after: &str) -> Result<String, Mistake> {
+pub(super) fn secret(scan: &mut Scan<'_>, after: &str) -> Result<String, Mistake> {
     let next = scan.next();
     if scan.word("secret").is_none() {
         let mistake = if next.value.is_empty() {

@@ -2,31 +2,16 @@
 
 use bellwether_model::DurationMs;
 
-use super::clauses::{Clause, matchers_of};
-use super::diagnostic::{Mistake, Parsed};
-use super::lets::Lets;
-use super::near::nearest;
-use super::scan::{Placed, Scan, shown};
-use super::types::{Condition, Level, LevelLine, LevelRule};
-use crate::promql::ast::{BinaryOp, Span};
+use super::parts::{matchers_of, number};
+use crate::promql::ast::Span;
+use crate::rules::clause::{Clause, LevelClause};
+use crate::rules::diagnostic::{Mistake, Parsed};
+use crate::rules::lets::Lets;
+use crate::rules::near::nearest;
+use crate::rules::scan::{Placed, Scan, shown};
+use crate::rules::types::{Condition, Level, LevelLine, LevelRule};
 
-/// A level line and where its parts stand.
-#[derive(Clone, Debug)]
-pub(super) struct LevelClause {
-    pub(super) line: LevelLine,
-    /// The level's word.
-    pub(super) word: Span,
-    /// The comparison and its number.
-    pub(super) condition: Option<Span>,
-    /// The time after `for`.
-    pub(super) hold_for: Option<Span>,
-    /// The comparison and its number after `clear`.
-    pub(super) clear: Option<Span>,
-    /// The matchers after `where`.
-    pub(super) only: Option<Span>,
-}
-
-pub(super) fn level(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn level(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
     let word = scan.head();
     // The table sends only the five words here.
     let level = Level::from_word(word.value).unwrap_or(Level::Info);
@@ -214,23 +199,6 @@ fn condition(scan: &mut Scan<'_>, lets: &Lets, after: &str) -> Parsed<Option<Pla
     }))
 }
 
-/// A number, or the `$name` of one.
-fn number(scan: &mut Scan<'_>, lets: &Lets, after: &str) -> Parsed<Placed<f64>> {
-    let Some(dollar) = scan.symbol("$") else {
-        return Ok(scan.number(after)?);
-    };
-    let name = scan.label_name("the `let`")?;
-    let span = Span {
-        start: dollar.start,
-        end: name.span.end,
-    };
-    let value = lets.number(&Placed {
-        value: name.value,
-        span,
-    })?;
-    Ok(Placed { value, span })
-}
-
 impl LevelClause {
     /// One that never holds, until its parts are read.
     fn new(level: Level, word: Span) -> LevelClause {
@@ -257,14 +225,5 @@ impl LevelClause {
             end: scan.offset(),
         });
         Ok(())
-    }
-}
-
-/// True for `> >=`, false for `< <=`, `None` for the others.
-pub(super) fn upwards(op: BinaryOp) -> Option<bool> {
-    match op {
-        BinaryOp::Gt | BinaryOp::Ge => Some(true),
-        BinaryOp::Lt | BinaryOp::Le => Some(false),
-        _ => None,
     }
 }

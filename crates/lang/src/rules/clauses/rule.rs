@@ -1,51 +1,23 @@
-//! One parser for each clause: what follows its word, into types. Level lines are in `level_line.rs`, addresses
-//! and secrets in `address.rs`.
-//!
-//! A parser sees its own clause only. What needs the rest of the item or the folder is checked later
-//! (`alerts.rs`, `levels.rs`, `folder.rs`), so what is read here keeps its spans.
+//! The clauses of alerts and records, but for level lines (`level_line.rs`).
 
 use bellwether_model::labels::is_legacy_metric_name;
-use bellwether_model::{DurationMs, Matcher, limits};
+use bellwether_model::{DurationMs, limits};
 
 use super::address::check_url;
-use super::brackets;
-use super::diagnostic::{Mistake, Parsed};
-use super::lets::Lets;
-use super::level_line::LevelClause;
-use super::near::nearest;
-use super::scan::{Placed, Scan, shown};
-use super::template::{self, ParsedText};
-use super::text::Part;
-use super::types::{Level, Missing};
-use crate::promql;
-use crate::promql::ast::Expr;
+use super::parts::text;
+use crate::rules::clause::Clause;
+use crate::rules::diagnostic::{Mistake, Parsed};
+use crate::rules::lets::Lets;
+use crate::rules::near::nearest;
+use crate::rules::scan::{Placed, Scan, shown};
+use crate::rules::template::ParsedText;
+use crate::rules::text::Part;
+use crate::rules::types::{Level, Missing};
 
 /// The least distance of two evaluations.
 const EVERY_MIN: DurationMs = DurationMs::from_secs(1);
 
-/// A clause that was read.
-#[derive(Clone, Debug)]
-pub(super) enum Clause {
-    Expr(Expr),
-    Level(LevelClause),
-    Missing(Missing),
-    Every(DurationMs),
-    Delay(DurationMs),
-    Max(usize),
-    Summary(ParsedText),
-    Description(ParsedText),
-    Runbook(String),
-    Label(Placed<String>, ParsedText),
-    Note(Placed<String>, ParsedText),
-    Match(Vec<Matcher>),
-    To(Vec<Placed<String>>),
-    Log,
-    Webhook { url: String, bearer: Option<String> },
-    Retry(DurationMs),
-    Fallback(Placed<String>),
-}
-
-pub(super) fn expr(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn expr(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
     if scan.rest().is_empty() {
         return Err(scan
             .expected("the expression is missing", "PromQL, as on the query page")
@@ -60,23 +32,7 @@ pub(super) fn expr(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
     Ok(Clause::Expr(lets.expr(text, at)?))
 }
 
-/// Matchers in braces, the rest of the clause.
-pub(super) fn matchers_of(scan: &mut Scan<'_>, after: &str) -> Parsed<Vec<Matcher>> {
-    if !scan.rest().starts_with('{') {
-        let message = format!("matchers are missing after `{after}`");
-        return Err(scan
-            .expected(message, "matchers in braces such as {job=\"api\"}")
-            .into());
-    }
-    let (text, at) = scan.take_rest();
-    promql::parse_matchers_part(text, at).map_err(|error| {
-        brackets::unbalanced(text, at, "the matchers")
-            .unwrap_or(error.into())
-            .into()
-    })
-}
-
-pub(super) fn missing(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn missing(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let what = "clear, keep DUR, or LEVEL after DUR";
     let next = scan.next();
     let Some(word) = scan.any_word() else {
@@ -117,7 +73,7 @@ pub(super) fn missing(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     Ok(Clause::Missing(missing))
 }
 
-pub(super) fn every(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn every(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let every = scan.duration("every")?;
     scan.finish("the time")?;
     if every.value < EVERY_MIN {
@@ -130,13 +86,13 @@ pub(super) fn every(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     Ok(Clause::Every(every.value))
 }
 
-pub(super) fn delay(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn delay(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let delay = scan.duration("delay")?;
     scan.finish("the time")?;
     Ok(Clause::Delay(delay.value))
 }
 
-pub(super) fn max(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn max(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let max = scan.integer("max")?;
     scan.finish("the number")?;
     let limit = limits::RULES_INSTANCES_MAX;
@@ -151,22 +107,15 @@ pub(super) fn max(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     Ok(Clause::Max(max.value as usize))
 }
 
-fn text(scan: &mut Scan<'_>, after: &str) -> Parsed<ParsedText> {
-    let quoted = scan.quoted(after)?;
-    let text = template::parse(&quoted)?;
-    scan.finish("the text")?;
-    Ok(text)
-}
-
-pub(super) fn summary(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn summary(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     Ok(Clause::Summary(text(scan, "summary")?))
 }
 
-pub(super) fn description(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn description(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     Ok(Clause::Description(text(scan, "description")?))
 }
 
-pub(super) fn runbook(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn runbook(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let url = scan.chunk();
     check_url(&url, "runbook")?;
     scan.finish("the address")?;
@@ -189,7 +138,7 @@ fn assignment(scan: &mut Scan<'_>, of: &str) -> Parsed<(Placed<String>, ParsedTe
     Ok((name, text))
 }
 
-pub(super) fn label(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn label(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let (name, text) = assignment(scan, "label")?;
     if name.value == "alertname" || name.value.starts_with("__") {
         let mistake = Mistake::error(
@@ -226,7 +175,7 @@ pub(super) fn label(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     Err(mistakes.into())
 }
 
-pub(super) fn note(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
+pub(in crate::rules) fn note(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let (name, text) = assignment(scan, "note")?;
     let clause = match name.value.as_str() {
         "summary" | "description" | "runbook" => name.value.as_str(),
@@ -241,65 +190,8 @@ pub(super) fn note(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     .into())
 }
 
-pub(super) fn matchers(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    Ok(Clause::Match(matchers_of(scan, "match")?))
-}
-
-pub(super) fn to(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let mut names: Vec<Placed<String>> = Vec::new();
-    loop {
-        let name = channel_name(scan, "to")?;
-        if names.iter().any(|n| n.value == name.value) {
-            return Err(
-                Mistake::error(name.span, format!("`{}` is there twice", name.value))
-                    .label("one message each is enough")
-                    .into(),
-            );
-        }
-        names.push(name);
-        if scan.symbol(",").is_none() {
-            break;
-        }
-    }
-    if !scan.rest().is_empty() {
-        let next = scan.next();
-        let mistake = Mistake::error(next.span, "a comma is missing between channels");
-        return Err(mistake.label(format!("write `, {}`", next.value)).into());
-    }
-    Ok(Clause::To(names))
-}
-
-fn channel_name(scan: &mut Scan<'_>, after: &str) -> Parsed<Placed<String>> {
-    if scan.rest().is_empty() {
-        let message = format!("a channel is missing after `{after}`");
-        return Err(scan.expected(message, "the name of a channel").into());
-    }
-    let name = scan.name("the channel")?;
-    Ok(Placed {
-        value: name.value.to_owned(),
-        span: name.span,
-    })
-}
-
-pub(super) fn fallback(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let name = channel_name(scan, "fallback")?;
-    scan.finish("the channel")?;
-    Ok(Clause::Fallback(name))
-}
-
-pub(super) fn retry(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let retry = scan.duration("retry")?;
-    scan.finish("the time")?;
-    Ok(Clause::Retry(retry.value))
-}
-
-pub(super) fn log(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    scan.finish("`log`")?;
-    Ok(Clause::Log)
-}
-
 /// The metric of a `record`, from its head.
-pub(super) fn metric<'a>(scan: &mut Scan<'a>) -> Result<Placed<&'a str>, Mistake> {
+pub(in crate::rules) fn metric<'a>(scan: &mut Scan<'a>) -> Result<Placed<&'a str>, Mistake> {
     let found = scan.chunk();
     if found.value.is_empty() {
         return Err(Mistake::error(found.span, "the record has no metric")

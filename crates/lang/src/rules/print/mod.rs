@@ -1,18 +1,21 @@
 //! Rules as text again, everything spelled out: the canonical form.
 //!
 //! Reading it back gives the same rules (places aside). `let` and `defaults` are gone: what they stood for is
-//! written where it counts.
+//! written where it counts. Here the folder, alerts and records; `sla`, `tell` and `test` hold the rest.
+//!
+//! Not here: the form that keeps what its author wrote (`layout`).
+
+mod sla;
+mod tell;
+mod test;
 
 use std::fmt;
 
-use bellwether_model::labels::Quoted;
 use bellwether_model::value::format_value;
 use bellwether_model::{DurationMs, Matcher};
 
 use super::text::Text;
-use super::types::{
-    Alert, Channel, ChannelKind, Condition, LevelLine, LevelRule, Missing, Record, Route, RuleSet,
-};
+use super::types::{Alert, Condition, LevelLine, LevelRule, Missing, Record, RuleSet};
 
 impl fmt::Display for RuleSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,11 +32,23 @@ impl fmt::Display for RuleSet {
         for alert in &self.alerts {
             item(f, alert)?;
         }
+        for sla in &self.slas {
+            item(f, sla)?;
+        }
+        for window in &self.windows {
+            item(f, window)?;
+        }
+        for mute in &self.mutes {
+            item(f, mute)?;
+        }
         for channel in &self.channels {
             item(f, channel)?;
         }
         for route in &self.routes {
             item(f, route)?;
+        }
+        for test in &self.tests {
+            item(f, test)?;
         }
         Ok(())
     }
@@ -133,39 +148,6 @@ impl fmt::Display for Missing {
             Missing::Keep(time) => write!(f, "keep {time}"),
             Missing::Raise { level, after } => write!(f, "{level} after {after}"),
         }
-    }
-}
-
-impl fmt::Display for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "channel {}", self.name)?;
-        match &self.kind {
-            ChannelKind::Log => writeln!(f, "  log")?,
-            ChannelKind::Webhook { url, bearer } => {
-                write!(f, "  webhook {}", Quoted(url))?;
-                if let Some(secret) = bearer {
-                    write!(f, " bearer secret({secret})")?;
-                }
-                writeln!(f)?;
-            }
-        }
-        if let Some(retry) = self.retry {
-            writeln!(f, "  retry {retry}")?;
-        }
-        match &self.fallback {
-            Some(channel) => writeln!(f, "  fallback {channel}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "route {}", self.name)?;
-        if !self.matchers.is_empty() {
-            writeln!(f, "  match {}", Braces(&self.matchers))?;
-        }
-        writeln!(f, "  to {}", self.to.join(", "))
     }
 }
 

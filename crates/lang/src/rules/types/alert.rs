@@ -1,46 +1,12 @@
-//! What a checked rule folder means, in types that cannot be wrong.
-//!
-//! Everything is resolved: `$name` is expanded, `defaults` are applied, defaults of the language are
-//! filled in from `model::limits`. Whoever holds a [`RuleSet`] checks nothing again.
-//!
-//! Not here: how it is read (`lex.rs`, `clauses.rs`), what is refused (`check.rs`), what it does in time (`engine`).
+//! Alerts: a value, its levels, what a gap means.
 
 use std::fmt;
 
 use bellwether_model::{DurationMs, Matcher};
 
-use super::text::Text;
+use super::Place;
 use crate::promql::ast::{BinaryOp, Expr};
-
-/// Every rule of a folder, each list sorted by (file, place in it).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RuleSet {
-    /// Recording rules; no two have the same metric and the same labels.
-    pub records: Vec<Record>,
-    /// Alerts; names are unique.
-    pub alerts: Vec<Alert>,
-    /// Channels; names are unique. The channel `log` exists also when it is not listed here.
-    pub channels: Vec<Channel>,
-    /// Routes; names are unique, every target exists.
-    pub routes: Vec<Route>,
-}
-
-/// Where a rule stands, for people.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The file's path, as it was given.
-    pub file: String,
-    /// Line of the rule's name, from 1.
-    pub line: u32,
-    /// Column of the rule's name, from 1, in characters.
-    pub column: u32,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
-}
+use crate::rules::text::Text;
 
 /// `alert NAME`: a value, its levels, what a gap means, what to tell people.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,65 +159,4 @@ pub enum Missing {
         /// After being away this long.
         after: DurationMs,
     },
-}
-
-/// `record METRIC`: a recording rule.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Record {
-    /// A valid metric name.
-    pub metric: String,
-    /// A vector or a scalar.
-    pub expr: Expr,
-    /// Distance of two evaluations, at least one second.
-    pub every: DurationMs,
-    /// How far the evaluation looks back; the samples written are shifted too. Not negative.
-    pub delay: DurationMs,
-    /// Most series of one evaluation, at least 1.
-    pub max: usize,
-    /// Labels set on every result, names unique; texts use labels of the result only.
-    pub labels: Vec<(String, Text)>,
-    /// Where it stands.
-    pub place: Place,
-}
-
-/// `channel NAME`: where a message goes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Channel {
-    /// Unique in the folder.
-    pub name: String,
-    /// How it is sent.
-    pub kind: ChannelKind,
-    /// How long a notice is tried before the fallback; `None`: `notify.max_age`.
-    pub retry: Option<DurationMs>,
-    /// The channel that takes over; exists, and no chain of fallbacks is a circle.
-    pub fallback: Option<String>,
-    /// Where it stands.
-    pub place: Place,
-}
-
-/// The kinds of channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChannelKind {
-    /// The server's own log.
-    Log,
-    /// HTTP POST of Alertmanager's JSON.
-    Webhook {
-        /// `http` or `https`, with a host, without user and password.
-        url: String,
-        /// The name of the secret sent as `Authorization: Bearer`.
-        bearer: Option<String>,
-    },
-}
-
-/// `route NAME`: who is told.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Route {
-    /// Unique in the folder.
-    pub name: String,
-    /// On the labels of the instance; empty: every instance.
-    pub matchers: Vec<Matcher>,
-    /// Names of channels, at least one, no name twice; each exists or is the built-in `log`.
-    pub to: Vec<String>,
-    /// Where it stands.
-    pub place: Place,
 }
