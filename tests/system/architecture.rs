@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 6] = [
     &["model"],
     &["disk", "lang", "wire"],
     &["store", "query"],
-    &["engine", "ledger", "notify"],
+    &["engine", "ledger", "notify", "import"],
     &["server"],
     &["bellwether"],
 ];

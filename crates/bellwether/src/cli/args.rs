@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use bellwether_lang::rules::Level;
 use bellwether_model::{DurationMs, limits};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -38,7 +39,7 @@ pub(crate) enum Command {
     Query(Query),
     /// What is pending or firing, and what has happened to alerts.
     Alerts(Alerts),
-    /// Load a file of samples straight into a data folder, without a server.
+    /// Bring in what other systems have: samples into a data folder, or rules into a rule folder.
     #[command(subcommand)]
     Import(Import),
     /// Generate a long history, and measure what it costs to store and to query.
@@ -242,9 +243,55 @@ pub(crate) enum ListOutput {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Samples: `lp` loads a file straight into a data folder, without a server.\n\
+                  Rules: the others make *.rules files of another system's, and report what could not be carried over."
+)]
 pub(crate) enum Import {
-    /// InfluxDB line protocol, plain or gzip.
+    /// Samples: InfluxDB line protocol, plain or gzip.
     Lp(ImportLp),
+    /// Rules: rule files of Prometheus, its operator, Thanos and vmalert.
+    Prometheus(ImportRules),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bellwether import prometheus alerts.yml recording.yml --out rules\n  \
+                        bellwether import prometheus *.yml                 # only the report, nothing is written\n\n\
+                  Files that belong together are imported together: names are unique in a rule folder.\n\
+                  Each finding has its place: `refused` (not what its own system would take: nothing is written), `lost` (left out),\n\
+                  `changed` (there in another form). Exit codes: 0 imported, 1 refused, 2 a file cannot be read or written."
+)]
+pub(crate) struct ImportRules {
+    /// The files to import.
+    #[arg(value_name = "FILES", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The rule folder to write to; made if it is missing. Without it only the report is printed.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace files of the folder that have the same names.
+    #[arg(long, requires = "out")]
+    pub force: bool,
+    /// The level that a word of the label `severity` becomes, such as sev2=error; may be given several times.
+    #[arg(long = "level", value_name = "WORD=LEVEL", value_parser = level)]
+    pub levels: Vec<(String, Level)>,
+    /// How often rules are evaluated whose group does not say so: Prometheus' global.evaluation_interval.
+    #[arg(long, value_name = "DURATION", value_parser = every, default_value = "1m")]
+    pub every: DurationMs,
+}
+
+/// Reads `WORD=LEVEL`.
+fn level(text: &str) -> Result<(String, Level), &'static str> {
+    let parts = text.rsplit_once('=');
+    parts
+        .and_then(|(word, level)| Some((word.to_owned(), Level::from_word(level)?)))
+        .ok_or("not WORD=LEVEL with one of info, warning, error, critical, emergency")
+}
+
+fn every(text: &str) -> Result<DurationMs, &'static str> {
+    DurationMs::parse(text)
+        .filter(|d| d.0 >= 1000)
+        .ok_or("not a duration of a second or more, such as 30s")
 }
 
 #[derive(Debug, Args)]

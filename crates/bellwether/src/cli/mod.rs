@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command, Import};
+use bellwether_import::Format;
 
 /// Something was found: mistakes in rules, a damaged store.
 const FINDINGS: u8 = 1;
@@ -33,6 +34,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Query(args) => query::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Import(Import::Lp(args)) => import::run(&args),
+        Command::Import(Import::Prometheus(args)) => import::rules(Format::Prometheus, &args),
         Command::Bench(args) => bench::run(&args),
         Command::Verify(args) => verify::run(&args),
     };

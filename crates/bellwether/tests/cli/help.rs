@@ -16,6 +16,7 @@ fn help_of_every_command() {
         &["alerts"],
         &["import"],
         &["import", "lp"],
+        &["import", "prometheus"],
         &["bench"],
         &["verify"],
     ];

@@ -90,7 +90,15 @@ pub(super) fn head<'a>(masked: &'a str, raw: &RawItem) -> (Option<Head<'a>>, Vec
 }
 
 fn rest_of_head<'a>(scan: &mut Scan<'a>, head: &mut Head<'a>, item: &Item) -> Result<(), Spoiled> {
-    if scan.rest().starts_with(':') {
+    // A metric's name may begin with a colon; one that follows the word at once is not a name.
+    let is_name = head.kind == Kind::Record
+        && scan.here().starts_with(' ')
+        && scan
+            .rest()
+            .chars()
+            .nth(1)
+            .is_some_and(|c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_'));
+    if scan.rest().starts_with(':') && !is_name {
         return Err(no_colon(scan, item.word).into());
     }
     match head.kind {

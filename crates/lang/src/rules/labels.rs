@@ -16,7 +16,7 @@ use crate::promql::ast::{
 
 /// A set of label names that are possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Produced {
+pub enum Produced {
     /// These and no others.
     Only(BTreeSet<String>),
     /// Any but these.
@@ -24,10 +24,11 @@ pub(super) enum Produced {
 }
 
 /// What the folder records: the labels of a metric, when one of its rules writes it.
-pub(super) type Recorded<'a> = &'a dyn Fn(&str) -> Option<Produced>;
+pub type Recorded<'a> = &'a dyn Fn(&str) -> Option<Produced>;
 
 impl Produced {
-    pub(super) fn none() -> Produced {
+    /// No label at all.
+    pub fn none() -> Produced {
         Produced::Only(BTreeSet::new())
     }
 
@@ -40,14 +41,16 @@ impl Produced {
         Produced::Only(names.filter(|n| n != METRIC_NAME).collect())
     }
 
-    pub(super) fn can(&self, name: &str) -> bool {
+    /// True when a label of this name is possible.
+    pub fn can(&self, name: &str) -> bool {
         match self {
             Produced::Only(names) => names.contains(name),
             Produced::AllBut(names) => !names.contains(name),
         }
     }
 
-    pub(super) fn union(self, other: Produced) -> Produced {
+    /// What is possible here or there.
+    pub fn union(self, other: Produced) -> Produced {
         use Produced::{AllBut, Only};
         match (self, other) {
             (Only(a), Only(b)) => Only(&a | &b),
@@ -65,7 +68,8 @@ impl Produced {
         }
     }
 
-    pub(super) fn with(self, name: &str) -> Produced {
+    /// With one more label.
+    pub fn with(self, name: &str) -> Produced {
         self.union(Produced::only(&[name]))
     }
 
@@ -76,7 +80,7 @@ impl Produced {
 }
 
 /// The labels the result of `expr` can have.
-pub(super) fn produced(expr: &Expr, recorded: Recorded<'_>) -> Produced {
+pub fn produced(expr: &Expr, recorded: Recorded<'_>) -> Produced {
     match &expr.kind {
         ExprKind::Number(_) | ExprKind::String(_) | ExprKind::StepValue(_) => Produced::none(),
         ExprKind::Selector(selector) => of_selector(selector, recorded),

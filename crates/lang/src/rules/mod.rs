@@ -60,6 +60,7 @@ mod windows;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use folder::{Checked, check, check_raw};
+pub use labels::{Produced, Recorded, produced};
 pub use message::{render, to_github, to_json};
 pub use source::{RawFile, SourceFile, in_expression};
 pub use table::overview;

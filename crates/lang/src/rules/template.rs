@@ -39,6 +39,13 @@ pub(super) fn parse(quoted: &Placed<&str>) -> Result<ParsedText, Vec<Mistake>> {
             at += 1;
             continue;
         }
+        // Four and more are braces written twice, as another system's template is when it is meant as a text.
+        let run = chars[at..].iter().take_while(|f| f.c == '{').count();
+        if run >= 4 {
+            literal.extend(std::iter::repeat_n('{', run / 2));
+            at += run / 2 * 2;
+            continue;
+        }
         if let Some(mistake) = foreign(&chars[at..]) {
             mistakes.push(mistake);
             break;
@@ -179,6 +186,11 @@ fn foreign(chars: &[From]) -> Option<Mistake> {
     let inside = text.strip_prefix("{{")?;
     let close = inside.find("}}")?;
     let code = inside[..close].trim().trim_start_matches('-').trim();
+    // `{{job="$labels.job"}}` is a selector whose brace is written twice.
+    let after = code.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    if after.trim_start().starts_with(['=', '!']) {
+        return None;
+    }
     let meant = match code {
         c if c.starts_with("$labels.") => {
             let name: String = c["$labels.".len()..]
@@ -311,6 +323,8 @@ mod tests {
             r#""tab\tquote\" €""#,
             "`raw \\ {a}`",
             r#""}} }""#,
+            r#""{{{{ $labels.job }} {{{{{value}""#,
+            r#""up{{job=$labels.job}}""#,
         ] {
             let first = read(text).unwrap().text;
             let printed = first.to_string();

@@ -1,9 +1,10 @@
-//! `bellwether import lp`: a file of line protocol straight into a data folder.
+//! `bellwether import`: other systems' rules stand in `rules`; here is `lp`, a file of line protocol straight into a data folder.
 //!
 //! Whole lines are stored as they come, piece by piece, so that a file that breaks off somewhere has given all it had.
 //! An import only adds: what is too old for the folder's retention is the server's to drop.
 
 mod input;
+mod rules;
 
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -22,6 +23,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::args;
 use super::{FINDINGS, data, now, print};
 use input::{Opened, open};
+pub(crate) use rules::run as rules;
 
 /// Lines are handed to the store in pieces of about this size, each durable before the next is read.
 const PIECE_BYTES: usize = 4 << 20;

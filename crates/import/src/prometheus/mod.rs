@@ -1,0 +1,128 @@
+//! Rule files of Prometheus and its kin: `groups:` files, `PrometheusRule` objects, files of Thanos and vmalert.
+//!
+//! - `read`: fields and upstream's own checks. `metricsql`: what is not PromQL.
+//! - `split`: the final comparison of an expression. `alerts`: one rule, made into an alert of ours.
+//! - `convert`: all of them: levels of one alert, names, records, files.
+
+mod alerts;
+mod convert;
+mod metrics;
+mod metricsql;
+mod read;
+mod split;
+
+use bellwether_lang::rules::SourceFile;
+
+use crate::report::{Finding, Reporter, shown};
+use crate::yaml::{self, Fields, Node, Read, Value};
+use crate::{Options, Source};
+use read::Group;
+
+/// A file and what it holds.
+struct RuleFile<'a> {
+    path: &'a str,
+    groups: Vec<Group<'a>>,
+    /// Comments above everything.
+    comments: Vec<&'a str>,
+}
+
+/// Imports rule files that belong together.
+pub(crate) fn import(
+    sources: &[Source],
+    options: &Options,
+    findings: &mut Vec<Finding>,
+) -> Vec<SourceFile> {
+    let read: Vec<(&str, Read)> = sources
+        .iter()
+        .filter_map(|source| {
+            let read = yaml::read(&source.bytes).map_err(|e| {
+                Reporter::new(&source.path, findings).refuse(e.place, e.message);
+            });
+            Some((source.path.as_str(), read.ok()?))
+        })
+        .collect();
+    let mut files = Vec::new();
+    for (path, read) in &read {
+        let mut report = Reporter::new(path, findings);
+        files.push(rule_file(path, read, &mut report));
+    }
+    if findings.iter().any(|f| f.kind == crate::Kind::Refused) {
+        return Vec::new();
+    }
+    convert::convert(&files, options, findings)
+}
+
+fn rule_file<'a>(path: &'a str, read: &'a Read, report: &mut Reporter<'_>) -> RuleFile<'a> {
+    let mut file = RuleFile {
+        path,
+        groups: Vec::new(),
+        comments: read
+            .documents
+            .first()
+            .map(|node| read.comments_above(node.place.line))
+            .unwrap_or_default(),
+    };
+    let mut seen = Vec::new();
+    for node in &read.documents {
+        document(node, &mut file, read, &mut seen, report);
+    }
+    file
+}
+
+/// One document: a rule file, an object of Kubernetes that holds one, or a list of those.
+fn document<'a>(
+    node: &'a Node,
+    file: &mut RuleFile<'a>,
+    read: &'a Read,
+    seen: &mut Vec<(&'a str, yaml::Place)>,
+    report: &mut Reporter<'_>,
+) {
+    let Some(fields) = Fields::of(node, "a rule file", report) else {
+        return;
+    };
+    if fields.entry("apiVersion").is_none() && fields.entry("kind").is_none() {
+        fields.only(&["groups"], "a rule file", report);
+        file.groups
+            .extend(read::groups(&fields, read, seen, report));
+        return;
+    }
+    fields.only(
+        &["apiVersion", "kind", "metadata", "spec", "items", "status"],
+        "an object of Kubernetes",
+        report,
+    );
+    match fields.text("kind", report) {
+        Some("PrometheusRule" | "VMRule") => {
+            // Objects have names of their own: their groups may be called alike.
+            seen.clear();
+            let spec = fields.get("spec").unwrap_or(node);
+            if let Some(spec) = Fields::of(spec, "`spec`", report) {
+                spec.only(&["groups"], "`spec`", report);
+                file.groups.extend(read::groups(&spec, read, seen, report));
+            }
+        }
+        Some("List" | "PrometheusRuleList") => {
+            for item in fields.list("items", report) {
+                if matches!(
+                    item.get("kind").and_then(Node::text),
+                    Some("PrometheusRule" | "VMRule")
+                ) {
+                    document(item, file, read, seen, report);
+                } else {
+                    report.lose(
+                        item.place,
+                        "an object that is no PrometheusRule is left out",
+                    );
+                }
+            }
+        }
+        kind => {
+            let place = fields.get("kind").map_or(fields.place, |node| node.place);
+            let kind = shown(kind.unwrap_or(""));
+            report.refuse(place, format!("no rules are in an object of kind {kind}"));
+        }
+    }
+    if !matches!(&node.value, Value::Mapping(_)) {
+        report.refuse(node.place, "not a rule file");
+    }
+}

@@ -1,0 +1,228 @@
+//! Our own text, written: items, clauses, texts in quotes, expressions over several lines.
+//!
+//! What is written here is read back by `bellwether-lang` before anyone sees it ([`crate::finish`]).
+
+use std::fmt::Write as _;
+
+use bellwether_lang::promql::{self, Expr};
+use bellwether_model::labels::Quoted;
+use bellwether_model::value::format_value;
+
+/// An item to be written: comments above it, its head, its clauses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Item {
+    pub(crate) comments: Vec<String>,
+    /// `alert NAME`
+    pub(crate) head: String,
+    /// The word and what follows it; lines after the first are indented when they are written.
+    pub(crate) clauses: Vec<(String, String)>,
+}
+
+impl Item {
+    pub(crate) fn new(head: impl Into<String>) -> Item {
+        Item {
+            head: head.into(),
+            ..Item::default()
+        }
+    }
+
+    pub(crate) fn clause(&mut self, word: &str, rest: impl Into<String>) {
+        self.clauses.push((word.to_owned(), rest.into()));
+    }
+}
+
+/// A file of items.
+pub(crate) fn file(comments: &[String], items: &[Item]) -> String {
+    let mut out = String::new();
+    for comment in comments {
+        push_comment(&mut out, comment);
+    }
+    for item in items {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        for comment in &item.comments {
+            push_comment(&mut out, comment);
+        }
+        out.push_str(&item.head);
+        out.push('\n');
+        for (word, rest) in &item.clauses {
+            let _ = write!(out, "  {word}");
+            if !rest.is_empty() {
+                let _ = write!(out, " {rest}");
+            }
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// A comment over as many lines as it has; what a rule file may not hold becomes a blank.
+fn push_comment(out: &mut String, text: &str) {
+    for line in text.lines() {
+        let line: String = line
+            .chars()
+            .map(|c| if c.is_control() || is_odd(c) { ' ' } else { c })
+            .collect();
+        let _ = writeln!(out, "# {}", line.trim());
+    }
+}
+
+/// Blanks that are no spaces, and characters that take no room.
+fn is_odd(c: char) -> bool {
+    c != ' ' && c.is_whitespace()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
+}
+
+/// A foreign text inside one of ours: `{` begins a place there, and is written twice.
+pub(crate) fn escaped_braces(text: &str) -> String {
+    text.replace('{', "{{")
+}
+
+/// A text, its places and braces already as the rule language has them, in quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    let text = text.trim_end();
+    let lines = || text.split('\n').skip(1);
+    let raw = text.contains('\n')
+        && !text.contains(['`', '\r'])
+        && text.chars().all(|c| c == '\n' || !c.is_control() && !is_odd(c))
+        // Between backticks the indentation of a line is the file's, not the text's.
+        && lines().all(|line| !line.starts_with([' ', '\t']) && !line.ends_with([' ', '\t']));
+    if raw {
+        return format!("`{}`", text.replace('\n', "\n    "));
+    }
+    Quoted(text).to_string()
+}
+
+/// An expression: as it was written where the rule language reads that the same way, spelled out otherwise.
+pub(crate) fn expression(written: &str, expr: &Expr) -> String {
+    let lines: Vec<&str> = written
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    // A `#` is a comment behind a blank only, a text over lines would take our indentation, and a tab in the
+    // indentation is refused.
+    let plain = !written.contains(['`', '#', '\r'])
+        && written
+            .chars()
+            .all(|c| c == '\n' || c == '\t' || !c.is_control() && !is_odd(c));
+    if !plain || lines.is_empty() {
+        return expr.to_string();
+    }
+    let width = |line: &str| {
+        let blanks = line.chars().take_while(|c| c.is_whitespace());
+        blanks.map(|c| if c == '\t' { 4 } else { 1 }).sum::<usize>()
+    };
+    // The first line stands behind its word; the others keep their indentation among each other.
+    let least = lines.iter().skip(1).map(|l| width(l)).min().unwrap_or(0);
+    let mut out = lines[0].trim().to_owned();
+    for line in &lines[1..] {
+        let indent = " ".repeat(4 + width(line) - least);
+        let _ = write!(out, "\n{indent}{}", line.trim());
+    }
+    match promql::parse(&out) {
+        Ok(read) if read == *expr => out,
+        _ => expr.to_string(),
+    }
+}
+
+/// A number the rule language reads back as the same float.
+pub(crate) fn number(value: f64) -> String {
+    let text = format_value(value);
+    match text.strip_prefix('.') {
+        Some(rest) => format!("0.{rest}"),
+        None => text,
+    }
+}
+
+/// A name without what a name may not have; `None` when nothing had to change.
+pub(crate) fn legal_name(name: &str) -> Option<String> {
+    let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(ok) {
+        return None;
+    }
+    let words: Vec<String> = name
+        .split(|c| !ok(c))
+        .map(str::to_owned)
+        .filter(|word| !word.is_empty())
+        .collect();
+    let joined = words.join("-");
+    Some(if joined.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        joined
+    } else {
+        format!("n-{joined}").trim_end_matches('-').to_owned()
+    })
+}
+
+/// A label's name without what it may not have; `None` when nothing had to change.
+pub(crate) fn legal_label(name: &str) -> Option<String> {
+    if bellwether_model::labels::is_legacy_label_name(name) {
+        return None;
+    }
+    let mut out: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
+    if !out.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        out.insert(0, '_');
+    }
+    Some(out)
+}
+
+/// Names that are given out once.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    taken: std::collections::BTreeSet<String>,
+}
+
+impl Names {
+    /// The first of `wanted`, `wanted-2`, `wanted-3`... that nobody has.
+    pub(crate) fn take(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        let mut n = 1;
+        while !self.taken.insert(name.clone()) {
+            n += 1;
+            name = format!("{wanted}-{n}");
+        }
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_over_lines_stand_between_backticks_when_that_is_exact() {
+        assert_eq!(quoted("a\nb {x}\n"), "`a\n    b {x}`");
+        assert_eq!(quoted("a\n  b"), r#""a\n  b""#);
+        assert_eq!(quoted("a `b`\nc"), r#""a `b`\nc""#);
+        assert_eq!(quoted("say \"x\""), r#""say \"x\"""#);
+    }
+
+    #[test]
+    fn expressions_keep_their_lines() {
+        let check = |written: &str, want: &str| {
+            let expr = promql::parse(written).unwrap();
+            assert_eq!(expression(written, &expr), want);
+        };
+        check("sum(x)\n  /\n\tsum(y)\n", "sum(x)\n    /\n      sum(y)");
+        check("up # why\n", "up");
+        check("a +\n\nb", "a +\n    b");
+    }
+
+    #[test]
+    fn names_are_made_legal() {
+        assert_eq!(legal_name("HighLoad"), None);
+        assert_eq!(
+            legal_name("High load (5m)").as_deref(),
+            Some("High-load-5m")
+        );
+        assert_eq!(legal_name("5xx").as_deref(), Some("n-5xx"));
+        assert_eq!(legal_name("ä").as_deref(), Some("n"));
+        let mut names = Names::default();
+        let taken: Vec<String> = ["a", "a", "a-2", "a"].map(|n| names.take(n)).to_vec();
+        assert_eq!(taken, ["a", "a-2", "a-2-2", "a-3"]);
+    }
+}
