@@ -3,11 +3,11 @@
 //! All of them are compensated. Which rounding errors are left depends on the order of the terms: windows with few samples
 //! are added up in order of time, as Prometheus adds them, so that both agree even on sums that cancel to nothing. Longer ones add
 //! up from the cut inside them outwards (`halves.rs`), which differs in the last digits at most unless terms of three magnitudes cancel.
-//! Where nothing is rounded at all, since the values are whole numbers and not too large, order does not matter: the sum of a
-//! window is the difference of two totals.
+//! Where nothing is rounded at all, since the values are whole numbers and not too large, order does not matter: windows that
+//! hardly overlap add up four values at a time, the sum of others is the difference of two totals.
 
 use super::halves::{Halves, cut};
-use super::{Row, Window};
+use super::{Row, Samples, Window, Windows};
 use crate::error::QueryError;
 use crate::sum::{Deviation, Mean, Sum};
 
@@ -26,13 +26,17 @@ pub(crate) fn sums(
     totals: &mut Vec<f64>,
     halves: &mut Halves<Sum>,
 ) -> Result<(), QueryError> {
-    if exact_totals(row.samples.values, totals) {
-        return row.each(|w| Some(totals[w.hi] - totals[w.lo]));
-    }
-    fold(row, halves, Sum::add, |mut tail, head| {
-        tail.merge(head);
-        tail.total()
-    })
+    exact_or_folded(
+        row,
+        totals,
+        halves,
+        |total, _| total,
+        Sum::add,
+        |mut tail, head| {
+            tail.merge(head);
+            tail.total()
+        },
+    )
 }
 
 /// `avg_over_time`
@@ -41,13 +45,17 @@ pub(crate) fn means(
     totals: &mut Vec<f64>,
     halves: &mut Halves<Mean>,
 ) -> Result<(), QueryError> {
-    if exact_totals(row.samples.values, totals) {
-        return row.each(|w| Some((totals[w.hi] - totals[w.lo]) / (w.hi - w.lo) as f64));
-    }
-    fold(row, halves, Mean::add, |mut tail, head| {
-        tail.merge(head);
-        tail.mean()
-    })
+    exact_or_folded(
+        row,
+        totals,
+        halves,
+        |total, count| total / count,
+        Mean::add,
+        |mut tail, head| {
+            tail.merge(head);
+            tail.mean()
+        },
+    )
 }
 
 /// The population variance of each window as `shown` shows it.
@@ -62,6 +70,33 @@ pub(crate) fn variances(
     })
 }
 
+/// Writes `exact` of each window's sum and count where no sum is rounded, else what folding its samples makes of them.
+fn exact_or_folded<A: Copy + Default>(
+    row: &mut Row<'_>,
+    totals: &mut Vec<f64>,
+    halves: &mut Halves<A>,
+    exact: impl Fn(f64, f64) -> f64,
+    add: impl Fn(&mut A, f64),
+    finish: impl Fn(A, A) -> f64,
+) -> Result<(), QueryError> {
+    let values = row.samples.values;
+    if row.windows.hardly_overlap() {
+        halves.reset();
+        let (samples, windows) = (row.samples, row.windows);
+        return row.each(|w| {
+            let count = w.hi - w.lo;
+            match exact_total(&values[w.lo..w.hi]) {
+                Some(total) => Some(exact(total, count as f64)),
+                None => Some(folded(samples, windows, w, halves, &add, &finish)),
+            }
+        });
+    }
+    if exact_totals(values, totals) {
+        return row.each(|w| Some(exact(totals[w.hi] - totals[w.lo], (w.hi - w.lo) as f64)));
+    }
+    fold(row, halves, add, finish)
+}
+
 fn fold<A: Copy + Default>(
     row: &mut Row<'_>,
     halves: &mut Halves<A>,
@@ -69,17 +104,66 @@ fn fold<A: Copy + Default>(
     finish: impl Fn(A, A) -> f64,
 ) -> Result<(), QueryError> {
     let (samples, windows) = (row.samples, row.windows);
-    let add = |own: &mut A, index: usize| add(own, samples.values[index]);
     halves.reset();
-    row.each(|w| {
-        if w.hi - w.lo <= FEW {
-            let mut all = A::default();
-            (w.lo..w.hi).for_each(|index| add(&mut all, index));
-            return Some(finish(all, A::default()));
+    row.each(|w| Some(folded(samples, windows, w, halves, &add, &finish)))
+}
+
+#[inline(always)]
+fn folded<A: Copy + Default>(
+    samples: Samples<'_>,
+    windows: Windows,
+    w: Window,
+    halves: &mut Halves<A>,
+    add: impl Fn(&mut A, f64),
+    finish: impl Fn(A, A) -> f64,
+) -> f64 {
+    let add = |own: &mut A, index: usize| add(own, samples.values[index]);
+    if w.hi - w.lo <= FEW {
+        let mut all = A::default();
+        (w.lo..w.hi).for_each(|index| add(&mut all, index));
+        return finish(all, A::default());
+    }
+    let halved = halves.fold(samples.times, cut(windows, w), w, add, add);
+    finish(halved.tail, halved.head)
+}
+
+/// True of whole numbers small enough for [`ROUNDING`]. Negative zero is none: it would not survive an addition.
+#[inline(always)]
+fn is_whole(value: f64) -> bool {
+    (value + ROUNDING - ROUNDING).to_bits() == value.to_bits()
+}
+
+/// Values between two looks at whether sums are exact still.
+const LOT: usize = 64;
+
+/// The sum of the values, if no sum of some of them is rounded.
+fn exact_total(values: &[f64]) -> Option<f64> {
+    let (mut total, mut magnitude) = ([0.0; 4], [0.0; 4]);
+    for lot in values.chunks(LOT) {
+        let mut are_whole = true;
+        let (quads, rest) = lot.as_chunks::<4>();
+        for quad in quads {
+            for lane in 0..4 {
+                are_whole &= is_whole(quad[lane]);
+                magnitude[lane] += quad[lane].abs();
+                total[lane] += quad[lane];
+            }
         }
-        let halved = halves.fold(samples.times, cut(windows, w), w, add, add);
-        Some(finish(halved.tail, halved.head))
-    })
+        for &value in rest {
+            are_whole &= is_whole(value);
+            magnitude[0] += value.abs();
+            total[0] += value;
+        }
+        if !are_whole || !is_exact(magnitude.iter().sum()) {
+            return None;
+        }
+    }
+    Some(total.iter().sum())
+}
+
+/// False of NaN, too.
+fn is_exact(magnitude: f64) -> bool {
+    magnitude < EXACT_BELOW
 }
 
 /// Fills `totals` with the sum of the first `i` values at `i`, if no sum of neighbours is rounded; else returns false.
@@ -88,15 +172,15 @@ fn exact_totals(values: &[f64], totals: &mut Vec<f64>) -> bool {
     totals.reserve_exact(values.len() + 1);
     totals.push(0.0);
     let (mut total, mut magnitude) = (0.0, 0.0);
-    for chunk in values.chunks(64) {
+    for lot in values.chunks(LOT) {
         let mut are_whole = true;
-        for &value in chunk {
-            are_whole &= value + ROUNDING - ROUNDING == value; // False for NaN.
+        for &value in lot {
+            are_whole &= is_whole(value);
             magnitude += value.abs();
             total += value;
             totals.push(total);
         }
-        if !are_whole || magnitude >= EXACT_BELOW {
+        if !are_whole || !is_exact(magnitude) {
             return false;
         }
     }

@@ -147,16 +147,25 @@ pub fn unpack_tail(width: u32, packed: &[u8], base: i64, values: &mut [i64]) {
     for (i, value) in values.iter_mut().enumerate() {
         let bit = i * width as usize;
         let (start, shift) = (bit / 8, bit % 8);
-        // Up to 7 + 64 bits are involved: nine bytes.
         let rest = packed.get(start..).unwrap_or_default();
-        let window = rest.first_chunk::<16>().copied().unwrap_or_else(|| {
-            let mut padded = [0; 16];
-            padded[..rest.len()].copy_from_slice(rest);
-            padded
-        });
-        let window = u128::from_le_bytes(window);
-        *value = base.wrapping_add(((window >> shift) as u64 & mask) as i64);
+        // Up to 7 bits stand before the value: one word holds all of it, if it is not among the last bytes.
+        let low = match rest.first_chunk::<8>() {
+            Some(word) if width <= 57 => u64::from_le_bytes(*word) >> shift,
+            _ => wide_or_last(rest, shift),
+        };
+        *value = base.wrapping_add((low & mask) as i64);
     }
+}
+
+/// The bits from `shift` on, where up to nine bytes are involved or fewer than eight are left.
+#[cold]
+fn wide_or_last(rest: &[u8], shift: usize) -> u64 {
+    let window = rest.first_chunk::<16>().copied().unwrap_or_else(|| {
+        let mut padded = [0; 16];
+        padded[..rest.len()].copy_from_slice(rest);
+        padded
+    });
+    (u128::from_le_bytes(window) >> shift) as u64
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub(crate) use placement::{Decided, Newest, Past, Placement, Rules, settle};
 pub(crate) use slot::{Captured, Living};
 
 use crate::batch::Batch;
+use crate::codec::bitpack::BLOCK;
 use bellwether_model::TimeRange;
 use block::Sealer;
 use parking_lot::{RwLock, RwLockWriteGuard};
@@ -214,10 +215,17 @@ impl Generation {
         self.last.fetch_max(gain.last, Ordering::Relaxed);
     }
 
-    /// Samples a series collects before they are compressed: fewer the more series there are.
+    /// Samples a series collects before they are compressed: fewer the more series there are. Whole frames of the
+    /// codec where that is near, since those are read several times as fast as parts of one.
     fn open_samples(&self, open_bytes: u64) -> usize {
         let series = self.series.load(Ordering::Relaxed).max(1);
-        (open_bytes / (16 * series)).clamp(OPEN_MIN, OPEN_MAX) as usize
+        let fair = (open_bytes / (16 * series)).clamp(OPEN_MIN, OPEN_MAX) as usize;
+        let whole_frames = (fair + BLOCK / 2) / BLOCK * BLOCK;
+        if whole_frames == 0 {
+            fair
+        } else {
+            whole_frames
+        }
     }
 }
 
