@@ -9,16 +9,22 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::QueryError;
 
-/// Runs `work` for `0..count` and hands the results to `take`, chunk 0 first.
-pub(crate) fn in_order<T: Send>(
+/// Runs `work` for `0..count` and hands the results to `take`, chunk 0 first. Each thread makes itself one `M` to work with.
+pub(crate) fn in_order<M, T: Send>(
     count: usize,
     threads: usize,
-    work: impl Fn(usize) -> Result<T, QueryError> + Sync,
+    memory: impl Fn() -> Result<M, QueryError> + Sync,
+    work: impl Fn(&mut M, usize) -> Result<T, QueryError> + Sync,
     mut take: impl FnMut(T) -> Result<(), QueryError> + Send,
 ) -> Result<(), QueryError> {
     let threads = threads.min(count);
+    let work = |own: &mut Option<M>, chunk| match own {
+        Some(own) => work(own, chunk),
+        none => work(none.insert(memory()?), chunk),
+    };
     if threads <= 1 {
-        return (0..count).try_for_each(|chunk| take(work(chunk)?));
+        let mut own = None;
+        return (0..count).try_for_each(|chunk| take(work(&mut own, chunk)?));
     }
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
@@ -29,12 +35,13 @@ pub(crate) fn in_order<T: Send>(
         error: None,
     });
     let worker = || {
+        let mut own = None;
         while !failed.load(Ordering::Relaxed) {
             let chunk = next.fetch_add(1, Ordering::Relaxed);
             if chunk >= count {
                 break;
             }
-            let result = work(chunk);
+            let result = work(&mut own, chunk);
             let mut taker = taker.lock().unwrap_or_else(PoisonError::into_inner);
             taker.offer(chunk, result);
             if taker.error.is_some() {
@@ -89,7 +96,8 @@ mod tests {
             in_order(
                 50,
                 threads,
-                |i| Ok(i * i),
+                || Ok(()),
+                |(), i| Ok(i * i),
                 |v| {
                     got.push(v);
                     Ok(())
@@ -106,7 +114,8 @@ mod tests {
             let error = in_order(
                 20,
                 threads,
-                |i| {
+                || Ok(()),
+                |(), i| {
                     if i < 5 {
                         Ok(i)
                     } else {

@@ -1,6 +1,6 @@
 //! Walks the plan: what streams is handed to a pipe, the rest works on whole vectors.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwether_lang::promql::ast::{AggregateOp, Grouping, Span};
 use bellwether_model::{Labels, TimeRange};
@@ -343,13 +343,22 @@ impl<'a> Evaluator<'a> {
         let Some(mut all) = new() else {
             return Ok(Vector::new(grid.count, &self.budget));
         };
+        // Parts that are merged serve again, since clearing their memory costs less than getting more.
+        let merged = Mutex::new(Vec::new());
+        let lock = || merged.lock().unwrap_or_else(PoisonError::into_inner);
         pipe.fold(
-            new,
+            || lock().pop().or_else(new),
             |part, series, row| match part {
                 Some(part) => part.add(groups.of[series], pipe.drop_name, &row.values, &row.mask),
                 None => Ok(()),
             },
-            |part| part.map_or(Ok(()), |part| all.merge(&part)),
+            |part| {
+                let Some(mut part) = part else { return Ok(()) };
+                all.merge(&part)?;
+                part.clear();
+                lock().push(part);
+                Ok(())
+            },
         )?;
         all.finish(&groups)
     }

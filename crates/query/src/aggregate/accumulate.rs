@@ -38,6 +38,8 @@ pub(crate) struct Accumulator {
     dropped: Vec<bool>,
     cells: Cells,
     masks: Vec<u64>,
+    /// Slots that are charged for.
+    paid: usize,
     charge: Charge,
 }
 
@@ -74,6 +76,7 @@ impl Accumulator {
             dropped: Vec::new(),
             cells,
             masks: Vec::new(),
+            paid: 0,
             charge: Charge::new(budget),
         })
     }
@@ -89,8 +92,11 @@ impl Accumulator {
             Cells::Count(_) | Cells::Min(_) | Cells::Max(_) => size_of::<f64>(),
             Cells::Deviation(_) => size_of::<Deviation>(),
         };
-        self.charge
-            .grow(self.steps.saturating_mul(cell) + self.words * 8)?;
+        if slot == self.paid {
+            self.charge
+                .grow(self.steps.saturating_mul(cell) + self.words * 8)?;
+            self.paid += 1;
+        }
         let len = (slot + 1) * self.steps;
         match &mut self.cells {
             Cells::Sum(cells) => cells.resize(len, Sum::EMPTY),
@@ -105,6 +111,21 @@ impl Accumulator {
         self.groups.push(group);
         self.dropped.push(false);
         Ok(slot)
+    }
+
+    /// Forgets the rows, keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        for group in self.groups.drain(..) {
+            self.slot_of[group] = NONE;
+        }
+        self.dropped.clear();
+        self.masks.clear();
+        match &mut self.cells {
+            Cells::Sum(cells) => cells.clear(),
+            Cells::Mean(cells) => cells.clear(),
+            Cells::Count(cells) | Cells::Min(cells) | Cells::Max(cells) => cells.clear(),
+            Cells::Deviation(cells) => cells.clear(),
+        }
     }
 
     /// Adds a row to its group.

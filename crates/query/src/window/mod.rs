@@ -92,8 +92,7 @@ impl Windows {
         pace: &Pace,
         mut visit: impl FnMut(Window),
     ) -> Result<(), QueryError> {
-        let (mut lo, mut hi) = (0, 0);
-        let (mut lo_stride, mut hi_stride) = (0, 0);
+        let (mut first, mut last) = (Cursor::default(), Cursor::default());
         // Steps and samples since the last look at the clock.
         let mut done = 0;
         for step in 0..self.grid.count {
@@ -101,9 +100,9 @@ impl Windows {
             let end = self.shift.apply(now);
             let start = end.saturating_sub(self.range);
             done += 1;
-            let before = hi;
-            hi = after(times, hi, end, &mut hi_stride);
-            lo = after(&times[..hi], lo, start, &mut lo_stride);
+            let before = last.at;
+            let hi = last.after(times, end);
+            let lo = first.after(&times[..hi], start);
             done += hi - before;
             visit(Window {
                 step,
@@ -121,21 +120,31 @@ impl Windows {
     }
 }
 
-/// The first sample after `t`, from `from` on. Samples lie on a grid mostly, as steps do, so that as far as it was
-/// the last time is where it is now; every sample in between is looked at only when it is not.
-#[inline(always)]
-fn after(times: &[i64], from: usize, t: i64, stride: &mut usize) -> usize {
-    let guess = from + *stride;
-    let is_reached = guess == from || times.get(guess - 1).is_some_and(|last| *last <= t);
-    if is_reached && times.get(guess).is_none_or(|next| *next > t) {
-        return guess;
+/// Goes forward over the times of samples. They lie on a grid mostly, as steps do: as far as it went the last time is
+/// tried first, and every sample in between is looked at only when that is wrong.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursor {
+    at: usize,
+    stride: usize,
+}
+
+impl Cursor {
+    /// Moves to the first sample after `t`, which is never less than the last time.
+    #[inline(always)]
+    fn after(&mut self, times: &[i64], t: i64) -> usize {
+        let guess = self.at + self.stride;
+        let is_reached = guess == self.at || times.get(guess - 1).is_some_and(|last| *last <= t);
+        if is_reached && times.get(guess).is_none_or(|next| *next > t) {
+            self.at = guess;
+            return guess;
+        }
+        let from = self.at;
+        while times.get(self.at).is_some_and(|time| *time <= t) {
+            self.at += 1;
+        }
+        self.stride = self.at - from;
+        self.at
     }
-    let mut at = from;
-    while times.get(at).is_some_and(|time| *time <= t) {
-        at += 1;
-    }
-    *stride = at - from;
-    at
 }
 
 /// One series under evaluation: its samples, where its windows lie, and where their values go.

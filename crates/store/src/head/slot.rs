@@ -10,6 +10,9 @@
 use super::block::{Block, Corrupted, Hints, Sealer};
 use bellwether_model::TimeRange;
 
+/// Blocks of a series whose bytes are put next to each other once there are so many.
+const JOINED_BLOCKS: usize = 16;
+
 /// One sample: its time and the bits of its value.
 pub(super) type Pair = (i64, u64);
 
@@ -132,6 +135,10 @@ impl Slot {
             self.blocks
                 .reserve_exact(usize::from(self.blocks.len() == self.blocks.capacity()) * 4);
             self.blocks.push(sealer.seal(&self.open, &mut self.hints));
+            if self.blocks.len().is_multiple_of(JOINED_BLOCKS) {
+                let from = self.blocks.len() - JOINED_BLOCKS;
+                Block::join(&mut self.blocks[from..]);
+            }
             self.open.clear();
             // There may be more series by now, and so less room for each.
             self.open.shrink_to(open_samples);
@@ -190,18 +197,36 @@ impl Slot {
         spans || self.late()[..late].iter().any(|p| range.contains(p.0))
     }
 
+    /// The blocks that touch `range`: from the first to before the second. Most questions are about all or the newest,
+    /// so the ends are looked at before anything in between.
+    fn touching(&self, range: TimeRange) -> (usize, usize) {
+        let blocks = &self.blocks;
+        let (Some(oldest), Some(newest)) = (blocks.first(), blocks.last()) else {
+            return (0, 0);
+        };
+        let first = match () {
+            () if oldest.last >= range.from.0 => 0,
+            () if newest.last < range.from.0 => blocks.len(),
+            () => blocks.partition_point(|b| b.last < range.from.0),
+        };
+        let end = match () {
+            () if newest.first <= range.to.0 => blocks.len(),
+            () => blocks.partition_point(|b| b.first <= range.to.0),
+        };
+        (first, end.max(first))
+    }
+
     /// What group `at` knew inside `range`; `None` when that was nothing.
     pub(super) fn capture(&self, at: u64, range: TimeRange) -> Option<Captured> {
         let (in_order, late) = self.known_at(at);
-        let first = self.blocks.partition_point(|b| b.last < range.from.0);
-        let end = self.blocks.partition_point(|b| b.first <= range.to.0);
+        let (first, end) = self.touching(range);
         let mut left = in_order;
         if in_order < self.in_order as usize {
             let before = self.blocks[..first].iter().map(|b| b.len as usize);
             left = left.saturating_sub(before.sum());
         }
-        let mut blocks = Vec::new();
-        for block in &self.blocks[first..end.max(first)] {
+        let mut blocks = Vec::with_capacity(end - first);
+        for block in &self.blocks[first..end] {
             let len = left.min(block.len as usize);
             left -= len;
             if len > 0 {
@@ -210,8 +235,16 @@ impl Slot {
         }
         let in_blocks = self.in_order as usize - self.open.len();
         let open = &self.open[..in_order.saturating_sub(in_blocks)];
-        let from = open.partition_point(|p| p.0 < range.from.0);
-        let to = open.partition_point(|p| p.0 <= range.to.0).max(from);
+        // From the end, since mostly the newest are wanted.
+        let to = open
+            .iter()
+            .rposition(|p| p.0 <= range.to.0)
+            .map_or(0, |at| at + 1);
+        let open = &open[..to];
+        let from = open
+            .iter()
+            .rposition(|p| p.0 < range.from.0)
+            .map_or(0, |at| at + 1);
         let late: Vec<Pair> = self.late()[..late]
             .iter()
             .filter(|p| range.contains(p.0))
@@ -219,7 +252,7 @@ impl Slot {
             .collect();
         let captured = Captured {
             blocks,
-            open: open[from..to].to_vec(),
+            open: open[from..].to_vec(),
             late,
             range,
         };
