@@ -118,19 +118,19 @@ impl Pipe<'_> {
         take: impl FnMut(T) -> Result<(), QueryError> + Send,
     ) -> Result<(), QueryError> {
         let series = self.answered.labels.len();
-        let work = |chunk: usize| {
-            let mut worker = self.worker()?;
+        let work = |worker: &mut Worker, chunk: usize| {
             let mut part = new();
             for index in chunk * CHUNK..series.min((chunk + 1) * CHUNK) {
                 self.budget.check()?;
-                self.row(index, &mut worker)?;
+                self.row(index, worker)?;
                 if !mask::is_empty(&worker.row.mask) {
                     push(&mut part, index, &worker.row)?;
                 }
             }
             Ok(part)
         };
-        chunks::in_order(series.div_ceil(CHUNK), self.threads, work, take)
+        let chunks = series.div_ceil(CHUNK);
+        chunks::in_order(chunks, self.threads, || self.worker(), work, take)
     }
 
     fn worker(&self) -> Result<Worker, QueryError> {
@@ -149,12 +149,17 @@ impl Pipe<'_> {
     /// Evaluates one series into the worker's row.
     fn row(&self, index: usize, worker: &mut Worker) -> Result<(), QueryError> {
         worker.row.reset();
-        let mut samples = self
-            .answered
-            .read(index, self.needed(), &mut worker.buffer)?;
-        if !matches!(self.kernel, Ready::Newest { .. }) {
-            samples = without_stale(samples, &mut worker.fresh)?;
-        }
+        let (needed, buffer) = (self.needed(), &mut worker.buffer);
+        let samples = match self.kernel {
+            Ready::Newest { .. } if self.grid.count == 1 => {
+                self.answered.read_newest(index, needed, buffer)?
+            }
+            Ready::Newest { .. } => self.answered.read(index, needed, buffer)?,
+            _ => without_stale(
+                self.answered.read(index, needed, buffer)?,
+                &mut worker.fresh,
+            )?,
+        };
         let windows = Windows {
             grid: self.grid,
             shift: self.shift,

@@ -161,6 +161,22 @@ impl Answered<'_> {
         }
     }
 
+    /// The newest of these samples.
+    pub(crate) fn read_newest<'b>(
+        &'b self,
+        index: usize,
+        range: TimeRange,
+        buffer: &'b mut Buffer,
+    ) -> Result<Samples<'b>, QueryError> {
+        if self.kept.is_some() {
+            return self.read(index, range, buffer);
+        }
+        self.fill_by(buffer, |room, columns| {
+            self.reader.read_newest(index, range, room, columns)
+        })?;
+        Ok(buffer.samples())
+    }
+
     /// A copy, if there is room for it.
     fn keep(&self, columns: &Columns) -> Option<Kept> {
         let bytes = columns.times.len() * SAMPLE_BYTES;
@@ -176,10 +192,20 @@ impl Answered<'_> {
 
     /// Reads samples from the source and counts them.
     fn fill(&self, index: usize, range: TimeRange, buffer: &mut Buffer) -> Result<(), QueryError> {
+        self.fill_by(buffer, |room, columns| {
+            self.reader.read(index, range, room, columns)
+        })
+    }
+
+    fn fill_by(
+        &self,
+        buffer: &mut Buffer,
+        read: impl Fn(usize, &mut Columns) -> Result<(), SourceError>,
+    ) -> Result<(), QueryError> {
         buffer.clear_for(FIRST_ROOM)?;
         loop {
             let (room, columns) = (buffer.room, &mut buffer.columns);
-            match self.reader.read(index, range, room, columns) {
+            match read(room, columns) {
                 Err(SourceError::NoRoom { needed }) if needed > room => buffer.clear_for(needed)?,
                 Err(error) => return Err(error.into()),
                 Ok(()) => return self.budget.add_samples(columns.times.len()),

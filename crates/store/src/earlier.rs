@@ -95,13 +95,11 @@ impl Search<'_> {
         let bounds = TimeRange::new(live.segment.min_ts(), live.segment.max_ts());
         let mut buf = ReadBuf::ahead();
         self.each_series(bounds, |id, range, times, values| {
-            if !live.holds(id) {
+            let Some(ix) = live.index_of(id) else {
                 return false;
-            }
-            if let Ok(Some(ix)) = live.segment.find_series(u64::from(id)) {
-                // As above, and a damaged chunk leaves the others readable.
-                let _ = live.segment.read_with(&mut buf, ix, range, times, values);
-            }
+            };
+            // As above, and a damaged chunk leaves the others readable.
+            let _ = live.segment.read_with(&mut buf, ix, range, times, values);
             true
         });
     }

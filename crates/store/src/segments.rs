@@ -51,7 +51,10 @@ impl Live {
         let mut ids = RoaringBitmap::new();
         for ix in 0..segment.series_count() {
             let series = segment.series_id(ix)?;
-            ids.insert(u32::try_from(series).map_err(|_| foreign("series id"))?);
+            let ascends = u32::try_from(series).is_ok_and(|id| ids.try_push(id).is_ok());
+            if !ascends {
+                return Err(foreign("series id"));
+            }
         }
         Ok(Live { id, segment, ids })
     }
@@ -68,9 +71,12 @@ impl Live {
         }
     }
 
-    /// Whether it has samples of series `id`.
-    pub(crate) fn holds(&self, id: u32) -> bool {
-        self.ids.contains(id)
+    /// The number of series `id` in the segment, if it has samples of it: ids ascend there.
+    pub(crate) fn index_of(&self, id: u32) -> Option<u32> {
+        let below = self.ids.rank(id);
+        self.ids
+            .contains(id)
+            .then(|| below.saturating_sub(1) as u32)
     }
 
     /// The series it holds.
@@ -245,12 +251,8 @@ impl Segments {
         merge: &mut Merge<'_>,
     ) -> Result<(), StoreError> {
         let room = merge.room;
-        for live in self
-            .live
-            .iter()
-            .filter(|s| s.overlaps(range) && s.ids.contains(id))
-        {
-            let Some(ix) = live.segment.find_series(u64::from(id))? else {
+        for live in self.live.iter().filter(|s| s.overlaps(range)) {
+            let Some(ix) = live.index_of(id) else {
                 continue;
             };
             // A corrupt chunk leaves the others appended, so what is there is settled in either case.
@@ -267,6 +269,23 @@ impl Segments {
                     }
                 }
                 other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest sample of series `id` inside `range` of each segment that has one, segment after segment.
+    pub(crate) fn each_newest(
+        &self,
+        id: u32,
+        range: TimeRange,
+        mut with: impl FnMut((i64, u64)),
+    ) -> Result<(), StoreError> {
+        for live in self.live.iter().filter(|s| s.overlaps(range)) {
+            if let Some(ix) = live.index_of(id)
+                && let Some(newest) = live.segment.newest(ix, range)?
+            {
+                with(newest);
             }
         }
         Ok(())
@@ -313,14 +332,10 @@ impl Segments {
 
     /// The newest sample of a series, when it may be at or after `t`.
     pub(crate) fn newest(&self, id: u32, t: i64) -> Option<(i64, u64)> {
-        let may_hold = self
-            .live
-            .iter()
-            .filter(|s| s.segment.max_ts() >= t && s.ids.contains(id));
+        let may_hold = self.live.iter().filter(|s| s.segment.max_ts() >= t);
         let last = may_hold.filter_map(|s| {
             // Unreadable means unknown; the sample is then judged as if there were none.
-            let ix = s.segment.find_series(u64::from(id)).ok()??;
-            s.segment.last(ix).ok()?
+            s.segment.newest(s.index_of(id)?, TimeRange::ALL).ok()?
         });
         // Of one time, the one written later is the one that counts.
         last.reduce(|a, b| if b.0 >= a.0 { b } else { a })

@@ -91,6 +91,72 @@ impl Selection {
         }
         Ok(())
     }
+
+    /// As [`Selection::read_within`], of the samples inside `range` only the newest: at most one, and no more of a
+    /// segment's or the head's samples is decoded than it takes to find it.
+    pub fn read_newest(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+    ) -> Result<(), StoreError> {
+        let found = match self.newest(index, range, room, times, values) {
+            // Reading all of it remembers the damage, and the next reading leaves it out.
+            Err(StoreError::Corrupt { .. }) => {
+                self.read_within(index, range, room, times, values)?;
+                times.last().copied().zip(values.last().copied())
+            }
+            found => found?.map(|(t, bits)| (t, f64::from_bits(bits))),
+        };
+        times.clear();
+        values.clear();
+        times.extend(found.map(|(t, _)| t));
+        values.extend(found.map(|(_, value)| value));
+        Ok(())
+    }
+
+    /// Uses `times` and `values` for what it decodes.
+    fn newest(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+    ) -> Result<Option<(i64, u64)>, StoreError> {
+        let Some(&id) = self.ids.get(index) else {
+            return Ok(None);
+        };
+        let published = &self.view.pin.published;
+        let last_wins = self.view.duplicates == DuplicatePolicy::LastWins;
+        let mut newest: Option<(i64, u64)> = None;
+        let mut offer = |found: (i64, u64)| {
+            if newest.is_none_or(|best| found.0 > best.0 || last_wins && found.0 == best.0) {
+                newest = Some(found);
+            }
+        };
+        published.segments.each_newest(id, range, &mut offer)?;
+        for generation in published.frozen.iter().chain([&published.active]) {
+            if let Some(captured) = generation.capture(id, self.view.pin.group, range) {
+                times.clear();
+                values.clear();
+                let policy = self.view.duplicates;
+                Merge {
+                    policy,
+                    room,
+                    times: &mut *times,
+                    values: &mut *values,
+                }
+                .add_captured(captured)?;
+                if let (Some(&t), Some(value)) = (times.last(), values.last()) {
+                    offer((t, value.to_bits()));
+                }
+            }
+        }
+        Ok(newest)
+    }
 }
 
 /// A column that grows by sources, in the order in which they were written.

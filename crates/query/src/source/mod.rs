@@ -25,6 +25,12 @@ impl Columns {
         self.times.clear();
         self.values.clear();
     }
+
+    fn keep_newest(&mut self) {
+        let older = self.times.len().saturating_sub(1);
+        self.times.drain(..older);
+        self.values.drain(..older);
+    }
 }
 
 /// Why a source could not answer.
@@ -88,6 +94,19 @@ pub trait SeriesReader: Send + Sync {
         room: usize,
         out: &mut Columns,
     ) -> Result<(), SourceError>;
+
+    /// As [`SeriesReader::read`], of those samples only the newest.
+    fn read_newest(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError> {
+        self.read(index, range, room, out)?;
+        out.keep_newest();
+        Ok(())
+    }
 
     /// What reading so far has found missing, worded for the user. Asked once the query is done.
     fn warnings(&self) -> Vec<String> {

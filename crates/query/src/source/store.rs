@@ -59,6 +59,19 @@ impl SeriesReader for Reader {
         })
     }
 
+    fn read_newest(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError> {
+        around_damage(&self.damage, || {
+            self.selection
+                .read_newest(index, range, room, &mut out.times, &mut out.values)
+        })
+    }
+
     fn warnings(&self) -> Vec<String> {
         self.damage
             .lock()

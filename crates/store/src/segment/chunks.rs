@@ -117,13 +117,18 @@ fn write_zones(rows: &[(ChunkRow, Option<Zone>)], out: &mut Vec<u8>) {
     }
 }
 
+/// Groups of rows kept unpacked; three kilobytes each.
+const RECENT_ROWS: usize = 16;
+/// Groups of zones kept unpacked; eight kilobytes each.
+const RECENT_ZONES: usize = 8;
+
 /// Both sections, packed.
 #[derive(Debug)]
 pub(super) struct ChunkDir {
     chunks: Groups,
     zones: Groups,
-    recent: Recent<Vec<ChunkRow>, 2>,
-    recent_zones: Recent<Vec<Option<Zone>>, 2>,
+    recent: Recent<Vec<ChunkRow>, RECENT_ROWS>,
+    recent_zones: Recent<Vec<Option<Zone>>, RECENT_ZONES>,
 }
 
 impl ChunkDir {

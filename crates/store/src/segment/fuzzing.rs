@@ -58,7 +58,7 @@ fn read_all(bytes: &[u8], check_payloads: bool) {
         {
             assert!(ts.windows(2).all(|pair| pair[0] < pair[1]));
         }
-        let _ = segment.last(ix);
+        let _ = segment.newest(ix, TimeRange::ALL);
     }
     let _ = segment.verify(segment.series_count() <= 300);
     let matcher = Matcher::equal("host", "h1");

@@ -138,21 +138,33 @@ impl Segment {
         damage.map_or(Ok(()), Err)
     }
 
-    /// The newest sample of series `ix`: its time and its value's bits.
-    pub fn last(&self, ix: u32) -> Result<Option<(i64, u64)>, SegmentError> {
-        let Some(chunk) = self.chunks(ix)?.pop() else {
+    /// The newest sample of series `ix` inside `range`: its time and its value's bits.
+    pub fn newest(&self, ix: u32, range: TimeRange) -> Result<Option<(i64, u64)>, SegmentError> {
+        let mut chunks = self.chunks(ix)?;
+        // Chunks ascend, so the last one that begins in time holds it, or none does.
+        chunks.retain(|chunk| chunk.t_first <= range.to.0);
+        let Some(chunk) = chunks.pop().filter(|chunk| chunk.t_last >= range.from.0) else {
             return Ok(None);
         };
-        if let Some(zone) = self.zone(&chunk)? {
+        if chunk.t_last <= range.to.0
+            && let Some(zone) = self.zone(&chunk)?
+        {
             return Ok(Some((chunk.t_last, zone.last.to_bits())));
         }
-        let (mut ts, mut vals) = (Vec::new(), Vec::new());
-        self.read(
-            ix,
-            TimeRange::new(chunk.t_last, chunk.t_last),
-            &mut ts,
+        let id = self.series_id(ix)?;
+        let (times, wanted) = self.times(id, &chunk, range)?;
+        let Some(last) = wanted.last() else {
+            return Ok(None);
+        };
+        let (mut ts, mut vals) = (Vec::with_capacity(1), Vec::with_capacity(1));
+        self.decode(
+            &mut ReadBuf::default(),
+            id,
+            &[chunk],
+            last..last + 1,
             &mut vals,
         )?;
+        times.append(last..last + 1, &mut ts);
         Ok(ts.pop().zip(vals.pop().map(f64::to_bits)))
     }
 
@@ -179,6 +191,23 @@ impl Segment {
                 needed: out.ts.len() + wanted.len() + later,
             });
         }
+        self.decode(buf, id, chunks, wanted.clone(), out.vals)?;
+        times.append(wanted, out.ts);
+        Ok(())
+    }
+
+    /// Appends the values at `wanted` of the first of `chunks`; the others are read along.
+    fn decode(
+        &self,
+        buf: &mut ReadBuf,
+        id: u64,
+        chunks: &[ChunkMeta],
+        wanted: Range<usize>,
+        vals: &mut Vec<f64>,
+    ) -> Result<(), SegmentError> {
+        let Some(chunk) = chunks.first() else {
+            return Ok(());
+        };
         if buf.get(chunk.offset, chunk.len).is_none() {
             self.fill(buf, chunks)?;
         }
@@ -187,10 +216,7 @@ impl Segment {
         if self.check_payloads && crc32c::crc32c(payload) != chunk.crc {
             return Err(corrupt());
         }
-        values::decode_range(payload, chunk.n as usize, wanted.clone(), out.vals)
-            .map_err(|_| corrupt())?;
-        times.append(wanted, out.ts);
-        Ok(())
+        values::decode_range(payload, chunk.n as usize, wanted, vals).map_err(|_| corrupt())
     }
 
     fn corrupt_at(&self, offset: u64, what: &'static str, id: u64) -> SegmentError {

@@ -185,15 +185,12 @@ impl Segment {
     /// The id of series `ix`. A number beyond [`Segment::series_count`] is reported as corrupt, here
     /// and below: numbers come from this segment.
     pub fn series_id(&self, ix: u32) -> Result<u64, SegmentError> {
-        let found = self.series.at(ix).ok().and_then(|(group, at)| group.id(at));
+        let found = self
+            .series
+            .places(ix)
+            .ok()
+            .and_then(|(places, at)| places.id(at));
         found.ok_or_else(|| self.corrupt(Kind::Series, None))
-    }
-
-    /// The series with global id `id`, if it is here.
-    pub fn find_series(&self, id: u64) -> Result<Option<u32>, SegmentError> {
-        self.series
-            .find(id)
-            .map_err(|_| self.corrupt(Kind::Series, Some(id)))
     }
 
     /// The labels of series `ix`.
@@ -203,7 +200,7 @@ impl Segment {
     }
 
     fn labels_of(&self, ix: u32) -> Option<Labels> {
-        let (group, at) = self.series.at(ix).ok()?;
+        let (rows, at) = self.series.labels(ix).ok()?;
         let place = |&pair: &u32| {
             let (name, value) = self.pairs.place(pair)?;
             Some((
@@ -212,7 +209,7 @@ impl Segment {
             ))
         };
         let texts: Vec<(&str, String)> =
-            group.pairs(at)?.iter().map(place).collect::<Option<_>>()?;
+            rows.pairs(at)?.iter().map(place).collect::<Option<_>>()?;
         let pairs: Vec<(&str, &str)> = texts
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
@@ -225,9 +222,9 @@ impl Segment {
         let id = self.series_id(ix)?;
         let found = self
             .series
-            .at(ix)
+            .places(ix)
             .ok()
-            .and_then(|(group, at)| group.chunks(at));
+            .and_then(|(places, at)| places.chunks(at));
         let chunks = found.ok_or_else(|| self.corrupt(Kind::Series, Some(id)))?;
         chunks
             .map(|chunk| {

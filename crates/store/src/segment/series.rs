@@ -63,18 +63,15 @@ fn write_labels(pairs: &[u32], last: &[u32], out: &mut Vec<u8>) {
     }
 }
 
-/// A group, unpacked.
+/// Where the series of a group are to be found: all that reading samples needs to know of them.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct Places {
     ids: Vec<u64>,
     /// One more than there are series: each one's chunks end where the next one's start.
     chunks: Vec<u32>,
-    pairs: Vec<u32>,
-    /// As with `chunks`, into `pairs`.
-    starts: Vec<usize>,
 }
 
-impl Group {
+impl Places {
     pub(super) fn id(&self, at: usize) -> Option<u64> {
         self.ids.get(at).copied()
     }
@@ -82,18 +79,32 @@ impl Group {
     pub(super) fn chunks(&self, at: usize) -> Option<Range<u32>> {
         Some(*self.chunks.get(at)?..*self.chunks.get(at + 1)?)
     }
+}
 
+/// The labels of the series of a group. Apart, because they take ten times as long to unpack.
+#[derive(Debug)]
+pub(super) struct LabelRows {
+    pairs: Vec<u32>,
+    /// One more than there are series: each one's pairs end where the next one's start.
+    starts: Vec<usize>,
+}
+
+impl LabelRows {
     pub(super) fn pairs(&self, at: usize) -> Option<&[u32]> {
         self.pairs
             .get(*self.starts.get(at)?..*self.starts.get(at + 1)?)
     }
 }
 
+/// Groups whose places are kept unpacked; a kilobyte and a half each.
+const RECENT_PLACES: usize = 16;
+
 /// The section, packed.
 #[derive(Debug)]
 pub(super) struct Series {
     groups: Groups,
-    recent: Recent<Group, 2>,
+    recent_places: Recent<Places, RECENT_PLACES>,
+    recent_labels: Recent<LabelRows, 2>,
     chunks: usize,
     pairs: usize,
 }
@@ -103,7 +114,8 @@ impl Series {
     pub(super) fn open(bytes: Vec<u8>, chunks: usize, pairs: usize) -> Result<Series, Corrupt> {
         Ok(Series {
             groups: Groups::open(bytes, GROUP_ROWS)?,
-            recent: Recent::default(),
+            recent_places: Recent::default(),
+            recent_labels: Recent::default(),
             chunks,
             pairs,
         })
@@ -117,44 +129,41 @@ impl Series {
         self.groups.memory()
     }
 
-    /// The group of series `ix`, and the place in it.
-    pub(super) fn at(&self, ix: u32) -> Result<(Arc<Group>, usize), Corrupt> {
-        let number = ix as usize / GROUP_ROWS;
-        if ix as usize >= self.len() {
+    /// The places of the group of series `ix`, and which of them is its own.
+    pub(super) fn places(&self, ix: u32) -> Result<(Arc<Places>, usize), Corrupt> {
+        let (number, at) = self.number(ix)?;
+        let unpack = || {
+            let (mut input, rows) = self.groups.group(number);
+            self.read_places(&mut input, rows)
+        };
+        Ok((self.recent_places.get(number, unpack)?, at))
+    }
+
+    /// The labels of the group of series `ix`, and which of them are its own.
+    pub(super) fn labels(&self, ix: u32) -> Result<(Arc<LabelRows>, usize), Corrupt> {
+        let (number, at) = self.number(ix)?;
+        let unpack = || {
+            let (mut input, rows) = self.groups.group(number);
+            self.read_places(&mut input, rows)?;
+            let labels = self.read_label_rows(&mut input, rows)?;
+            input.finish()?;
+            Ok(labels)
+        };
+        Ok((self.recent_labels.get(number, unpack)?, at))
+    }
+
+    fn number(&self, ix: u32) -> Result<(usize, usize), Corrupt> {
+        let ix = ix as usize;
+        if ix >= self.len() {
             return Err(Corrupt { offset: 0 });
         }
-        let group = self.recent.get(number, || self.unpack(number))?;
-        Ok((group, ix as usize % GROUP_ROWS))
+        Ok((ix / GROUP_ROWS, ix % GROUP_ROWS))
     }
 
-    /// The series with global id `id`.
-    pub(super) fn find(&self, id: u64) -> Result<Option<u32>, Corrupt> {
-        let (mut low, mut high) = (0, self.groups.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            let (group, _) = self.at((middle * GROUP_ROWS) as u32)?;
-            if group.ids.first().is_some_and(|&first| first <= id) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        let Some(number) = low.checked_sub(1) else {
-            return Ok(None);
-        };
-        let (group, _) = self.at((number * GROUP_ROWS) as u32)?;
-        Ok(group
-            .ids
-            .binary_search(&id)
-            .ok()
-            .map(|at| (number * GROUP_ROWS + at) as u32))
-    }
-
-    fn unpack(&self, number: usize) -> Result<Group, Corrupt> {
-        let (mut input, rows) = self.groups.group(number);
+    fn read_places(&self, input: &mut Input<'_>, rows: usize) -> Result<Places, Corrupt> {
         let corrupt = input.corrupt();
         let mut chunk = u32::try_from(input.unsigned()?).map_err(|_| corrupt)?;
-        let ids: Vec<u64> = column(&mut input, rows)?
+        let ids: Vec<u64> = column(input, rows)?
             .into_iter()
             .map(|id| id as u64)
             .collect();
@@ -162,29 +171,27 @@ impl Series {
             return Err(corrupt);
         }
         let mut chunks = vec![chunk];
-        for count in column_of::<u32>(&mut input, rows)? {
+        for count in column_of::<u32>(input, rows)? {
             chunk = chunk
                 .checked_add(count)
                 .filter(|&end| end as usize <= self.chunks)
                 .ok_or(corrupt)?;
             chunks.push(chunk);
         }
+        Ok(Places { ids, chunks })
+    }
+
+    fn read_label_rows(&self, input: &mut Input<'_>, rows: usize) -> Result<LabelRows, Corrupt> {
         let mut pairs = Vec::new();
         let mut starts = vec![0];
         let mut last = 0..0;
         for _ in 0..rows {
             let start = pairs.len();
-            read_labels(&mut input, &mut pairs, last, self.pairs)?;
+            read_labels(input, &mut pairs, last, self.pairs)?;
             last = start..pairs.len();
             starts.push(pairs.len());
         }
-        input.finish()?;
-        Ok(Group {
-            ids,
-            chunks,
-            pairs,
-            starts,
-        })
+        Ok(LabelRows { pairs, starts })
     }
 }
 
@@ -236,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_come_back_and_are_found_by_id() {
+    fn rows_come_back() {
         let sets: Vec<Vec<u32>> = (0..500)
             .map(|i: u32| match i % 5 {
                 0 => vec![i, 600, 700 + i],
@@ -261,15 +268,13 @@ mod tests {
         let series = Series::open(write(&rows).unwrap(), chunks, 1500).unwrap();
         let mut next = 0;
         for (i, row) in rows.iter().enumerate() {
-            let (group, at) = series.at(i as u32).unwrap();
-            assert_eq!(group.id(at), Some(row.id));
-            assert_eq!(group.chunks(at), Some(next..next + row.chunks));
-            assert_eq!(group.pairs(at), Some(row.pairs));
+            let (places, at) = series.places(i as u32).unwrap();
+            assert_eq!(places.id(at), Some(row.id));
+            assert_eq!(places.chunks(at), Some(next..next + row.chunks));
             next += row.chunks;
-            assert_eq!(series.find(row.id), Ok(Some(i as u32)));
-            assert_eq!(series.find(row.id + 1), Ok(None));
+            let (labels, at) = series.labels(i as u32).unwrap();
+            assert_eq!(labels.pairs(at), Some(row.pairs));
         }
-        assert_eq!(series.find(0), Ok(None));
-        assert!(series.at(500).is_err());
+        assert!(series.places(500).is_err() && series.labels(500).is_err());
     }
 }

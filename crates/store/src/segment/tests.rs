@@ -114,15 +114,25 @@ fn what_was_written_is_read() {
             }
         );
         let ix = ix as u32;
-        assert_eq!(segment.find_series(*id).unwrap(), Some(ix));
-        assert_eq!(segment.find_series(id + 1).unwrap(), None);
         let all: Vec<(i64, u64)> = ts
             .iter()
             .copied()
             .zip(vals.iter().map(|v| v.to_bits()))
             .collect();
         assert_eq!(read(&segment, ix, TimeRange::ALL), all);
-        assert_eq!(segment.last(ix).unwrap(), all.last().copied());
+        assert_eq!(
+            segment.newest(ix, TimeRange::ALL).unwrap(),
+            all.last().copied()
+        );
+        for at in [0, all.len() / 3, all.len() / 2, all.len()] {
+            // Between two samples, on one, before the first.
+            let end = all.get(at).map_or(i64::MAX, |sample| sample.0);
+            for end in [end - 1, end] {
+                let range = TimeRange::new(i64::MIN, end);
+                let expected = all.iter().rev().find(|sample| sample.0 <= end);
+                assert_eq!(segment.newest(ix, range).unwrap(), expected.copied());
+            }
+        }
         let (mut more_ts, mut more_vals) = (Vec::new(), Vec::new());
         segment
             .read_with(&mut ahead, ix, TimeRange::ALL, &mut more_ts, &mut more_vals)

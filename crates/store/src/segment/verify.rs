@@ -62,10 +62,10 @@ impl Segment {
         }
         let mut labels = 0;
         for ix in 0..self.series_count() {
-            let Ok((group, at)) = self.series.at(ix) else {
+            let Ok((rows, at)) = self.series.labels(ix) else {
                 continue;
             };
-            labels += group.pairs(at).map_or(0, <[u32]>::len) as u64;
+            labels += rows.pairs(at).map_or(0, <[u32]>::len) as u64;
         }
         if listed != labels {
             let what = format!("postings name {listed} series, labels {labels}");
