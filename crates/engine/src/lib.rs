@@ -10,9 +10,10 @@
 //! - `alerts`, `instance`: one evaluation of one alert; the life of one instance.
 //! - `series`, `tell`: alerts as series, alerts as notices.
 //! - `own`: the engine's alerts about itself. `removal`: the end of a rule.
+//! - `calendar`: when windows are open. `route`: what is muted.
 //! - `state`: rows for the ledger. `status`: what is shown. [`history`]: what has happened, summed up.
 //!
-//! Not here: sending (`notify`, `server`), keeping (`ledger`), mutes, escalation, objectives (later work).
+//! Not here: sending (`notify`, `server`), keeping (`ledger`), escalation, objectives (later work).
 #![forbid(unsafe_code)]
 
 mod effects;
@@ -35,6 +36,9 @@ mod tell;
 pub mod history;
 mod state;
 mod status;
+
+pub mod calendar;
+pub mod route;
 
 #[cfg(test)]
 mod testing;

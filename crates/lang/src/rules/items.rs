@@ -280,7 +280,7 @@ pub(super) const ITEMS: &[Item] = &[
         clauses: &[
             many(
                 "every",
-                "every DAYS | month N-N [HH:MM-HH:MM] [in \"ZONE\"]",
+                "every DAYS | month N-N [of ...] [HH:MM-HH:MM] [in \"ZONE\"]",
                 "times that come again",
                 Layout::Words,
                 window::every,

@@ -71,4 +71,5 @@ pub use types::{
     ExpectedState, GroupBy, Indicator, InstanceName, Level, LevelLine, LevelRule, Load, Missing,
     MonthDay, Mute, Objective, Period, Place, Record, Route, Routes, RuleSet, Share, Sign, Sla,
     SlaObjective, SlackAddress, Slice, Step, StepKind, Test, TestSeries, Window, WindowSpan,
+    Within,
 };

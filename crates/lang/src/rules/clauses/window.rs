@@ -11,7 +11,7 @@ use crate::rules::diagnostic::{Mistake, Parsed};
 use crate::rules::lets::Lets;
 use crate::rules::near::nearest;
 use crate::rules::scan::{Placed, Scan, shown};
-use crate::rules::types::{DateSpan, DayTimes, MonthDay, WindowSpan};
+use crate::rules::types::{DateSpan, DayTimes, MonthDay, WindowSpan, Within};
 
 /// The days of a week as they are written.
 const DAYS: [(&str, Weekday); 7] = [
@@ -27,11 +27,13 @@ const DAYS: [(&str, Weekday); 7] = [
 pub(in crate::rules) fn every(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     if scan.word("month").is_some() {
         let (first, last) = month_days(scan)?;
+        let within = within(scan)?;
         let times = times(scan)?;
         let zone = zone(scan)?;
         return Ok(Clause::Span(WindowSpan::Monthly {
             first,
             last,
+            within,
             times,
             zone,
         }));
@@ -40,9 +42,125 @@ pub(in crate::rules) fn every(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
         Some(_) => DAYS.map(|(_, day)| day).to_vec(),
         None => weekdays(scan)?,
     };
+    let within = within(scan)?;
     let times = times(scan)?;
     let zone = zone(scan)?;
-    Ok(Clause::Span(WindowSpan::Weekly { days, times, zone }))
+    Ok(Clause::Span(WindowSpan::Weekly {
+        days,
+        within,
+        times,
+        zone,
+    }))
+}
+
+/// The months as they are written.
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+
+/// `of month 1-7, -1`, `of jan-mar, dec`, `of 2026-2028`: each kind once, in any order.
+fn within(scan: &mut Scan<'_>) -> Parsed<Within> {
+    let mut within = Within::default();
+    while let Some(of) = scan.word("of") {
+        let start = scan.next().span;
+        let again = if scan.word("month").is_some() {
+            let again = !within.days.is_empty();
+            listed(scan, &mut within.days, month_days)?;
+            again
+        } else if scan.rest().starts_with(|c: char| c.is_ascii_digit()) {
+            let again = !within.years.is_empty();
+            listed(scan, &mut within.years, |scan| range(scan, year))?;
+            again
+        } else {
+            let again = !within.months.is_empty();
+            listed(scan, &mut within.months, |scan| range(scan, month))?;
+            again
+        };
+        if again {
+            return Err(
+                Mistake::error(between(of, start), "a second list of the same kind")
+                    .label("join the two with a comma")
+                    .into(),
+            );
+        }
+    }
+    Ok(within)
+}
+
+/// What `one` reads, as often as a comma follows.
+fn listed<'a, T>(
+    scan: &mut Scan<'a>,
+    into: &mut Vec<T>,
+    one: impl Fn(&mut Scan<'a>) -> Parsed<T>,
+) -> Parsed<()> {
+    loop {
+        into.push(one(scan)?);
+        if scan.symbol(",").is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// `FIRST` or `FIRST-LAST`.
+fn range<'a, T: Copy + PartialOrd>(
+    scan: &mut Scan<'a>,
+    one: impl Fn(&mut Scan<'a>) -> Parsed<Placed<T>>,
+) -> Parsed<(T, T)> {
+    let first = one(scan)?;
+    let last = match scan.symbol("-") {
+        Some(_) => one(scan)?,
+        None => return Ok((first.value, first.value)),
+    };
+    if last.value < first.value {
+        return Err(Mistake::error(
+            between(first.span, last.span),
+            "the range ends before it starts",
+        )
+        .label("write it as two, with a comma between")
+        .into());
+    }
+    Ok((first.value, last.value))
+}
+
+fn month(scan: &mut Scan<'_>) -> Parsed<Placed<u32>> {
+    let expected = "`month` and days of it, months such as jan-mar, or years such as 2026";
+    let Some(word) = scan.any_word() else {
+        return Err(scan
+            .expected("something is missing after `of`", expected)
+            .into());
+    };
+    if let Some(at) = MONTHS.iter().position(|month| *month == word.value) {
+        return Ok(Placed {
+            value: at as u32 + 1,
+            span: word.span,
+        });
+    }
+    let mistake = Mistake::error(word.span, format!("{} is not a month", shown(word.value)));
+    let short = word.value.to_ascii_lowercase();
+    let meant = MONTHS
+        .into_iter()
+        .find(|month| short.starts_with(month))
+        .or_else(|| nearest(&short, MONTHS));
+    Err(match meant {
+        Some(month) => mistake.label(format!("did you mean `{month}`?")),
+        None => mistake.label(format!("expected {expected}")),
+    }
+    .into())
+}
+
+fn year(scan: &mut Scan<'_>) -> Parsed<Placed<i32>> {
+    let found = scan.take(|rest| take_while1(|c: char| c.is_ascii_digit())(rest));
+    let Some(found) = found.filter(|found| found.value.len() == 4) else {
+        return Err(scan
+            .expected("a year has four digits", "one such as 2026")
+            .into());
+    };
+    // Four digits fit.
+    let value = found.value.parse().unwrap_or_default();
+    Ok(Placed {
+        value,
+        span: found.span,
+    })
 }
 
 /// `mon-fri, sun`; a range may go over the end of the week.

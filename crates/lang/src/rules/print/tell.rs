@@ -7,7 +7,7 @@ use chrono::Weekday;
 
 use super::Braces;
 use crate::rules::types::{
-    Channel, ChannelKind, GroupBy, Mute, Route, SlackAddress, Window, WindowSpan,
+    Channel, ChannelKind, GroupBy, Mute, Route, SlackAddress, Window, WindowSpan, Within,
 };
 
 impl fmt::Display for Window {
@@ -26,18 +26,25 @@ impl fmt::Display for Window {
 impl fmt::Display for WindowSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let zone = match self {
-            WindowSpan::Weekly { days, times, zone } => {
+            WindowSpan::Weekly {
+                days,
+                within,
+                times,
+                zone,
+            } => {
                 let days: Vec<&str> = days.iter().map(|day| day_word(*day)).collect();
-                write!(f, "every {} {times}", days.join(", "))?;
+                write!(f, "every {}{within} {times}", days.join(", "))?;
                 zone
             }
             WindowSpan::Monthly {
                 first,
                 last,
+                within,
                 times,
                 zone,
             } => {
-                write!(f, "every month {}-{} {times}", first.get(), last.get())?;
+                let (first, last) = (first.get(), last.get());
+                write!(f, "every month {first}-{last}{within} {times}")?;
                 zone
             }
             WindowSpan::Once { from, to, zone } => {
@@ -47,6 +54,31 @@ impl fmt::Display for WindowSpan {
             }
         };
         write!(f, " in {}", Quoted(zone.name()))
+    }
+}
+
+/// With a blank in front; nothing when nothing is limited.
+impl fmt::Display for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MONTHS: [&str; 12] = [
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+        ];
+        let month = |n: u32| MONTHS.get(n as usize - 1).copied().unwrap_or("");
+        let days = self.days.iter();
+        let days = days.map(|(a, b)| format!("{}-{}", a.get(), b.get()));
+        let months = self.months.iter();
+        let months = months.map(|(a, b)| format!("{}-{}", month(*a), month(*b)));
+        let years = self.years.iter().map(|(a, b)| format!("{a:04}-{b:04}"));
+        for (word, list) in [
+            (" of month ", days.collect::<Vec<_>>()),
+            (" of ", months.collect()),
+            (" of ", years.collect()),
+        ] {
+            if !list.is_empty() {
+                write!(f, "{word}{}", list.join(", "))?;
+            }
+        }
+        Ok(())
     }
 }
 

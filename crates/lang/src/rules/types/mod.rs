@@ -32,7 +32,7 @@ pub use test::{
     ExpectedInstance, ExpectedSample, ExpectedState, InstanceName, Load, Step, StepKind, Test,
     TestSeries,
 };
-pub use window::{DateSpan, DayTimes, MonthDay, Span as WindowSpan, Window};
+pub use window::{DateSpan, DayTimes, MonthDay, Span as WindowSpan, Window, Within};
 
 use super::text::Text;
 use crate::promql::ast::Expr;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{NaiveDate, NaiveDateTime, Weekday};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, Weekday};
 use chrono_tz::Tz;
 
 use super::Place;
@@ -31,6 +31,8 @@ pub enum Span {
     Weekly {
         /// The days it starts on, from Monday, each once; at least one.
         days: Vec<Weekday>,
+        /// Which of these days.
+        within: Within,
         /// From when to when.
         times: DayTimes,
         /// Whose wall clock.
@@ -42,6 +44,8 @@ pub enum Span {
         first: MonthDay,
         /// The last day it starts on.
         last: MonthDay,
+        /// Which of these days.
+        within: Within,
         /// From when to when.
         times: DayTimes,
         /// Whose wall clock.
@@ -56,6 +60,31 @@ pub enum Span {
         /// Whose wall clock.
         zone: Tz,
     },
+}
+
+/// `of month 1-7 of jan-mar, dec of 2026`: which days of a line count. Every list that is not empty has to have the day,
+/// both ends of its ranges included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Within {
+    /// Days of the month.
+    pub days: Vec<(MonthDay, MonthDay)>,
+    /// Months, 1 to 12, the first not after the last.
+    pub months: Vec<(u32, u32)>,
+    /// Years, the first not after the last.
+    pub years: Vec<(i32, i32)>,
+}
+
+impl Within {
+    /// True for a day that every list has.
+    pub fn has(&self, date: NaiveDate) -> bool {
+        let in_days =
+            |(first, last): &(MonthDay, MonthDay)| MonthDay::range_has(*first, *last, date);
+        let in_months = |(first, last): &(u32, u32)| (*first..=*last).contains(&date.month());
+        let in_years = |(first, last): &(i32, i32)| (*first..=*last).contains(&date.year());
+        (self.days.is_empty() || self.days.iter().any(in_days))
+            && (self.months.is_empty() || self.months.iter().any(in_months))
+            && (self.years.is_empty() || self.years.iter().any(in_years))
+    }
 }
 
 /// A stretch of a day, which may go on into the next one: it belongs to the day it starts on.
@@ -123,6 +152,14 @@ impl MonthDay {
     /// The number as written.
     pub fn get(self) -> i8 {
         self.0
+    }
+
+    /// True for a date from day `first` to day `last` of its month, both included. Ends that the month does not have are
+    /// cut off; a range that starts after the month's end has none of its days.
+    pub fn range_has(first: MonthDay, last: MonthDay, date: NaiveDate) -> bool {
+        let days = date.num_days_in_month() as i8;
+        let day = date.day() as i8;
+        first.of(days) <= day && day <= last.of(days)
     }
 
     /// Which day of a month with so many days; may lie outside of it.
