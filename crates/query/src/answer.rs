@@ -11,7 +11,7 @@ use crate::error::QueryError;
 use crate::eval::{Evaluator, RangeVector};
 use crate::mask;
 use crate::notes::Notes;
-use crate::plan::{Kind, Node, plan};
+use crate::plan::{Node, plan};
 use crate::source::{Columns, Source};
 use crate::steps::{Grid, Steps};
 use crate::vector::Vector;
@@ -183,6 +183,33 @@ impl Matrix {
     }
 }
 
+/// When an expression is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At one time.
+    At(TimestampMs),
+    /// At every step. The value is a [`Value::Matrix`].
+    Over(Steps),
+}
+
+impl When {
+    /// Its steps; one, when it is a time.
+    pub(crate) fn grid(self, options: &Options) -> Result<Grid, QueryError> {
+        match self {
+            When::At(at) => Ok(Grid::instant(at.0)),
+            When::Over(steps) => Grid::range(steps, options.points_max),
+        }
+    }
+
+    /// The end as it was asked for: the last step may lie before it.
+    pub(crate) fn end(self) -> i64 {
+        match self {
+            When::At(at) => at.0,
+            When::Over(steps) => steps.end.0,
+        }
+    }
+}
+
 /// Evaluates `expr` at one time.
 ///
 /// Errors when a limit is hit, the query is stopped, the source fails, or the expression has no value
@@ -194,30 +221,7 @@ pub fn instant(
     options: &Options,
     control: &Control,
 ) -> Result<Answer, QueryError> {
-    let grid = Grid::instant(at.0);
-    let plan = plan(expr, grid, at.0, options)?;
-    let eval = Evaluator::new(&plan, source, options, control, true);
-    let root = &plan.root;
-    let value = match expr.value_type() {
-        ValueType::Scalar => Value::Scalar(Sample {
-            t: at,
-            v: eval.scalar(root, grid)?.at(0),
-        }),
-        ValueType::String => Value::String(at, text(root)?),
-        ValueType::Vector => {
-            let vector = eval.vector(root, grid)?.finish_names(root.span)?;
-            Value::Vector(samples(&vector, at))
-        }
-        ValueType::Matrix => {
-            let mut vector = eval.matrix(root, at.0)?;
-            for (name, _) in &mut vector.rows {
-                name.labels = name.shown();
-            }
-            vector.rows.sort_by(|a, b| a.0.labels.cmp(&b.0.labels));
-            Value::Matrix(Matrix(Rows::Samples(vector)))
-        }
-    };
-    Ok(finish(value, eval, options))
+    evaluate(expr, source, When::At(at), options, control)
 }
 
 /// Evaluates `expr` at every step. The value is a [`Value::Matrix`].
@@ -230,11 +234,73 @@ pub fn range(
     options: &Options,
     control: &Control,
 ) -> Result<Answer, QueryError> {
-    let grid = Grid::range(steps, options.points_max)?;
-    let plan = plan(expr, grid, steps.end.0, options)?;
-    let eval = Evaluator::new(&plan, source, options, control, false);
-    let root = &plan.root;
-    let vector = match expr.value_type() {
+    evaluate(expr, source, When::Over(steps), options, control)
+}
+
+/// [`instant`] or [`range`], as `when` says.
+pub fn evaluate(
+    expr: &Expr,
+    source: &dyn Source,
+    when: When,
+    options: &Options,
+    control: &Control,
+) -> Result<Answer, QueryError> {
+    let grid = when.grid(options)?;
+    let plan = plan(expr, grid, when.end(), options)?;
+    let eval = Evaluator::new(&plan, source, options, control, when);
+    let value = value(expr.value_type(), &plan.root, when, grid, &eval)?;
+    Ok(finish(value, eval, options))
+}
+
+/// The value of the whole plan.
+pub(crate) fn value(
+    of: ValueType,
+    root: &Node,
+    when: When,
+    grid: Grid,
+    eval: &Evaluator<'_>,
+) -> Result<Value, QueryError> {
+    match when {
+        When::At(at) => value_at(of, root, at, grid, eval),
+        When::Over(_) => value_over(of, root, grid, eval),
+    }
+}
+
+fn value_at(
+    of: ValueType,
+    root: &Node,
+    at: TimestampMs,
+    grid: Grid,
+    eval: &Evaluator<'_>,
+) -> Result<Value, QueryError> {
+    Ok(match of {
+        ValueType::Scalar => Value::Scalar(Sample {
+            t: at,
+            v: eval.scalar(root, grid)?.at(0),
+        }),
+        ValueType::String => Value::String(at, eval.text(root)?),
+        ValueType::Vector => {
+            let vector = eval.vector(root, grid)?.finish_names(root.span)?;
+            Value::Vector(samples(&vector, at))
+        }
+        ValueType::Matrix => {
+            let mut vector = eval.matrix(root, at.0)?;
+            for (name, _) in &mut vector.rows {
+                name.labels = name.shown();
+            }
+            vector.rows.sort_by(|a, b| a.0.labels.cmp(&b.0.labels));
+            Value::Matrix(Matrix(Rows::Samples(vector)))
+        }
+    })
+}
+
+fn value_over(
+    of: ValueType,
+    root: &Node,
+    grid: Grid,
+    eval: &Evaluator<'_>,
+) -> Result<Value, QueryError> {
+    let vector = match of {
         ValueType::Scalar => eval.scalar_as_vector(root, grid)?,
         ValueType::Vector => eval.vector(root, grid)?.finish_names(root.span)?,
         other => {
@@ -250,19 +316,11 @@ pub fn range(
         }
     };
     let order = vector.order_by_labels();
-    let value = Value::Matrix(Matrix(Rows::Steps {
+    Ok(Value::Matrix(Matrix(Rows::Steps {
         grid,
         vector,
         order,
-    }));
-    Ok(finish(value, eval, options))
-}
-
-fn text(node: &Node) -> Result<String, QueryError> {
-    match &node.kind {
-        Kind::Text(text) => Ok(text.clone()),
-        _ => Err(QueryError::eval(node.span, "expected a string")),
-    }
+    })))
 }
 
 fn samples(vector: &Vector, t: TimestampMs) -> Vec<(Labels, Sample)> {
@@ -273,12 +331,17 @@ fn samples(vector: &Vector, t: TimestampMs) -> Vec<(Labels, Sample)> {
     (0..vector.len()).filter_map(sample).collect()
 }
 
-fn finish(value: Value, eval: Evaluator<'_>, options: &Options) -> Answer {
-    let stats = Stats {
+/// What the evaluation took so far.
+pub(crate) fn stats(eval: &Evaluator<'_>) -> Stats {
+    Stats {
         series: eval.budget().series(),
         samples: eval.budget().samples(),
         peak_samples: eval.budget().memory_peak().div_ceil(SAMPLE_BYTES) as u64,
-    };
+    }
+}
+
+fn finish(value: Value, eval: Evaluator<'_>, options: &Options) -> Answer {
+    let stats = stats(&eval);
     let notes: Notes = eval.into_notes();
     let (warnings, infos) = notes.into_texts(options.text.as_deref());
     Answer {

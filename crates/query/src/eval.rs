@@ -7,11 +7,12 @@ use bellwether_model::{Labels, TimeRange};
 
 use crate::aggregate::accumulate::Accumulator;
 use crate::aggregate::{Groups, choose, spread};
-use crate::answer::Options;
+use crate::answer::{Options, When};
 use crate::binary::{arith, matching, sets};
 use crate::budget::{Budget, Charge, Pace};
 use crate::control::Control;
 use crate::error::QueryError;
+use crate::explain::watch::Watch;
 use crate::functions::map::Map;
 use crate::functions::{call, info};
 use crate::mask;
@@ -33,6 +34,8 @@ pub(crate) struct Evaluator<'a> {
     notes: Notes,
     selections: Vec<Selection<'a>>,
     is_instant: bool,
+    /// Who wants to know what each node does and takes.
+    watch: Option<&'a Watch<'a>>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -41,7 +44,7 @@ impl<'a> Evaluator<'a> {
         source: &'a dyn Source,
         options: &'a Options,
         control: &Control,
-        is_instant: bool,
+        when: When,
     ) -> Evaluator<'a> {
         Evaluator {
             source,
@@ -49,7 +52,16 @@ impl<'a> Evaluator<'a> {
             budget: Budget::new(control, options.memory_max, options.samples_max),
             notes: Notes::default(),
             selections: plan.reads.iter().map(Selection::new).collect(),
-            is_instant,
+            is_instant: matches!(when, When::At(_)),
+            watch: None,
+        }
+    }
+
+    /// The same, its nodes watched.
+    pub(crate) fn watched(self, watch: &'a Watch<'a>) -> Evaluator<'a> {
+        Evaluator {
+            watch: Some(watch),
+            ..self
         }
     }
 
@@ -81,6 +93,10 @@ impl<'a> Evaluator<'a> {
             let first = self.scalar(node, grid.first_only())?;
             return Ok(Scalar::Const(first.at(0)));
         }
+        self.watching(node, |_| 1, || self.fresh_scalar(node, grid))
+    }
+
+    fn fresh_scalar(&self, node: &Node, grid: Grid) -> Result<Scalar, QueryError> {
         Ok(match &node.kind {
             Kind::Number(v) => Scalar::Const(*v),
             Kind::Time => {
@@ -100,6 +116,18 @@ impl<'a> Evaluator<'a> {
         })
     }
 
+    /// The value of a text node.
+    pub(crate) fn text(&self, node: &Node) -> Result<String, QueryError> {
+        self.watching(
+            node,
+            |_| 1,
+            || match &node.kind {
+                Kind::Text(text) => Ok(text.clone()),
+                _ => Err(QueryError::eval(node.span, "expected a string")),
+            },
+        )
+    }
+
     /// The value of a vector node.
     pub(crate) fn vector(&self, node: &Node, grid: Grid) -> Result<Vector, QueryError> {
         self.budget.check()?;
@@ -109,6 +137,23 @@ impl<'a> Evaluator<'a> {
         if node.invariant && grid.count > 1 {
             return self.vector(node, grid.first_only())?.broadcast(grid.count);
         }
+        self.watching(node, Vector::len, || self.fresh_vector(node, grid))
+    }
+
+    /// Evaluates a node, under the eyes of the watch if there is one.
+    fn watching<T>(
+        &self,
+        node: &Node,
+        rows: impl FnOnce(&T) -> usize,
+        evaluate: impl FnOnce() -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
+        match self.watch {
+            None => evaluate(),
+            Some(watch) => watch.evaluation(node, rows, evaluate),
+        }
+    }
+
+    fn fresh_vector(&self, node: &Node, grid: Grid) -> Result<Vector, QueryError> {
         if let Some(pipe) = self.pipe(node, grid)? {
             return pipe.collect();
         }
@@ -339,7 +384,8 @@ impl<'a> Evaluator<'a> {
         grid: Grid,
     ) -> Result<Vector, QueryError> {
         let groups = Groups::new(grouping, pipe.labels().iter(), &self.budget)?;
-        let new = || Accumulator::new(op, groups.labels.len(), grid.count, &self.budget);
+        let budget = &self.budget; // The threads share this, not the evaluator.
+        let new = || Accumulator::new(op, groups.labels.len(), grid.count, budget);
         let Some(mut all) = new() else {
             return Ok(Vector::new(grid.count, &self.budget));
         };
@@ -425,9 +471,7 @@ impl<'a> Evaluator<'a> {
 
     /// The inner expression of a subquery at all its steps that windows at `grid` look at.
     fn subquery(&self, input: &SubqueryInput, grid: Grid) -> Result<(Vector, Grid), QueryError> {
-        let WindowSpec { shift, range } = input.window;
-        let after = shift.apply(grid.start).saturating_sub(range);
-        let steps = Grid::aligned(after, shift.apply(grid.last()), input.step);
+        let steps = input.steps(grid);
         // Whatever is evaluated at these steps needs a number for each: so many steps that there is no room for
         // that are refused before anything is allocated for them.
         Charge::new(&self.budget).grow(steps.count.saturating_mul(8))?;
@@ -470,6 +514,11 @@ impl<'a> Evaluator<'a> {
 
     /// The samples of a range selector or subquery at one step: the answer to an instant query for a range vector.
     pub(crate) fn matrix(&self, node: &Node, at: i64) -> Result<RangeVector, QueryError> {
+        let rows = |out: &RangeVector| out.rows.len();
+        self.watching(node, rows, || self.fresh_matrix(node, at))
+    }
+
+    fn fresh_matrix(&self, node: &Node, at: i64) -> Result<RangeVector, QueryError> {
         let mut out = RangeVector {
             rows: Vec::new(),
             charge: Charge::new(&self.budget),

@@ -91,7 +91,7 @@ fn push_sample(out: &mut String, t: TimestampMs, v: f64) {
     out.push_str("\"]");
 }
 
-fn push_time(out: &mut String, t: TimestampMs) {
+pub(crate) fn push_time(out: &mut String, t: TimestampMs) {
     let (seconds, millis) = (t.0.unsigned_abs() / 1000, t.0.unsigned_abs() % 1000);
     if t.0 < 0 {
         out.push('-');
@@ -119,7 +119,7 @@ fn push_labels(out: &mut String, labels: &Labels) {
     out.push('}');
 }
 
-fn push_text(out: &mut String, text: &str) {
+pub(crate) fn push_text(out: &mut String, text: &str) {
     out.push('"');
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {

@@ -5,7 +5,8 @@
 //!
 //! The way through: `plan.rs` turns the tree into nodes that know which samples they need; `eval.rs` walks
 //! them; `pipe.rs` streams series through window kernels (`window/`) and maps into either a
-//! [`vector`](self) of columns or the accumulators of an aggregation (`aggregate/`).
+//! [`vector`](self) of columns or the accumulators of an aggregation (`aggregate/`). [`explain`](explain()) shows the plan with what
+//! each node made and took.
 //!
 //! Not here: parsing (`lang`), the HTTP envelope (`server`), native histograms.
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ mod binary;
 mod budget;
 mod chunks;
 mod eval;
+mod explain;
 mod functions;
 mod grouping;
 mod mask;
@@ -40,9 +42,10 @@ pub mod fuzzing;
 #[doc(hidden)]
 pub mod promqltest;
 
-pub use answer::{Answer, Matrix, Options, Stats, Value, instant, range};
+pub use answer::{Answer, Matrix, Options, Stats, Value, When, evaluate, instant, range};
 pub use control::{Control, Stop};
 pub use error::QueryError;
+pub use explain::{Explanation, Fate, PlanNode, PlanRead, explain, write_explanation};
 pub use json::write_json;
 pub use source::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
 pub use steps::Steps;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use bellwether_query::write_json;
+use bellwether_query::{Explanation, write_json};
 
-use crate::api::envelope::success;
+use crate::api::envelope::{explained, success};
 use crate::tls;
 
 /// The longest the command line waits for an answer: somewhat longer than a query may run.
@@ -33,6 +33,11 @@ pub fn envelope(answer: &bellwether_query::Answer) -> String {
         &answer.warnings,
         &answer.infos,
     )
+}
+
+/// The body with which the API explains a query: for one that a data folder was asked.
+pub fn explanation(explanation: &Explanation) -> String {
+    explained(explanation)
 }
 
 /// Sends `form` as `application/x-www-form-urlencoded` and returns the body of the answer, whatever its

@@ -56,6 +56,11 @@ impl View {
         Ok(Selection::new(self.clone(), ids, labels, warnings))
     }
 
+    /// How many series satisfy every matcher, whenever they have samples. The index alone knows.
+    pub fn count(&self, matchers: &[Matcher]) -> usize {
+        self.index.matching(matchers, self.end).len() as usize
+    }
+
     /// The label sets of the series that [`View::select`] would return, sorted.
     pub fn series(
         &self,

@@ -141,7 +141,7 @@ pub(crate) enum CheckFormat {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  bellwether query 'host_load1'\n  bellwether query 'rate(http_requests_total[5m])' --start -1h --step 1m -o csv\n  \
-                        bellwether query 'count(up)' --data ./bellwether-data\n\n\
+                        bellwether query 'host_load1' --start -6h -o plot\n  bellwether query 'count(up)' --data ./bellwether-data --explain\n\n\
                         Times: RFC 3339, Unix seconds, `now`, or before now as in -1h."
 )]
 pub(crate) struct Query {
@@ -168,12 +168,21 @@ pub(crate) struct Query {
         requires = "start"
     )]
     pub end: Option<String>,
-    /// Time between two steps; by default the range is cut into 60 of them.
+    /// Time between two steps; by default the range is cut into 60 of them, for a plot into one a column.
     #[arg(long, value_name = "DURATION", requires = "start")]
     pub step: Option<String>,
     /// How the answer is printed.
     #[arg(short, long, value_enum, default_value = "table")]
     pub output: Output,
+    /// Print how it is evaluated and what that takes, instead of the answer.
+    #[arg(long)]
+    pub explain: bool,
+    /// Characters a line of a plot; by default those of the terminal.
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=1000))]
+    pub width: Option<u16>,
+    /// Times of a plot in this machine's zone instead of UTC.
+    #[arg(long)]
+    pub local: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -184,6 +193,8 @@ pub(crate) enum Output {
     Csv,
     /// The API's answer as it is.
     Json,
+    /// Lines in the terminal, for a range of times.
+    Plot,
 }
 
 #[derive(Debug, Args)]

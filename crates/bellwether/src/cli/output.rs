@@ -101,10 +101,11 @@ pub(crate) fn table(data: &Value) -> Result<String> {
     if let Some(last) = table.column_mut(columns.len() + 1) {
         last.set_cell_alignment(CellAlignment::Right);
     }
-    Ok(text(&table))
+    Ok(lines(&table))
 }
 
-fn text(table: &Table) -> String {
+/// A table without borders as text.
+pub(crate) fn lines(table: &Table) -> String {
     let mut text = String::new();
     for line in table.lines() {
         // The style without borders still pads the first column on its left.
@@ -123,7 +124,7 @@ pub(crate) fn aligned<const N: usize>(
     table.load_style(presets::NOTHING);
     table.set_header(titles);
     table.add_rows(rows);
-    text(&table)
+    lines(&table)
 }
 
 /// The `data` object of an answer as comma-separated values, one sample a line.

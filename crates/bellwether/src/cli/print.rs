@@ -7,6 +7,9 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 
+/// Characters a line, where nobody says how many there are.
+const WIDTH_DEFAULT: u16 = 80;
+
 /// Prints data.
 pub(crate) fn out(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
@@ -27,6 +30,25 @@ pub(crate) fn note(line: &str) {
 /// Whether to colour what goes to a stream.
 pub(crate) fn color(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !no_color()
+}
+
+/// How wide a drawing on standard output may be: what is asked for, what the environment says, what the terminal has.
+pub(crate) fn width(asked: Option<u16>) -> usize {
+    let terminal = || console::Term::stdout().size_checked();
+    let columns = asked
+        .or_else(columns)
+        .or_else(|| terminal().map(|(_, columns)| columns));
+    usize::from(columns.unwrap_or(WIDTH_DEFAULT))
+}
+
+/// `COLUMNS`, set by those who want another width than the terminal's.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "COLUMNS is an agreement about the environment"
+)]
+fn columns() -> Option<u16> {
+    let columns = std::env::var("COLUMNS").ok()?.parse().ok()?;
+    (columns > 0).then_some(columns)
 }
 
 /// <https://no-color.org>

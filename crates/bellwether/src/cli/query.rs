@@ -8,21 +8,23 @@ use bellwether_lang::promql;
 use bellwether_lang::rules::{self, SourceFile};
 use bellwether_model::{DurationMs, TimestampMs};
 use bellwether_query::source::store::ViewSource;
-use bellwether_query::{Control, Options, Steps, instant, range};
-use bellwether_server::client::{envelope, post_form};
+use bellwether_query::{self as query, Control, Options, Steps, When, evaluate};
+use bellwether_server::client::{envelope, explanation, post_form};
 use bellwether_store::StoreError;
 use serde_json::Value;
 
-use super::args;
-use super::{TROUBLE, data, now, output, print};
+use super::args::{self, Output};
+use super::{TROUBLE, data, explain, now, output, plot, print};
 
-/// Steps of a range query that names none.
+/// Steps of a range query that names none, and is printed as numbers.
 const STEPS_DEFAULT: i64 = 60;
 
-/// When to evaluate.
-enum When {
-    At(TimestampMs),
-    Range(Steps),
+/// What is asked of an expression.
+#[derive(Clone, Copy)]
+struct Asked {
+    when: When,
+    /// Not its value, but what it takes.
+    explain: bool,
 }
 
 pub(crate) fn run(args: &args::Query) -> Result<ExitCode> {
@@ -34,10 +36,16 @@ pub(crate) fn run(args: &args::Query) -> Result<ExitCode> {
             return Ok(ExitCode::from(TROUBLE));
         }
     };
-    let when = when(args)?;
+    if args.explain && !matches!(args.output, Output::Table | Output::Json) {
+        bail!("--explain prints a tree, or JSON with -o json");
+    }
+    let asked = Asked {
+        when: when(args)?,
+        explain: args.explain,
+    };
     let body = match &args.data {
-        Some(folder) => ask_folder(folder, &expr, &when)?,
-        None => ask_server(&args.url, &args.expr, &when)?,
+        Some(folder) => ask_folder(folder, &expr, &args.expr, asked)?,
+        None => ask_server(&args.url, &args.expr, asked)?,
     };
     let answer: Value = serde_json::from_str(&body).context("the answer is not JSON")?;
     for notes in ["warnings", "infos"] {
@@ -46,12 +54,38 @@ pub(crate) fn run(args: &args::Query) -> Result<ExitCode> {
             print::note(note);
         }
     }
+    let data = &answer["data"];
     print::out(&match args.output {
-        args::Output::Json => body + "\n",
-        args::Output::Csv => output::csv(&answer["data"])?,
-        args::Output::Table => output::table(&answer["data"])?,
+        Output::Json => body + "\n",
+        Output::Table if args.explain => explain::text(data)?,
+        Output::Table => output::table(data)?,
+        Output::Csv => output::csv(data)?,
+        Output::Plot => plot::plot(data, drawn_range(asked.when), style(args))?,
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn drawn_range(when: When) -> Option<plot::Range> {
+    let When::Over(steps) = when else {
+        return None;
+    };
+    Some(plot::Range {
+        from: steps.start.0,
+        to: steps.end.0,
+        step: steps.step.0,
+    })
+}
+
+fn style(args: &args::Query) -> plot::Style {
+    plot::Style {
+        width: print::width(args.width),
+        color: print::color(&std::io::stdout()),
+        zone: if args.local {
+            plot::Zone::Local
+        } else {
+            plot::Zone::Utc
+        },
+    }
 }
 
 /// The mistake as `check` draws those of rule files: place, line, caret.
@@ -76,12 +110,20 @@ fn when(args: &args::Query) -> Result<When> {
     let step = match &args.step {
         Some(text) => DurationMs::parse_or_seconds(text)
             .with_context(|| format!("--step {text}: not a duration such as 1m"))?,
-        None => DurationMs((end.since(start).0 / STEPS_DEFAULT).max(1000)),
+        None => DurationMs((end.since(start).0 / steps(args)).max(1000)),
     };
     if step.0 <= 0 {
         bail!("--step must be longer than nothing");
     }
-    Ok(When::Range(Steps { start, end, step }))
+    Ok(When::Over(Steps { start, end, step }))
+}
+
+/// Steps of a range query whose step is not given: of a plot, one a column.
+fn steps(args: &args::Query) -> i64 {
+    match args.output {
+        Output::Plot => print::width(args.width) as i64,
+        Output::Table | Output::Csv | Output::Json => STEPS_DEFAULT,
+    }
 }
 
 /// Reads `now`, `-1h`, RFC 3339 or Unix seconds.
@@ -97,36 +139,54 @@ pub(super) fn time(text: &str) -> Result<TimestampMs> {
 }
 
 /// The answer of a data folder, in the envelope of the API.
-fn ask_folder(folder: &Path, expr: &promql::Expr, when: &When) -> Result<String> {
+fn ask_folder(folder: &Path, expr: &promql::Expr, text: &str, asked: Asked) -> Result<String> {
     let store = data::open_existing(folder).map_err(|error| match error {
         StoreError::Locked { .. } => anyhow!("{error}; a server that runs is asked without --data"),
         other => other.into(),
     })?;
     let view = store.view();
-    let (source, options, control) = (ViewSource(&view), Options::default(), Control::new());
-    let answer = match when {
-        When::At(at) => instant(expr, &source, *at, &options, &control),
-        When::Range(steps) => range(expr, &source, *steps, &options, &control),
-    }?;
-    Ok(envelope(&answer))
+    let (source, control) = (ViewSource(&view), Control::new());
+    let options = Options {
+        text: Some(text.into()),
+        ..Options::default()
+    };
+    if !asked.explain {
+        let answer = evaluate(expr, &source, asked.when, &options, &control)?;
+        return Ok(envelope(&answer));
+    }
+    let begun = begun();
+    let clock = || begun.elapsed();
+    let explained = query::explain(expr, &source, asked.when, &options, &control, &clock)?;
+    Ok(explanation(&explained))
+}
+
+/// Now, to measure from.
+#[expect(clippy::disallowed_methods, reason = "the binary is where time enters")]
+fn begun() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// The body of a server's answer, unless it refused.
-fn ask_server(url: &str, text: &str, when: &When) -> Result<String> {
+fn ask_server(url: &str, text: &str, asked: Asked) -> Result<String> {
     let base = url.trim_end_matches('/');
     let seconds = |t: TimestampMs| format!("{}", t.as_seconds());
     let mut form = vec![("query", text.to_owned())];
-    let path = match when {
+    let path = match asked.when {
         When::At(at) => {
-            form.push(("time", seconds(*at)));
+            form.push(("time", seconds(at)));
             "/api/v1/query"
         }
-        When::Range(steps) => {
+        When::Over(steps) => {
             form.push(("start", seconds(steps.start)));
             form.push(("end", seconds(steps.end)));
             form.push(("step", format!("{}", steps.step.as_seconds())));
             "/api/v1/query_range"
         }
+    };
+    let path = if asked.explain {
+        "/api/bw/v1/explain"
+    } else {
+        path
     };
     let body = post_form(&format!("{base}{path}"), &form).map_err(|error| {
         let error = anyhow::Error::new(error);

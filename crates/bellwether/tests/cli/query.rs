@@ -116,6 +116,86 @@ fn a_range() {
 }
 
 #[test]
+fn a_plot_needs_a_range() {
+    let world = folder();
+    let range = ["--start", "1700000000", "--end", "1700000060", "-o", "plot"];
+    let plot = [&["up_value", "--width", "40"], &range[..]].concat();
+    check(
+        &world,
+        &plot,
+        expect![[r#"
+        exit 0
+        2.0 ┤                                ⢸ b
+            │                                ⡎
+            │                                ⡇
+            │                               ⢰⠁
+        1.5 ┤⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉
+            │
+            │
+        1.0 ┤⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀
+            │                               ⢸
+            │                               ⠸⡀
+            │                                ⡇
+        0.5 ┤                                ⡇
+            │                                ⡇
+            │                                ⢇
+            │                                ⢸
+          0 ┤                                ⢸ a
+            └┬───────────────────────────────┬
+             22:13:20                 22:14:20
+             2023-11-14 UTC
+        a  up_value{job="etl"}
+           min 0  max 1  last 0
+        b  up_value{job="web", zone="a,b"}
+           min 1.5  max 2  last 2
+    "#]],
+    );
+    check(
+        &world,
+        &["up_value", "--time", "1700000060", "-o", "plot"],
+        expect![[r"
+            exit 2
+            ! bellwether: a plot shows how values go on: give a range with --start, or a range vector such as x[1h]
+        "]],
+    );
+}
+
+/// Times differ from run to run, so only the first column is compared.
+#[test]
+fn a_query_is_explained() {
+    let world = folder();
+    let asked = [
+        "query",
+        "--data",
+        "data",
+        "sum by (job) (up_value) > 1",
+        "--time",
+        "1700000060",
+        "--explain",
+    ];
+    let ran = world.run(&asked);
+    let first = |line: &str| line.split("  ").next().unwrap_or_default().to_owned();
+    let columns: Vec<String> = ran.out.lines().map(first).collect();
+    let (totals, columns) = columns.split_last().unwrap();
+    expect![[r"
+        plan
+        > 1
+        └─ sum by (job)
+
+
+        read
+        #0
+    "]]
+    .assert_eq(&columns.join("\n"));
+    assert!(totals.starts_with("2 series, 4 samples decoded, "), "{ran}");
+    let json = world.run(&[&asked[..], &["-o", "json"]].concat());
+    let answer: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(answer["data"]["reads"][0]["samples"], 4);
+    let plot = world.run(&[&asked[..], &["-o", "plot"]].concat());
+    assert_eq!(plot.code, Some(2), "{plot}");
+}
+
+#[test]
 fn infos_go_beside_the_data() {
     check(
         &folder(),

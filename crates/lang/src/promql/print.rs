@@ -212,17 +212,24 @@ impl Display for Fill {
 
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(self.op.text())?;
-        match &self.grouping {
-            Grouping::By(labels) if labels.is_empty() => {}
-            Grouping::By(labels) => write!(f, " by {} ", LabelList(labels))?,
-            Grouping::Without(labels) => write!(f, " without {} ", LabelList(labels))?,
-        }
-        f.write_str("(")?;
+        write!(f, "{}{}", self.op.text(), self.grouping)?;
+        let is_plain = matches!(&self.grouping, Grouping::By(labels) if labels.is_empty());
+        f.write_str(if is_plain { "(" } else { " (" })?;
         if let Some(param) = &self.param {
             write!(f, "{param}, ")?;
         }
         write!(f, "{})", self.expr)
+    }
+}
+
+/// With a blank before it, so that it follows the operator; nothing for all in one group.
+impl Display for Grouping {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Grouping::By(labels) if labels.is_empty() => Ok(()),
+            Grouping::By(labels) => write!(f, " by {}", LabelList(labels)),
+            Grouping::Without(labels) => write!(f, " without {}", LabelList(labels)),
+        }
     }
 }
 

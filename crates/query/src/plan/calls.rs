@@ -20,6 +20,14 @@ impl Planner<'_> {
         span: Span,
         extent: Extent,
     ) -> Result<Node, QueryError> {
+        let node = self.called(call, span, extent)?;
+        Ok(Node {
+            function: Some(call.function.name),
+            ..node
+        })
+    }
+
+    fn called(&mut self, call: &Call, span: Span, extent: Extent) -> Result<Node, QueryError> {
         let name = call.function.name;
         let Some(entry) = functions::entry(name) else {
             return Err(QueryError::eval(
@@ -62,11 +70,7 @@ impl Planner<'_> {
                 (Kind::Call { func, args }, invariant)
             }
         };
-        Ok(Node {
-            kind,
-            span,
-            invariant,
-        })
+        Ok(Node::new(kind, span, invariant))
     }
 
     /// `min_of`, `max_of`; folded when both sides are numbers.
@@ -151,11 +155,8 @@ impl Planner<'_> {
         };
         // These two look at the step's own time, whatever their window is pinned to.
         let looks_at_now = matches!(func, WindowFn::PredictLinear | WindowFn::TimeTo);
-        Ok(Node {
-            kind,
-            span,
-            invariant: invariant && params_invariant && !looks_at_now,
-        })
+        let invariant = invariant && params_invariant && !looks_at_now;
+        Ok(Node::new(kind, span, invariant))
     }
 
     /// A window function straight over stored series.
@@ -201,24 +202,13 @@ impl Planner<'_> {
             let arg = self.selector(selector, Wanted::Time, arg.span, extent)?;
             let invariant = arg.invariant;
             let kind = mapped(MapKind::Math(|v| v), arg, Vec::new());
-            return Ok(Node {
-                kind,
-                span,
-                invariant,
-            });
+            return Ok(Node::new(kind, span, invariant));
         }
         let (mut args, _) = self.args(&call.args, extent)?;
-        args.push(Node {
-            kind: Kind::Time,
-            span,
-            invariant: false,
-        });
+        args.push(Node::new(Kind::Time, span, false));
         let [arg, time] = fixed(args, span)?;
-        Ok(Node {
-            kind: mapped(MapKind::Replace, arg, vec![time]),
-            span,
-            invariant: false,
-        })
+        let kind = mapped(MapKind::Replace, arg, vec![time]);
+        Ok(Node::new(kind, span, false))
     }
 }
 
@@ -247,18 +237,14 @@ fn absent(call: &Call, arg: Node) -> Kind {
 
 /// `vector(time())`
 fn now_vector(span: Span) -> Node {
-    let time = Node {
-        kind: Kind::Time,
-        span,
-        invariant: false,
+    let time = Node::new(Kind::Time, span, false);
+    let kind = Kind::Call {
+        func: Func::Vector,
+        args: vec![time],
     };
     Node {
-        kind: Kind::Call {
-            func: Func::Vector,
-            args: vec![time],
-        },
-        span,
-        invariant: false,
+        function: Some("vector"),
+        ..Node::new(kind, span, false)
     }
 }
 

@@ -46,16 +46,13 @@ impl Planner<'_> {
             lookback,
             wanted: Wanted::Time,
         };
-        let info = Node {
-            kind: Kind::Series(Series {
-                span,
-                read,
-                shift,
-                kernel,
-            }),
+        let series = Series {
             span,
-            invariant: shift.at.is_some(),
+            read,
+            shift,
+            kernel,
         };
+        let info = Node::new(Kind::Series(series), span, shift.at.is_some());
         let invariant = base.invariant && info.invariant;
         let kind = Kind::Info(Info {
             base: Box::new(base),
@@ -63,11 +60,7 @@ impl Planner<'_> {
             names,
             data,
         });
-        Ok(Node {
-            kind,
-            span,
-            invariant,
-        })
+        Ok(Node::new(kind, span, invariant))
     }
 
     /// Where the first selector inside `expr` looks, subqueries around it included.

@@ -49,6 +49,19 @@ pub(crate) struct Node {
     pub(crate) span: Span,
     /// The value is the same at every step.
     pub(crate) invariant: bool,
+    /// The function in the text that it stands for, for those who look at the plan.
+    pub(crate) function: Option<&'static str>,
+}
+
+impl Node {
+    fn new(kind: Kind, span: Span, invariant: bool) -> Node {
+        Node {
+            kind,
+            span,
+            invariant,
+            function: None,
+        }
+    }
 }
 
 /// What a node does.
@@ -160,6 +173,15 @@ pub(crate) struct SubqueryInput {
     pub(crate) step: i64,
 }
 
+impl SubqueryInput {
+    /// The steps that windows at `grid` look at.
+    pub(crate) fn steps(&self, grid: Grid) -> Grid {
+        let WindowSpec { shift, range } = self.window;
+        let after = shift.apply(grid.start).saturating_sub(range);
+        Grid::aligned(after, shift.apply(grid.last()), self.step)
+    }
+}
+
 /// `info()`: the base, and the info metrics it is joined with.
 #[derive(Debug)]
 pub(crate) struct Info {
@@ -223,11 +245,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn node(&mut self, expr: &Expr, extent: Extent) -> Result<Node, QueryError> {
         let span = expr.span;
-        let node = |kind, invariant| Node {
-            kind,
-            span,
-            invariant,
-        };
+        let node = |kind, invariant| Node::new(kind, span, invariant);
         Ok(match &expr.kind {
             ExprKind::Number(number) => node(Kind::Number(number.value), true),
             ExprKind::String(text) => node(Kind::Text(text.clone()), true),
@@ -292,16 +310,13 @@ impl Planner<'_> {
             Some(Extended::Anchored) | None => (Kernel::Newest { lookback, wanted }, from, at.last),
         };
         let read = self.read(&selector.matchers, from, to);
-        Ok(Node {
-            kind: Kind::Series(Series {
-                span,
-                read,
-                shift,
-                kernel,
-            }),
+        let series = Series {
             span,
-            invariant: shift.at.is_some(),
-        })
+            read,
+            shift,
+            kernel,
+        };
+        Ok(Node::new(Kind::Series(series), span, shift.at.is_some()))
     }
 
     /// A range selector that also reads `before` and `after` its windows.
@@ -366,11 +381,7 @@ impl Planner<'_> {
             Kind::Number(v) => Kind::Number(-v),
             _ if inner.value_type() == ValueType::Scalar => Kind::ScalarOp {
                 op: BinaryOp::Mul,
-                lhs: Box::new(Node {
-                    kind: Kind::Number(-1.0),
-                    span,
-                    invariant: true,
-                }),
+                lhs: Box::new(Node::new(Kind::Number(-1.0), span, true)),
                 rhs: Box::new(arg),
             },
             _ => Kind::Map {
@@ -380,11 +391,7 @@ impl Planner<'_> {
                 drops_name: true,
             },
         };
-        Ok(Node {
-            kind,
-            span,
-            invariant,
-        })
+        Ok(Node::new(kind, span, invariant))
     }
 
     fn binary(&mut self, b: &Binary, span: Span, extent: Extent) -> Result<Node, QueryError> {
@@ -422,11 +429,7 @@ impl Planner<'_> {
                 }
             }
         };
-        Ok(Node {
-            kind,
-            span,
-            invariant,
-        })
+        Ok(Node::new(kind, span, invariant))
     }
 
     fn aggregate(&mut self, a: &Aggregate, span: Span, extent: Extent) -> Result<Node, QueryError> {
@@ -436,15 +439,12 @@ impl Planner<'_> {
             None => None,
         };
         let invariant = arg.invariant && param.as_ref().is_none_or(|p| p.invariant);
-        Ok(Node {
-            kind: Kind::Aggregate {
-                op: a.op,
-                param,
-                arg: Box::new(arg),
-                grouping: a.grouping.clone(),
-            },
-            span,
-            invariant,
-        })
+        let kind = Kind::Aggregate {
+            op: a.op,
+            param,
+            arg: Box::new(arg),
+            grouping: a.grouping.clone(),
+        };
+        Ok(Node::new(kind, span, invariant))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_model::{Labels, TimeRange};
+use bellwether_model::{Labels, Matcher, TimeRange};
 
 use super::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
 
@@ -61,6 +61,11 @@ impl Source for MemorySource {
             reader: Box::new(Reader(found.into_iter().map(|(_, c)| c).collect())),
             warnings: Vec::new(),
         })
+    }
+
+    fn estimate(&self, matchers: &[Matcher]) -> Option<usize> {
+        let matches = |labels: &&Labels| matchers.iter().all(|m| m.matches_labels(labels));
+        Some(self.series.keys().filter(matches).count())
     }
 }
 

@@ -69,6 +69,11 @@ pub struct Select<'a> {
 pub trait Source: Send + Sync {
     /// The series that match, sorted by labels, each once.
     fn select(&self, select: &Select<'_>) -> Result<SeriesSet<'_>, SourceError>;
+
+    /// How many series match by their labels, whenever they have samples; `None` from a source that would have to look.
+    fn estimate(&self, _matchers: &[Matcher]) -> Option<usize> {
+        None
+    }
 }
 
 /// The answer to a selector.

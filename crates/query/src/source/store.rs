@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use bellwether_model::TimeRange;
+use bellwether_model::{Matcher, TimeRange};
 use bellwether_store::{Selection, StoreError, View};
 
 use super::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
@@ -36,6 +36,10 @@ impl Source for ViewSource<'_> {
             }),
             warnings,
         })
+    }
+
+    fn estimate(&self, matchers: &[Matcher]) -> Option<usize> {
+        Some(self.0.count(matchers))
     }
 }
 

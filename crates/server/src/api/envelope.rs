@@ -2,6 +2,7 @@
 
 use bellwether_model::value::push_value;
 use bellwether_model::{DurationMs, Labels};
+use bellwether_query::{Explanation, write_explanation};
 
 use crate::edge::answer::push_json_string;
 
@@ -30,6 +31,15 @@ pub(crate) fn success(
     }
     out.push('}');
     out
+}
+
+/// The answer to `explain`.
+pub(crate) fn explained(explanation: &Explanation) -> String {
+    success(
+        |out| write_explanation(explanation, out),
+        &explanation.warnings,
+        &explanation.infos,
+    )
 }
 
 /// `[..]` with what `push` appends for each item.

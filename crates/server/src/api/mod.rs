@@ -5,8 +5,8 @@
 //! - `state`: what handlers share. `asked`: a request's parameters, read and checked.
 //! - `gate`, `run`: how many questions at a time, for how long, and what their errors become.
 //! - `envelope`: the JSON around every answer.
-//! - `query`, `series`, `rules`, `history`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an expression as JSON. `page`: what a
-//!   person sees.
+//! - `query`, `explain`, `series`, `rules`, `history`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an expression as JSON.
+//!   `page`: what a person sees.
 //!
 //! Nothing in here changes anything, but for the order to load the rules again.
 
@@ -19,6 +19,7 @@ mod run;
 pub(crate) mod envelope;
 mod escape;
 
+mod explain;
 mod export;
 mod federate;
 mod history;
@@ -64,6 +65,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Vec<Route> {
             Read,
             query::exemplars,
         ),
+        route(api, GET_POST, "/api/bw/v1/explain", Read, explain::explain),
         route(api, GET_POST, "/api/v1/format_query", Read, query::format),
         route(api, GET_POST, "/api/v1/parse_query", Read, query::parse),
         route(api, GET_POST, "/api/v1/series", Read, series::series),

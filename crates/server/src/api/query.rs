@@ -8,7 +8,9 @@ use bellwether_lang::promql::ast::ValueType;
 use bellwether_model::value::push_value;
 use bellwether_model::{Labels, TimestampMs};
 use bellwether_query::source::store::ViewSource;
-use bellwether_query::{self as query, Control, Matrix, Options, QueryError, Steps, Value};
+use bellwether_query::{
+    self as query, Control, Explanation, Matrix, Options, QueryError, Value, When,
+};
 use bellwether_store::Store;
 
 use super::asked::{Asked, bad};
@@ -61,13 +63,6 @@ pub(super) async fn parse(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> 
     Ok(Answer::json(success(data, &[], &[])))
 }
 
-/// What time a question is about.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum When {
-    At(TimestampMs),
-    Over(Steps),
-}
-
 /// A question, ready to be evaluated.
 pub(super) struct Question {
     expr: Expr,
@@ -102,20 +97,43 @@ impl Question {
     ) -> Result<query::Answer, QueryError> {
         let view = store.view();
         let source = ViewSource(&view);
-        match self.when {
-            When::At(at) => query::instant(&self.expr, &source, at, &self.options, control),
-            When::Over(steps) => query::range(&self.expr, &source, steps, &self.options, control),
-        }
+        query::evaluate(&self.expr, &source, self.when, &self.options, control)
+    }
+
+    /// Evaluates it so as well, to tell what that took.
+    pub(super) fn explain(
+        &self,
+        store: &Store,
+        control: &Control,
+    ) -> Result<Explanation, QueryError> {
+        let view = store.view();
+        let source = ViewSource(&view);
+        let begun = Stopwatch::start();
+        let clock = || begun.elapsed();
+        query::explain(
+            &self.expr,
+            &source,
+            self.when,
+            &self.options,
+            control,
+            &clock,
+        )
     }
 }
 
-async fn answer(api: &Api, asked: &Asked, when: When) -> Result<Answer, Refusal> {
+/// The question of a request.
+pub(super) fn question(api: &Api, asked: &Asked, when: When) -> Result<Question, Refusal> {
     let (expr, text) = asked.query()?;
     check_type(&expr, when)?;
     let mut question = Question::new(api, expr, text, when);
     if let Some(lookback) = asked.lookback()? {
         question.options.lookback = lookback;
     }
+    Ok(question)
+}
+
+async fn answer(api: &Api, asked: &Asked, when: When) -> Result<Answer, Refusal> {
+    let question = question(api, asked, when)?;
     let limit = asked.limit()?;
     let shows_stats = asked.params.get("stats").is_some();
     let patience: Patience = asked.patience(api.http.query_timeout)?;

@@ -9,11 +9,12 @@ mod html;
 
 use std::sync::Arc;
 
+use bellwether_query::When;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderName, HeaderValue};
 
 use super::asked::Asked;
-use super::query::{self, Question, When};
+use super::query::{self, Question};
 use super::state::Api;
 use super::{rules, run, status};
 use crate::edge::answer::{Answer, Refusal};

@@ -1,0 +1,108 @@
+//! A source that counts what is asked of another one.
+//!
+//! It hands on every question as it is: a method added to [`Source`] or [`SeriesReader`] has to be handed on here, or an explained
+//! query does not run as it does otherwise.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bellwether_model::{Matcher, TimeRange};
+
+use super::{PlanRead, label};
+use crate::plan::Read;
+use crate::source::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
+
+/// A source, and what was read of it.
+pub(super) struct Counted<'a> {
+    source: &'a dyn Source,
+    reads: Vec<Counter<'a>>,
+}
+
+struct Counter<'a> {
+    read: &'a Read,
+    series: AtomicUsize,
+    samples: Arc<AtomicU64>,
+}
+
+impl<'a> Counted<'a> {
+    /// `reads` are those of the plan, in its order.
+    pub(super) fn new(source: &'a dyn Source, reads: &'a [Read]) -> Counted<'a> {
+        let counter = |read| Counter {
+            read,
+            series: AtomicUsize::new(0),
+            samples: Arc::default(),
+        };
+        Counted {
+            source,
+            reads: reads.iter().map(counter).collect(),
+        }
+    }
+
+    /// What was read, in the order of the plan.
+    pub(super) fn reads(&self) -> Vec<PlanRead> {
+        self.reads
+            .iter()
+            .map(|counter| PlanRead {
+                selector: label::matchers(&counter.read.matchers),
+                range: range(counter.read),
+                selectors: counter.read.uses,
+                estimated: self.source.estimate(&counter.read.matchers),
+                series: counter.series.load(Ordering::Relaxed),
+                samples: counter.samples.load(Ordering::Relaxed),
+                // Every sample is decoded as long as no source answers from anything else.
+                samples_from_zones: 0,
+            })
+            .collect()
+    }
+}
+
+fn range(read: &Read) -> TimeRange {
+    TimeRange::new(read.from, read.to)
+}
+
+impl Source for Counted<'_> {
+    fn select(&self, select: &Select<'_>) -> Result<SeriesSet<'_>, SourceError> {
+        let set = self.source.select(select)?;
+        let is_asked =
+            |c: &&Counter<'_>| c.read.matchers == select.matchers && range(c.read) == select.range;
+        let Some(counter) = self.reads.iter().find(is_asked) else {
+            return Ok(set);
+        };
+        counter.series.store(set.labels.len(), Ordering::Relaxed);
+        Ok(SeriesSet {
+            reader: Box::new(Reader {
+                reader: set.reader,
+                samples: Arc::clone(&counter.samples),
+            }),
+            ..set
+        })
+    }
+
+    fn estimate(&self, matchers: &[Matcher]) -> Option<usize> {
+        self.source.estimate(matchers)
+    }
+}
+
+struct Reader<'a> {
+    reader: Box<dyn SeriesReader + 'a>,
+    samples: Arc<AtomicU64>,
+}
+
+impl SeriesReader for Reader<'_> {
+    fn read(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError> {
+        self.reader.read(index, range, room, out)?;
+        let read = out.times.len() as u64;
+        self.samples.fetch_add(read, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.reader.warnings()
+    }
+}
