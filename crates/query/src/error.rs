@@ -49,6 +49,14 @@ pub enum QueryError {
         /// The limit, bytes.
         max: usize,
     },
+    /// A pattern larger than patterns may be.
+    #[error(
+        "the regular expression of label_replace() needs more than {max} bytes (regex.size)"
+    )]
+    RegexLimit {
+        /// The limit, bytes.
+        max: usize,
+    },
     /// The expression has no value over these samples.
     #[error("{message}")]
     Eval {
@@ -76,6 +84,7 @@ impl QueryError {
             QueryError::MemoryLimit { .. } => Some("query.memory"),
             QueryError::Timeout => Some("query.timeout"),
             QueryError::LabelLimit { .. } => Some("label.max_value"),
+            QueryError::RegexLimit { .. } => Some("regex.size"),
             QueryError::Source(SourceError::TooManySeries { .. }) => Some("query.max_series"),
             QueryError::Steps(_)
             | QueryError::Cancelled

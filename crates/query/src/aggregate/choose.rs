@@ -20,7 +20,9 @@ pub(crate) fn top(
     groups: &Groups,
     span: Span,
 ) -> Result<Vector, QueryError> {
-    check_k(k, span)?;
+    if is_none(k, span)? {
+        return Ok(vector.like());
+    }
     let rows = groups.rows();
     let mut order = Vec::with_capacity(vector.len());
     let mut ranked: Vec<(f64, usize)> = Vec::new();
@@ -82,7 +84,9 @@ pub(crate) fn limit(
     groups: &Groups,
     span: Span,
 ) -> Result<Vector, QueryError> {
-    check_k(k, span)?;
+    if is_none(k, span)? {
+        return Ok(vector.like());
+    }
     let taken_len = groups.labels.len() * vector.steps();
     let mut charge = Charge::new(vector.budget());
     charge.grow(taken_len.saturating_mul(8))?;
@@ -105,21 +109,28 @@ pub(crate) fn limit(
     vector.reordered(&order)
 }
 
-fn check_k(k: &Scalar, span: Span) -> Result<(), QueryError> {
+/// True when no step asks for any series, however far below one they go. Errors when some `k` is no count.
+fn is_none(k: &Scalar, span: Span) -> Result<bool, QueryError> {
+    if k.values().iter().all(|k| *k < 1.0) {
+        return Ok(true);
+    }
     for k in k.values() {
         if k.is_nan() {
             return Err(QueryError::eval(span, "Parameter value is NaN"));
         }
         let direction = match *k {
             k if k <= i64::MIN as f64 => "underflows",
-            k if k >= i64::MAX as f64 => "overflows",
+            k if k >= INT64_MAX => "overflows",
             _ => continue,
         };
         let message = format!("Scalar value {} {direction} int64", number(*k));
         return Err(QueryError::eval(span, message));
     }
-    Ok(())
+    Ok(false)
 }
+
+/// Upstream's largest count: a little below the largest `i64`, which is no float.
+const INT64_MAX: f64 = 9_223_372_036_854_774_784.0;
 
 /// About this share of the series: those whose labels hash low; of a negative ratio, those that its complement leaves out.
 pub(crate) fn limit_ratio(

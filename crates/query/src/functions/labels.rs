@@ -19,12 +19,7 @@ pub(crate) fn replace(
     pattern: &str,
     span: Span,
 ) -> Result<Vector, QueryError> {
-    let regex = compile(pattern).map_err(|e| {
-        QueryError::eval(
-            span,
-            format!("invalid regular expression in label_replace(): {pattern}: {e}"),
-        )
-    })?;
+    let regex = compile(pattern, span)?;
     check_target(target, "label_replace", span)?;
     let dollars = replacement.bytes().filter(|b| *b == b'$').count();
     let mut replaced = String::new();
@@ -109,9 +104,17 @@ fn check_target(target: &str, function: &str, span: Span) -> Result<(), QueryErr
     Ok(())
 }
 
-fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&format!("^(?s:{pattern})$"))
-        .size_limit(limits::REGEX_SIZE_MAX.usize())
+fn compile(pattern: &str, span: Span) -> Result<Regex, QueryError> {
+    let max = limits::REGEX_SIZE_MAX.usize();
+    let regex = RegexBuilder::new(&format!("^(?s:{pattern})$"))
+        .size_limit(max)
         .dfa_size_limit(limits::REGEX_DFA_MAX.usize())
-        .build()
+        .build();
+    regex.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => QueryError::RegexLimit { max },
+        error => QueryError::eval(
+            span,
+            format!("invalid regular expression in label_replace(): {pattern}: {error}"),
+        ),
+    })
 }

@@ -116,6 +116,7 @@ pub(super) fn refusal(error: &QueryError) -> Refusal {
         QueryError::SamplesLimit { .. }
         | QueryError::MemoryLimit { .. }
         | QueryError::LabelLimit { .. }
+        | QueryError::RegexLimit { .. }
         | QueryError::Eval { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         QueryError::Source(SourceError::TooManySeries { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
         QueryError::Source(SourceError::NoRoom { .. } | SourceError::Read(_)) => {
@@ -142,6 +143,7 @@ fn exceeded(error: &QueryError) -> Option<Exceeded> {
         QueryError::LabelLimit { max, got, .. } => Exceeded::at(limit, *max).got(*got),
         QueryError::PointsLimit { max }
         | QueryError::MemoryLimit { max }
+        | QueryError::RegexLimit { max }
         | QueryError::Source(SourceError::TooManySeries { max }) => Exceeded::at(limit, *max),
         QueryError::SamplesLimit { max } => Exceeded::at(limit, *max as usize),
         // The rest carry none; who waits for the time limit answers by himself (`too_late`).

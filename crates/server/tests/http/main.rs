@@ -6,6 +6,7 @@ mod harness;
 mod bad_requests;
 mod disk_full;
 mod grafana;
+mod hostile;
 mod reload;
 mod remote_read;
 mod writes;
