@@ -7,7 +7,7 @@ use bellwether_lang::promql::ast::{AggregateOp, ExprKind, Grouping};
 use bellwether_lang::promql::{self, Expr};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 use bellwether_query::source::memory::MemorySource;
-use bellwether_query::{Control, Options, QueryError, Steps, Value, instant, range};
+use bellwether_query::{Control, Options, QueryError, Source, Steps, Value, instant, range};
 
 use crate::data::{Data, LabelMap};
 use crate::naive::{self, Fail, Naive, Rules, Times};
@@ -171,7 +171,7 @@ fn instant_rows(value: naive::Value, t: i64) -> Said {
 }
 
 /// What the evaluator under test says.
-pub(crate) fn ours(expr: &Expr, source: &MemorySource, when: When, threads: usize) -> Said {
+pub(crate) fn ours(expr: &Expr, source: &dyn Source, when: When, threads: usize) -> Said {
     let options = Options {
         threads,
         ..Options::default()
@@ -260,6 +260,15 @@ pub(crate) fn same(want: &Said, got: &Said, tolerance: f64) -> Result<(), String
         )),
         None => Ok(()),
     }
+}
+
+/// All times and values, values as their bits.
+pub(crate) fn bits(said: &Said) -> Vec<(i64, u64)> {
+    let Said::Rows(rows) = said else {
+        return Vec::new();
+    };
+    let points = rows.values().flatten();
+    points.map(|(t, v)| (*t, v.to_bits())).collect()
 }
 
 fn close(a: f64, b: f64, tolerance: f64) -> bool {

@@ -14,6 +14,7 @@ mod data;
 mod naive;
 mod random;
 mod shrink;
+mod stored;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_lang::promql::ast::{AggregateOp, ExprKind, ValueType};
 use bellwether_lang::promql::{self, Expr};
 use bellwether_query::source::memory::MemorySource;
+use bellwether_query::source::store::ViewSource;
+use bellwether_store::Store;
 
 use compare::{Said, Verdict, When, compare, ours, parse, same};
 use data::{Data, SPAN, Shape};
@@ -205,6 +208,48 @@ fn threads_do_not_change_a_bit() {
                 .try_for_each(|threads| same(&one, &ours(expr, &source, when, *threads), 0.0))
         });
     });
+}
+
+/// Head and segments, cut anywhere, with late samples and corrected ones: the same bits as from samples in memory.
+#[test]
+fn where_samples_are_stored_does_not_change_a_bit() {
+    let mut segments = BTreeSet::new();
+    let mut held: Option<(u64, Store)> = None;
+    cases(250, |seed, rng, data, source| {
+        let expr = parse(&writing::expression(rng, Scope::ALL));
+        let store_seed = seed / CASES_PER_DATA;
+        if held.as_ref().is_none_or(|(of, _)| *of != store_seed) {
+            held = Some((store_seed, stored::stored(data, store_seed)));
+        }
+        let Some((_, store)) = &held else { return };
+        segments.insert(store.stats().segments);
+        for when in [When::instant(any_time(rng)), any_range(rng)] {
+            if same_bits(&expr, source, store, when).is_err() {
+                let check = |expr: &Expr, data: &Data| {
+                    same_bits(
+                        expr,
+                        &data.source(),
+                        &stored::stored(data, store_seed),
+                        when,
+                    )
+                };
+                must_hold(seed, &expr, data, when, check);
+            }
+        }
+    });
+    // Stores that are all head, or all one segment, would say little.
+    assert!(segments.len() > 3, "{segments:?}");
+}
+
+fn same_bits(expr: &Expr, memory: &MemorySource, store: &Store, when: When) -> Result<(), String> {
+    let view = store.view();
+    let want = ours(expr, memory, when, 1);
+    let got = ours(expr, &ViewSource(&view), when, 2);
+    same(&want, &got, 0.0)?;
+    if compare::bits(&want) == compare::bits(&got) {
+        return Ok(());
+    }
+    Err(format!("equal but for bits: want {want:?}\n got {got:?}"))
 }
 
 #[test]
