@@ -50,9 +50,7 @@ pub enum QueryError {
         max: usize,
     },
     /// A pattern larger than patterns may be.
-    #[error(
-        "the regular expression of label_replace() needs more than {max} bytes (regex.size)"
-    )]
+    #[error("the regular expression of label_replace() needs more than {max} bytes (regex.size)")]
     RegexLimit {
         /// The limit, bytes.
         max: usize,

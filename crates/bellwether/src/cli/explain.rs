@@ -29,7 +29,7 @@ pub(crate) fn text(data: &Value) -> Result<String> {
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
-        "\n{} series, {} samples decoded, {} answered from zones, at most {} held at a time, {}",
+        "\n{} series, {} samples read, {} answered from zones, at most {} held at a time, {}",
         count(&totals["series"]),
         count(&totals["samples"]),
         count(&totals["samplesFromZones"]),
@@ -157,7 +157,7 @@ mod tests {
             read  from                      to                        used by  estimated  series  samples  from zones  selector
             #0    1969-12-31T23:59:59.999Z  2023-11-14T22:13:20.000Z        1          5       4     1200           0  x
 
-            4 series, 1200 samples decoded, 0 answered from zones, at most 300 held at a time, 1.50 s
+            4 series, 1200 samples read, 0 answered from zones, at most 300 held at a time, 1.50 s
             no answer: too much
         "#]].assert_eq(&text(&data).unwrap());
     }

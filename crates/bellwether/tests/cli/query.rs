@@ -187,7 +187,7 @@ fn a_query_is_explained() {
         #0
     "]]
     .assert_eq(&columns.join("\n"));
-    assert!(totals.starts_with("2 series, 4 samples decoded, "), "{ran}");
+    assert!(totals.starts_with("2 series, 4 samples read, "), "{ran}");
     let json = world.run(&[&asked[..], &["-o", "json"]].concat());
     let answer: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(answer["data"]["reads"][0]["samples"], 4);

@@ -49,7 +49,7 @@ impl<'a> Counted<'a> {
                 estimated: self.source.estimate(&counter.read.matchers),
                 series: counter.series.load(Ordering::Relaxed),
                 samples: counter.samples.load(Ordering::Relaxed),
-                // Every sample is decoded as long as no source answers from anything else.
+                // Every sample is read as long as no source answers from anything else.
                 samples_from_zones: 0,
             })
             .collect()
@@ -88,6 +88,13 @@ struct Reader<'a> {
     samples: Arc<AtomicU64>,
 }
 
+impl Reader<'_> {
+    fn count(&self, read: &Columns) {
+        let read = read.times.len() as u64;
+        self.samples.fetch_add(read, Ordering::Relaxed);
+    }
+}
+
 impl SeriesReader for Reader<'_> {
     fn read(
         &self,
@@ -97,8 +104,19 @@ impl SeriesReader for Reader<'_> {
         out: &mut Columns,
     ) -> Result<(), SourceError> {
         self.reader.read(index, range, room, out)?;
-        let read = out.times.len() as u64;
-        self.samples.fetch_add(read, Ordering::Relaxed);
+        self.count(out);
+        Ok(())
+    }
+
+    fn read_newest(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError> {
+        self.reader.read_newest(index, range, room, out)?;
+        self.count(out);
         Ok(())
     }
 

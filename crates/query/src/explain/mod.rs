@@ -95,9 +95,9 @@ pub struct PlanRead {
     pub estimated: Option<usize>,
     /// How many series came.
     pub series: usize,
-    /// Samples decoded for them.
+    /// Samples read of them.
     pub samples: u64,
-    /// Samples that stood for themselves as figures kept beside them (minimum, sum, count), and so were not decoded.
+    /// Samples that stood for themselves as figures kept beside them (minimum, sum, count), and so were not read.
     pub samples_from_zones: u64,
 }
 
