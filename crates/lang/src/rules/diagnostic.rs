@@ -71,6 +71,8 @@ pub(super) struct Mistake {
     /// Another byte that has to do with it; its place ends the label.
     pub(super) also: Option<usize>,
     pub(super) hidden: bool,
+    /// It is about tabs in the indentation, which the formatter takes out.
+    pub(super) is_tab: bool,
 }
 
 impl Mistake {
@@ -83,6 +85,7 @@ impl Mistake {
             help: Vec::new(),
             also: None,
             hidden: false,
+            is_tab: false,
         }
     }
 

@@ -1,6 +1,9 @@
 //! What has to hold for any bytes that claim to be a rule file.
 
-use super::{Checked, RawFile, RuleSet, SourceFile, check, check_raw, render, to_github, to_json};
+use super::{
+    Checked, RawFile, RuleSet, SourceFile, check, check_raw, format, from_rules_json, render,
+    to_github, to_json, to_rules_json,
+};
 
 /// Reads any bytes as a rule file: every diagnostic has its place inside the input, they are in order, all forms
 /// of messages can be written, and the listing of rules without errors reads back as the same rules.
@@ -25,6 +28,48 @@ pub fn rule_parse(data: &[u8]) {
     if !checked.has_errors() {
         check_listing(&checked.rules);
     }
+    check_form(&files[0], &checked);
+}
+
+/// Reads any bytes as the JSON form: what comes out is in the canonical form.
+pub fn rule_json(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(formatted) = from_rules_json(text) {
+        let again = format(&file(&formatted));
+        // Names and values may hold anything, also what the lexer refuses.
+        assert!(again.is_err() || formatted.ends_with('\n') || formatted.is_empty());
+    }
+}
+
+fn file(text: &str) -> SourceFile {
+    SourceFile {
+        path: "fuzz.rules".into(),
+        text: text.to_owned(),
+    }
+}
+
+/// The canonical form stays as it is, says the same, and comes back from its JSON form.
+fn check_form(source: &SourceFile, checked: &Checked) {
+    let Ok(formatted) = format(source) else {
+        return;
+    };
+    let formatted = file(&formatted);
+    // Columns may make a file longer than a file can be.
+    let Ok(again) = format(&formatted) else {
+        return;
+    };
+    assert_eq!(again, formatted.text);
+    let json = to_rules_json(source).expect("it has a form");
+    assert_eq!(
+        from_rules_json(&json).expect("our own form"),
+        formatted.text
+    );
+    if !checked.has_errors() {
+        let after = check(&[formatted]);
+        assert_eq!(after.rules.to_string(), checked.rules.to_string());
+    }
 }
 
 fn check_places(checked: &Checked, text: &str) {
@@ -47,10 +92,7 @@ fn check_places(checked: &Checked, text: &str) {
 
 fn check_listing(rules: &RuleSet) {
     let listing = rules.to_string();
-    let again = check(&[SourceFile {
-        path: "listing.rules".into(),
-        text: listing.clone(),
-    }]);
+    let again = check(&[file(&listing)]);
     // What is spelled out is longer than what was written: it may be too long for a file or a query.
     let too_long = |d: &super::Diagnostic| {
         d.message.contains("rules.file") || d.message.contains("query.max_")
@@ -87,6 +129,36 @@ channel pager
 route all
   match {severity="critical"}
   to pager, log
+route below in all
+  then after 10m to log
+  group by (job)
+  limit 20 per 1h
+  continue
+sla checkout
+  objective 99.9% over month in "Europe/Berlin"
+  bad x_total{code="5"} - y_total # comment
+  total x_total
+  by (job)
+  burn 2% in 1h critical
+  exclude patching
+window patching
+  every mon-fri, sun 22:00-06:00 in "Europe/Berlin"
+  on 2026-12-28 22:00 to 2026-12-29 03:00
+  except 2026-12-24 to 2027-01-01
+mute night
+  during patching
+  while {alertname="A"} same (job)
+  reason `a
+    b`
+test "t"
+  start 2026-10-25T00:00:00Z
+  load 1m
+    a{x="b"} 1x5 _ stale 0+1x3
+  eval 5m a
+    {__name__="a", x="b"} 1
+  at 5m
+    none
+  notify 6m pager resolved A{job="b"}
 "#;
 
     /// A small generator (xorshift64*), so that every run is the same.

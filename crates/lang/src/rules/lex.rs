@@ -12,7 +12,7 @@ use super::diagnostic::Mistake;
 use crate::promql::ast::Span;
 
 /// Width of a tab when a file has them all the same: only decides which clause a line belongs to.
-const TAB_WIDTH: usize = 4;
+pub(super) const TAB_WIDTH: usize = 4;
 
 /// A file, cut.
 #[derive(Debug, Default)]
@@ -248,6 +248,7 @@ impl<F: Fn(&str) -> bool> Lexer<F> {
             let mut mistake = Mistake::error(*first, "a tab in the indentation")
                 .label("a tab")
                 .help("indent with blanks: how wide a tab is depends on who looks");
+            mistake.is_tab = true;
             if item.tabs.len() > 1 {
                 mistake = mistake.help(format!("{} lines of this item have one", item.tabs.len()));
             }
@@ -295,7 +296,7 @@ fn indent(line: &str, first: bool) -> Indent {
 
 /// Length of the quoted text at the start of `rest`, with its quotes; a quote that the line does not close is
 /// an ordinary character.
-fn quoted(rest: &str) -> usize {
+pub(super) fn quoted(rest: &str) -> usize {
     let bytes = rest.as_bytes();
     let mut at = 1;
     while at < bytes.len() && bytes[at] != b'\n' {

@@ -18,6 +18,7 @@
 //! - `alerts`, `levels`, `texts`: the checks within one rule; `labels`, `records`, `instances`: which labels can be there.
 //! - `slas`, `windows`, `channels`, `routes`, `testing`: the checks of the other items.
 //! - `types`: the result; `text` and `format`: rendering of texts; `print`: the result as text again.
+//! - `sheet`: a file as it is written: the formatter, and the JSON form.
 //! - `diagnostic`, `message`, `near`: mistakes for people and for machines.
 //!
 //! Not here: what a rule does in time (`engine`), reading files (`disk`), whether a metric exists (`store`).
@@ -47,6 +48,7 @@ mod print;
 mod records;
 mod routes;
 mod scan;
+mod sheet;
 mod slas;
 mod source;
 mod table;
@@ -62,6 +64,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use folder::{Checked, check, check_raw};
 pub use labels::{Produced, Recorded, produced};
 pub use message::{render, to_github, to_json};
+pub use sheet::{JsonError, decode, format, from_rules_json, to_rules_json};
 pub use source::{RawFile, SourceFile, in_expression};
 pub use table::overview;
 pub use text::{Text, TextContext};

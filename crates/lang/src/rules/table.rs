@@ -72,7 +72,6 @@ pub(super) struct ClauseEntry {
     pub(super) shape: &'static str,
     pub(super) doc: &'static str,
     pub(super) often: Often,
-    #[expect(dead_code, reason = "read by the formatter")]
     pub(super) layout: Layout,
     pub(super) parse: Parse,
 }

@@ -1,0 +1,47 @@
+//! The canonical form of every case: it stays as it is, says the same, and comes back from its JSON form.
+
+use bellwether_lang::rules::{check, format, from_rules_json, to_rules_json};
+use expect_test::expect_file;
+
+use super::{folder, read_case, rule_files};
+
+#[test]
+fn formatting_changes_the_look_and_nothing_else() {
+    let folders = ["good", "bad", "design"];
+    let mut formatted = 0;
+    for path in folders.iter().flat_map(|name| rule_files(&folder(name))) {
+        let files = read_case(&path);
+        let mut after = files.clone();
+        for file in &mut after {
+            let Ok(text) = format(file) else { continue };
+            formatted += 1;
+            let json = to_rules_json(file).unwrap();
+            assert_eq!(from_rules_json(&json).unwrap(), text, "{}", path.display());
+            file.text = text;
+            assert_eq!(format(file).unwrap(), file.text, "{}", path.display());
+        }
+        let messages = |files: &[_]| {
+            let told = check(files).diagnostics.into_iter();
+            let mut told: Vec<_> = told.map(|d| d.message).collect();
+            // Tabs are what the canonical form is free of.
+            told.retain(|message| message != "a tab in the indentation");
+            told
+        };
+        assert_eq!(messages(&files), messages(&after), "{}", path.display());
+        if !check(&files).has_errors() {
+            let (rules, again) = (check(&files).rules, check(&after).rules);
+            assert_eq!(rules.to_string(), again.to_string(), "{}", path.display());
+        }
+    }
+    assert!(formatted > 100, "{formatted} files");
+}
+
+#[test]
+fn the_files_of_the_design_in_their_canonical_form() {
+    let formatted = rule_files(&folder("design")).into_iter().map(|path| {
+        let files = read_case(&path);
+        format!("#-- file {}\n{}", files[0].path, format(&files[0]).unwrap())
+    });
+    let text: String = formatted.collect();
+    expect_file![folder("formatted/design.txt")].assert_eq(&text);
+}
