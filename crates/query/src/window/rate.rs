@@ -25,6 +25,10 @@ pub(crate) fn rate(row: &mut Row<'_>, kind: Kind, lost: &mut Lost) -> Result<(),
     if is_counter {
         lost.reset(samples.values);
     }
+    let unit = match kind {
+        Kind::Rate => windows.range as f64 / 1000.0,
+        Kind::Increase | Kind::Delta => 1.0,
+    };
     row.each(|w| {
         if w.hi - w.lo < 2 {
             return None;
@@ -34,11 +38,8 @@ pub(crate) fn rate(row: &mut Row<'_>, kind: Kind, lost: &mut Lost) -> Result<(),
             change = lost.add_to(change, samples, windows, w);
         }
         let span = Span::new(samples, w, windows.range);
-        let mut factor = span.extension(change, is_counter);
-        if kind == Kind::Rate {
-            factor /= windows.range as f64 / 1000.0;
-        }
-        Some(change * factor)
+        let covered = span.covered(change, is_counter);
+        Some(change * (covered / (span.sampled * unit)))
     })
 }
 
@@ -122,43 +123,53 @@ impl Lost {
     }
 }
 
-/// Where the samples lie in their window, in seconds.
-pub(crate) struct Span {
+/// Where the samples lie in their window, in milliseconds: proportions are all that matters.
+struct Span {
     first_value: f64,
     to_start: f64,
     to_end: f64,
     sampled: f64,
-    average: f64,
+    /// Distances between neighbours.
+    gaps: f64,
 }
 
 impl Span {
     fn new(samples: Samples<'_>, w: Window, range: i64) -> Span {
         let (first, last) = (samples.times[w.lo], samples.times[w.hi - 1]);
-        let sampled = last.saturating_sub(first) as f64 / 1000.0;
         Span {
             first_value: samples.values[w.lo],
-            to_start: first.saturating_sub(w.end.saturating_sub(range)) as f64 / 1000.0,
-            to_end: w.end.saturating_sub(last) as f64 / 1000.0,
-            sampled,
-            average: sampled / (w.hi - w.lo - 1) as f64,
+            to_start: first.saturating_sub(w.end.saturating_sub(range)) as f64,
+            to_end: w.end.saturating_sub(last) as f64,
+            sampled: last.saturating_sub(first) as f64,
+            gaps: (w.hi - w.lo - 1) as f64,
         }
     }
 
-    /// By how much the change between the samples is multiplied to cover the window.
-    fn extension(&self, change: f64, is_counter: bool) -> f64 {
-        let near = self.average * 1.1;
-        let (mut to_start, mut to_end) = (self.to_start, self.to_end);
-        if to_start >= near {
-            to_start = self.average / 2.0;
-        }
-        if is_counter && change > 0.0 && self.first_value >= 0.0 {
+    /// How much of the window the change between the samples stands for. Comparisons are of products, since divisions would be
+    /// most of what a window costs.
+    fn covered(&self, change: f64, is_counter: bool) -> f64 {
+        let near = self.sampled * 1.1;
+        let half_a_gap = || self.sampled / self.gaps / 2.0;
+        let is_far = |distance: f64| distance * self.gaps >= near;
+        let mut to_start = if is_far(self.to_start) {
+            half_a_gap()
+        } else {
+            self.to_start
+        };
+        if is_counter
+            && change > 0.0
+            && self.first_value >= 0.0
+            && self.sampled * self.first_value < to_start * change
+        {
             // A counter starts at zero: it cannot have been rising for longer than this.
-            to_start = to_start.min(self.sampled * (self.first_value / change));
+            to_start = self.sampled * (self.first_value / change);
         }
-        if to_end >= near {
-            to_end = self.average / 2.0;
-        }
-        (self.sampled + to_start + to_end) / self.sampled
+        let to_end = if is_far(self.to_end) {
+            half_a_gap()
+        } else {
+            self.to_end
+        };
+        self.sampled + to_start + to_end
     }
 }
 

@@ -201,6 +201,10 @@ impl Slot {
     /// so the ends are looked at before anything in between.
     fn touching(&self, range: TimeRange) -> (usize, usize) {
         let blocks = &self.blocks;
+        // All of them are older than what is open.
+        if self.open.first().is_some_and(|p| p.0 <= range.from.0) {
+            return (blocks.len(), blocks.len());
+        }
         let (Some(oldest), Some(newest)) = (blocks.first(), blocks.last()) else {
             return (0, 0);
         };
