@@ -37,10 +37,16 @@ impl Gate {
         }
     }
 
+    /// A place, if one is free.
+    pub(super) fn enter_at_once(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(Place { _permit: permit })
+    }
+
     /// A place, at once or after a wait in the queue: first come, first served.
     pub(super) async fn enter(&self) -> Result<Place, Refusal> {
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place { _permit: permit });
+        if let Some(place) = self.enter_at_once() {
+            return Ok(place);
         }
         let Ok(_waiting) = self.queue.try_acquire() else {
             return Err(refuse(

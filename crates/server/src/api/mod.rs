@@ -3,7 +3,7 @@
 //! [`routes`] is the list; handlers read the request, and pure functions beside them make the answer.
 //!
 //! - `state`: what handlers share. `asked`: a request's parameters, read and checked.
-//! - `gate`, `run`: how many questions at a time, for how long, and what their errors become.
+//! - `gate`, `run`: how many questions at a time, for how long, and what their errors become. `quick`: those too small for that.
 //! - `envelope`: the JSON around every answer.
 //! - `query`, `explain`, `series`, `rules`, `history`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an expression as JSON.
 //!   `page`: what a person sees.
@@ -25,6 +25,7 @@ mod federate;
 mod history;
 mod page;
 mod query;
+mod quick;
 mod read;
 mod rules;
 mod series;

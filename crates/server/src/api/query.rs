@@ -15,6 +15,7 @@ use bellwether_store::Store;
 
 use super::asked::{Asked, bad};
 use super::envelope::{TRUNCATED, push_labels, push_list, success};
+use super::quick;
 use super::run::{self, Patience};
 use super::state::Api;
 use super::tree::tree;
@@ -65,9 +66,9 @@ pub(super) async fn parse(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> 
 
 /// A question, ready to be evaluated.
 pub(super) struct Question {
-    expr: Expr,
-    when: When,
-    options: Options,
+    pub(super) expr: Expr,
+    pub(super) when: When,
+    pub(super) options: Options,
 }
 
 impl Question {
@@ -95,9 +96,19 @@ impl Question {
         store: &Store,
         control: &Control,
     ) -> Result<query::Answer, QueryError> {
+        self.evaluate_with(&self.options, store, control)
+    }
+
+    /// As [`Question::evaluate`], with other options.
+    pub(super) fn evaluate_with(
+        &self,
+        options: &Options,
+        store: &Store,
+        control: &Control,
+    ) -> Result<query::Answer, QueryError> {
         let view = store.view();
         let source = ViewSource(&view);
-        query::evaluate(&self.expr, &source, self.when, &self.options, control)
+        query::evaluate(&self.expr, &source, self.when, options, control)
     }
 
     /// Evaluates it so as well, to tell what that took.
@@ -137,14 +148,18 @@ async fn answer(api: &Api, asked: &Asked, when: When) -> Result<Answer, Refusal>
     let limit = asked.limit()?;
     let shows_stats = asked.params.get("stats").is_some();
     let patience: Patience = asked.patience(api.http.query_timeout)?;
+    let stats = move |begun: Stopwatch| shows_stats.then(|| begun.elapsed().as_secs_f64());
+    let begun = Stopwatch::start();
+    if let Some(answer) = quick::answer(api, &question) {
+        return Ok(Answer::json(body(answer, limit, stats(begun))));
+    }
     let store = api.store.clone();
     let body = run::run(api, patience, move |control| {
         let begun = Stopwatch::start();
         let answer = question
             .evaluate(&store, control)
             .map_err(|e| run::refusal(&e))?;
-        let stats = shows_stats.then(|| begun.elapsed().as_secs_f64());
-        Ok(body(answer, limit, stats))
+        Ok(body(answer, limit, stats(begun)))
     });
     Ok(Answer::json(body.await?))
 }

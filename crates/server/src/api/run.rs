@@ -48,10 +48,7 @@ pub(super) async fn run<T: Send + 'static>(
     let place = api.gate.enter().await?;
     let control = Control::new();
     let awaited = Awaited(control.clone());
-    let measured = Measured {
-        counters: Arc::clone(&api.counters),
-        begun: Stopwatch::start(),
-    };
+    let measured = Measured::new(api);
     let task = tokio::task::spawn_blocking(move || {
         let _until_done = (place, measured);
         work(&control)
@@ -80,14 +77,31 @@ impl Drop for Awaited {
 }
 
 /// Counts the work when it ends, however it ends.
-struct Measured {
-    counters: Arc<Counters>,
+pub(super) struct Measured {
+    counters: Option<Arc<Counters>>,
     begun: Stopwatch,
+}
+
+impl Measured {
+    /// Work that begins now.
+    pub(super) fn new(api: &Api) -> Measured {
+        Measured {
+            counters: Some(Arc::clone(&api.counters)),
+            begun: Stopwatch::start(),
+        }
+    }
+
+    /// It will be done otherwise, and counted there.
+    pub(super) fn forget(mut self) {
+        self.counters = None;
+    }
 }
 
 impl Drop for Measured {
     fn drop(&mut self) {
-        self.counters.queried(self.begun.elapsed());
+        if let Some(counters) = &self.counters {
+            counters.queried(self.begun.elapsed());
+        }
     }
 }
 

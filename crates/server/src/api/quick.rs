@@ -1,0 +1,141 @@
+//! Small questions, answered on the thread that serves the connection: handing one over to another thread and
+//! waiting for it takes longer than most dashboards' single lines take to evaluate.
+//!
+//! A question counts as small by how it looks (names known, labels compared with texts, few steps), and is tried with
+//! limits so low that it costs half a millisecond to be wrong. Whatever goes wrong then, a limit
+//! or an error, is left to the usual way (`run.rs`), which has the time, the limits and the words for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bellwether_lang::promql::Expr;
+use bellwether_lang::promql::ast::ExprKind;
+use bellwether_model::{METRIC_NAME, Matcher};
+use bellwether_query::{Answer, Control, Options, When};
+
+use super::query::Question;
+use super::run::Measured;
+use super::state::Api;
+
+const SERIES_MAX: usize = 64;
+const SAMPLES_MAX: u64 = 60_000;
+const STEPS_MAX: i64 = 1000;
+const MEMORY_MAX: usize = 4 << 20;
+/// Parts of the expression: a dashboard's union over ten metrics has about a hundred.
+const NODES_MAX: usize = 128;
+
+/// The answer, if the question is small, and nothing is in its way.
+pub(super) fn answer(api: &Api, question: &Question) -> Option<Answer> {
+    if !is_small(question) {
+        return None;
+    }
+    let _place = api.gate.enter_at_once()?;
+    let measured = Measured::new(api);
+    let options = limited(&question.options);
+    let evaluate = || question.evaluate_with(&options, &api.store, &Control::new());
+    let answer = catch_unwind(AssertUnwindSafe(evaluate)).ok()?.ok();
+    if answer.is_none() {
+        measured.forget();
+    }
+    answer
+}
+
+fn limited(options: &Options) -> Options {
+    Options {
+        series_max: options.series_max.min(SERIES_MAX),
+        samples_max: options.samples_max.min(SAMPLES_MAX),
+        memory_max: options.memory_max.min(MEMORY_MAX),
+        threads: 1,
+        ..options.clone()
+    }
+}
+
+fn is_small(question: &Question) -> bool {
+    let few_steps = match question.when {
+        When::At(_) => true,
+        When::Over(steps) => {
+            let span = steps.end.0.saturating_sub(steps.start.0);
+            span / steps.step.0.max(1) <= STEPS_MAX
+        }
+    };
+    let mut nodes = 0;
+    few_steps && is_plain(&question.expr, &mut nodes)
+}
+
+/// True when nothing in the expression takes long before the first series is read.
+fn is_plain(expr: &Expr, nodes: &mut usize) -> bool {
+    *nodes += 1;
+    let is_plain_itself = match &expr.kind {
+        ExprKind::Subquery(_) => false,
+        ExprKind::Selector(selector) => names_its_series(&selector.matchers),
+        ExprKind::Range(range) => names_its_series(&range.selector.matchers),
+        _ => true,
+    };
+    *nodes <= NODES_MAX
+        && is_plain_itself
+        && expr
+            .children()
+            .into_iter()
+            .all(|child| is_plain(child, nodes))
+}
+
+/// True when the series are looked up by texts alone: an expression may have to be tried on very many label values.
+fn names_its_series(matchers: &[Matcher]) -> bool {
+    let is_name = |m: &Matcher| m.name() == METRIC_NAME;
+    matchers.iter().any(is_name) && matchers.iter().all(|m| m.literals().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_model::{DurationMs, TimestampMs};
+    use bellwether_query::{Steps, Value};
+
+    use super::*;
+    use crate::api::testing::World;
+
+    fn question(api: &Api, text: &str, when: When) -> Question {
+        let expr = bellwether_lang::promql::parse(text).unwrap();
+        Question::new(api, expr, text, when)
+    }
+
+    #[test]
+    fn what_counts_as_small() {
+        let world = World::new();
+        let now = When::At(TimestampMs(60_000));
+        let small = |text, when| is_small(&question(&world.api, text, when));
+        assert!(small("1 + 1", now));
+        assert!(small("sum by (job) (rate(up{job=~\"a|b\"}[5m])) > 2", now));
+        assert!(!small("{job=\"a\"}", now));
+        assert!(!small("up{job=~\"a.*\"}", now));
+        assert!(!small("up{job!=\"a\"}", now));
+        assert!(!small("max_over_time(up[1h:1s])", now));
+        let many_parts = ["up"; 80].join(" + ");
+        assert!(!small(&many_parts, now));
+        let over = |end| {
+            When::Over(Steps {
+                start: TimestampMs(0),
+                end: TimestampMs(end),
+                step: DurationMs(1000),
+            })
+        };
+        assert!(small("up", over(1_000_000)));
+        assert!(!small("up", over(2_000_000)));
+        let all_time = When::Over(Steps {
+            start: TimestampMs(i64::MIN),
+            end: TimestampMs(i64::MAX),
+            step: DurationMs(1),
+        });
+        assert!(!small("up", all_time));
+    }
+
+    #[test]
+    fn it_is_answered_and_counted_or_left_alone() {
+        let world = World::filled();
+        let now = When::At(TimestampMs(60_000));
+        let answered = answer(&world.api, &question(&world.api, "up", now)).unwrap();
+        assert!(matches!(answered.value, Value::Vector(rows) if rows.len() == 2));
+        assert_eq!(world.api.counters.query_totals().0, 1);
+        let fails = question(&world.api, "up * on() up", now);
+        assert!(answer(&world.api, &fails).is_none());
+        assert_eq!(world.api.counters.query_totals().0, 1);
+    }
+}
