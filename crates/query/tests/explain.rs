@@ -45,10 +45,10 @@ fn rewritten(text: &str) -> String {
             let (comments, rest): (Vec<&str>, Vec<&str>) =
                 block.lines().partition(|line| line.starts_with('#'));
             match rest.first() {
-                None => return block.to_owned(),
+                None => block.to_owned(),
                 Some(line) if line.starts_with("load ") => {
                     load(&mut source, &rest);
-                    return block.to_owned();
+                    block.to_owned()
                 }
                 Some(line) => {
                     let mut out = comments.join("\n");

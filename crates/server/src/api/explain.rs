@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_query_that_hits_a_limit_is_explained_up_to_there() {
-        let world = World::filled_with(|options| options.samples_max = 8);
+        let world = World::filled_with(|options| options.samples_max = 2);
         let data = explained(
             &world,
             "/api/bw/v1/explain?query=count(up)%2Bcount(odd)&time=90",
