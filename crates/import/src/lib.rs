@@ -10,16 +10,19 @@
 //!
 //! - `yaml`: files as trees with places. `report`: what is said. `write`: our text. `template`: Go templates.
 //! - `prometheus`: rule files of Prometheus, its operator, Thanos and vmalert.
+//! - `alertmanager`: routes, receivers, inhibitions, time intervals. `slo`: objectives of four systems.
 //!
 //! Not here: reading and writing files (the binary), what the rules do (`engine`).
 #![forbid(unsafe_code)]
 
+mod alertmanager;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod prometheus;
 mod report;
 mod severity;
+mod slo;
 mod template;
 mod write;
 mod yaml;
@@ -27,6 +30,7 @@ mod yaml;
 use bellwether_lang::rules::{self, Level, SourceFile};
 use bellwether_model::DurationMs;
 
+pub use alertmanager::matchers::{MatchersError, parse as parse_matchers};
 pub use report::{Finding, Kind};
 
 /// What the files to import are.
@@ -34,11 +38,15 @@ pub use report::{Finding, Kind};
 pub enum Format {
     /// Rule files of Prometheus, Thanos and vmalert, `PrometheusRule` objects, unit tests of promtool.
     Prometheus,
+    /// Configurations of Alertmanager.
+    Alertmanager,
+    /// Objectives of Sloth, Pyrra, OpenSLO and slo-generator; each document says which it is.
+    Objectives,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 1] = [Format::Prometheus];
+    pub const ALL: [Format; 3] = [Format::Prometheus, Format::Alertmanager, Format::Objectives];
 }
 
 /// A file to import.
@@ -92,6 +100,8 @@ pub fn import(format: Format, sources: &[Source], options: &Options) -> Imported
     let mut findings = Vec::new();
     let files = match format {
         Format::Prometheus => prometheus::import(sources, options, &mut findings),
+        Format::Alertmanager => alertmanager::import(sources, &mut findings),
+        Format::Objectives => slo::import(sources, &mut findings),
     };
     finish(sources, files, findings)
 }

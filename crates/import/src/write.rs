@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use bellwether_lang::promql::{self, Expr};
+use bellwether_model::Matcher;
 use bellwether_model::labels::Quoted;
 use bellwether_model::value::format_value;
 
@@ -125,6 +126,12 @@ pub(crate) fn expression(written: &str, expr: &Expr) -> String {
         Ok(read) if read == *expr => out,
         _ => expr.to_string(),
     }
+}
+
+/// Matchers in braces.
+pub(crate) fn matchers(matchers: &[Matcher]) -> String {
+    let list: Vec<String> = matchers.iter().map(ToString::to_string).collect();
+    format!("{{{}}}", list.join(", "))
 }
 
 /// A number the rule language reads back as the same float.

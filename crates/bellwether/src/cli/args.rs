@@ -261,8 +261,34 @@ pub(crate) enum ListOutput {
 pub(crate) enum Import {
     /// Samples: InfluxDB line protocol, plain or gzip.
     Lp(ImportLp),
-    /// Rules: rule files of Prometheus, its operator, Thanos and vmalert.
+    /// Rules: rule files of Prometheus, its operator, Thanos and vmalert, unit tests of promtool.
     Prometheus(ImportRules),
+    /// Rules: routes, receivers, inhibitions and time intervals of Alertmanager.
+    Alertmanager(ImportFiles),
+    /// Rules: objectives of Sloth, and its alert windows.
+    Sloth(ImportFiles),
+    /// Rules: objectives of Pyrra.
+    Pyrra(ImportFiles),
+    /// Rules: objectives in OpenSLO, and those of slo-generator.
+    Openslo(ImportFiles),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --out only the report is printed. Each finding has its place: `refused` (not what its own system would take:\n\
+                  nothing is written), `lost` (left out), `changed` (there in another form).\n\
+                  Exit codes: 0 imported, 1 refused, 2 a file cannot be read or written."
+)]
+pub(crate) struct ImportFiles {
+    /// The files to import; those that belong together at once.
+    #[arg(value_name = "FILES", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The rule folder to write to; made if it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace files of the folder that have the same names.
+    #[arg(long, requires = "out")]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -274,15 +300,8 @@ pub(crate) enum Import {
                   `changed` (there in another form). Exit codes: 0 imported, 1 refused, 2 a file cannot be read or written."
 )]
 pub(crate) struct ImportRules {
-    /// The files to import.
-    #[arg(value_name = "FILES", required = true)]
-    pub files: Vec<PathBuf>,
-    /// The rule folder to write to; made if it is missing. Without it only the report is printed.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Replace files of the folder that have the same names.
-    #[arg(long, requires = "out")]
-    pub force: bool,
+    #[command(flatten)]
+    pub files: ImportFiles,
     /// The level that a word of the label `severity` becomes, such as sev2=error; may be given several times.
     #[arg(long = "level", value_name = "WORD=LEVEL", value_parser = level)]
     pub levels: Vec<(String, Level)>,

@@ -36,7 +36,11 @@ pub(crate) fn main() -> ExitCode {
         Command::Query(args) => query::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Import(Import::Lp(args)) => import::run(&args),
-        Command::Import(Import::Prometheus(args)) => import::rules(Format::Prometheus, &args),
+        Command::Import(Import::Prometheus(args)) => import::prometheus(&args),
+        Command::Import(Import::Alertmanager(args)) => import::rules(Format::Alertmanager, &args),
+        Command::Import(Import::Sloth(args) | Import::Pyrra(args) | Import::Openslo(args)) => {
+            import::rules(Format::Objectives, &args)
+        }
         Command::Bench(args) => bench::run(&args),
         Command::Verify(args) => verify::run(&args),
     };

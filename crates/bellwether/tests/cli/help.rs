@@ -17,6 +17,10 @@ fn help_of_every_command() {
         &["import"],
         &["import", "lp"],
         &["import", "prometheus"],
+        &["import", "alertmanager"],
+        &["import", "sloth"],
+        &["import", "pyrra"],
+        &["import", "openslo"],
         &["bench"],
         &["verify"],
     ];

@@ -14,8 +14,9 @@ use super::RuleFile;
 use super::alerts::{self, Made, Making, Timing};
 use super::metrics::Metrics;
 use super::read::{Group, Rule, RuleKind, is_recordable};
+use super::unit_tests::Alert;
 use crate::report::{Finding, Reporter, shown};
-use crate::write::{self, Item};
+use crate::write::{self, Item, Names};
 use crate::{Options, files};
 
 /// A rule as it will be written, in the order of the input.
@@ -56,22 +57,29 @@ pub(super) fn convert(
             }
         }
     }
-    let mut names = files::Names::default();
-    rule_files
+    let alerts: Vec<Alert<'_>> = made
         .iter()
-        .enumerate()
-        .map(|(number, file)| {
-            let entries: Vec<&Entry> = made
-                .iter()
-                .filter(|(of, _)| *of == number)
-                .map(|(_, entry)| entry)
-                .collect();
-            SourceFile {
-                path: names.take(file.path),
-                text: text(file, &entries),
-            }
-        })
-        .collect()
+        .filter_map(|(_, entry)| entry.as_alert())
+        .collect();
+    let mut names = files::Names::default();
+    let mut test_names = Names::default();
+    let mut out = Vec::new();
+    for (number, file) in rule_files.iter().enumerate() {
+        let entries: Vec<&Entry> = made
+            .iter()
+            .filter(|(of, _)| *of == number)
+            .map(|(_, entry)| entry)
+            .collect();
+        let tests = file.tests.iter();
+        let tests: Vec<Item> = tests
+            .flat_map(|tests| tests.items(file.path, &alerts, &mut test_names))
+            .collect();
+        out.push(SourceFile {
+            path: names.take(file.path),
+            text: text(file, &entries, tests),
+        });
+    }
+    out
 }
 
 /// Where a rule came from, and what stood above it.
@@ -161,6 +169,19 @@ fn entry(
 }
 
 impl Entry {
+    /// As tests see it.
+    fn as_alert(&self) -> Option<Alert<'_>> {
+        let Entry::Alert(alert) = self else {
+            return None;
+        };
+        let levels = alert.lines.iter().map(|line| line.level.word());
+        Some(Alert {
+            origin: &alert.origin,
+            name: &alert.name,
+            levels: levels.filter(|_| alert.lines.len() > 1).collect(),
+        })
+    }
+
     fn comments(&mut self, comments: Vec<String>) {
         match self {
             Entry::Alert(alert) => alert.comments = comments,
@@ -360,7 +381,7 @@ fn joined(exprs: &[String]) -> String {
 }
 
 /// A file: where it came from, the defaults, the rules.
-fn text(file: &RuleFile<'_>, entries: &[&Entry]) -> String {
+fn text(file: &RuleFile<'_>, entries: &[&Entry], tests: Vec<Item>) -> String {
     let mut comments: Vec<String> = file.comments.iter().map(|c| (*c).to_owned()).collect();
     comments.push(format!("imported from {}", file.path));
     let timings: Vec<Timing> = entries.iter().map(|entry| entry.timing()).collect();
@@ -399,6 +420,7 @@ fn text(file: &RuleFile<'_>, entries: &[&Entry]) -> String {
         Entry::Alert(alert) => alert.item(defaults, &labels),
         Entry::Record(record) => record.item(defaults, &labels),
     }));
+    items.extend(tests);
     write::file(&comments, &items)
 }
 

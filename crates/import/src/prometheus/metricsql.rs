@@ -23,7 +23,7 @@ const FUNCTIONS: &str = "aggr_over_time alias any ascent_over_time bitmap_and bi
     tmin_over_time topk_avg topk_last topk_max topk_median topk_min union vmrange_to_le zscore_over_time";
 
 /// The first thing in an expression that PromQL does not have and MetricsQL has.
-pub(super) fn only_there(expr: &str) -> Option<String> {
+pub(crate) fn only_there(expr: &str) -> Option<String> {
     let mut rest = expr;
     let mut found = None;
     while let Some(start) =

@@ -2,6 +2,7 @@
 //!
 //! - `read`: fields and upstream's own checks. `metricsql`: what is not PromQL.
 //! - `split`: the final comparison of an expression. `alerts`: one rule, made into an alert of ours.
+//! - `unit_tests`: tests of promtool.
 //! - `convert`: all of them: levels of one alert, names, records, files.
 
 mod alerts;
@@ -10,18 +11,22 @@ mod metrics;
 mod metricsql;
 mod read;
 mod split;
+mod unit_tests;
 
 use bellwether_lang::rules::SourceFile;
 
 use crate::report::{Finding, Reporter, shown};
-use crate::yaml::{self, Fields, Node, Read, Value};
+use crate::yaml::{self, Fields, Node, Read};
 use crate::{Options, Source};
+pub(crate) use metricsql::only_there as only_in_metricsql;
 use read::Group;
+use unit_tests::UnitFile;
 
 /// A file and what it holds.
 struct RuleFile<'a> {
     path: &'a str,
     groups: Vec<Group<'a>>,
+    tests: Vec<UnitFile>,
     /// Comments above everything.
     comments: Vec<&'a str>,
 }
@@ -41,10 +46,11 @@ pub(crate) fn import(
             Some((source.path.as_str(), read.ok()?))
         })
         .collect();
+    let paths: Vec<&str> = read.iter().map(|(path, _)| *path).collect();
     let mut files = Vec::new();
     for (path, read) in &read {
         let mut report = Reporter::new(path, findings);
-        files.push(rule_file(path, read, &mut report));
+        files.push(rule_file(path, read, &paths, options, &mut report));
     }
     if findings.iter().any(|f| f.kind == crate::Kind::Refused) {
         return Vec::new();
@@ -52,10 +58,17 @@ pub(crate) fn import(
     convert::convert(&files, options, findings)
 }
 
-fn rule_file<'a>(path: &'a str, read: &'a Read, report: &mut Reporter<'_>) -> RuleFile<'a> {
+fn rule_file<'a>(
+    path: &'a str,
+    read: &'a Read,
+    paths: &[&str],
+    options: &Options,
+    report: &mut Reporter<'_>,
+) -> RuleFile<'a> {
     let mut file = RuleFile {
         path,
         groups: Vec::new(),
+        tests: Vec::new(),
         comments: read
             .documents
             .first()
@@ -64,7 +77,15 @@ fn rule_file<'a>(path: &'a str, read: &'a Read, report: &mut Reporter<'_>) -> Ru
     };
     let mut seen = Vec::new();
     for node in &read.documents {
-        document(node, &mut file, read, &mut seen, report);
+        let tests = Fields::of(node, "a rule file", report).filter(unit_tests::is);
+        match tests {
+            Some(fields) => {
+                let tests = unit_tests::read(&fields, paths, report);
+                unit_tests::tell_interval(&tests, options.every, fields.place, report);
+                file.tests.push(tests);
+            }
+            None => document(node, &mut file, read, &mut seen, report),
+        }
     }
     file
 }
@@ -121,8 +142,5 @@ fn document<'a>(
             let kind = shown(kind.unwrap_or(""));
             report.refuse(place, format!("no rules are in an object of kind {kind}"));
         }
-    }
-    if !matches!(&node.value, Value::Mapping(_)) {
-        report.refuse(node.place, "not a rule file");
     }
 }

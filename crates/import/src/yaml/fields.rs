@@ -93,6 +93,22 @@ impl<'a> Fields<'a> {
         &[]
     }
 
+    /// The texts of a list.
+    pub(crate) fn texts(&self, name: &str, report: &mut Reporter<'_>) -> Vec<(&'a str, Place)> {
+        let items = self.list(name, report);
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items {
+            match item.text() {
+                Some(text) => texts.push((text, item.place)),
+                None => report.refuse(
+                    item.place,
+                    format!("`{name}` is a list of texts, found {}", item.kind()),
+                ),
+            }
+        }
+        texts
+    }
+
     /// The pairs of a mapping of texts; a null value is an empty text.
     pub(crate) fn pairs(&self, name: &str, report: &mut Reporter<'_>) -> Vec<(&'a Node, &'a Node)> {
         let Some(fields) = self
@@ -126,6 +142,31 @@ impl<'a> Fields<'a> {
                 place,
                 format!("`{name}: {text}` is not a duration such as 30s, 5m or 1h30m"),
             );
+        }
+        found
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&self, name: &str, report: &mut Reporter<'_>) -> Option<bool> {
+        let text = self.text(name, report)?;
+        match text {
+            "true" | "True" | "TRUE" | "yes" | "on" => Some(true),
+            "false" | "False" | "FALSE" | "no" | "off" => Some(false),
+            _ => {
+                let place = self.get(name).map_or(self.place, |node| node.place);
+                report.refuse(place, format!("`{name}` is true or false, found `{text}`"));
+                None
+            }
+        }
+    }
+
+    /// A number.
+    pub(crate) fn number(&self, name: &str, report: &mut Reporter<'_>) -> Option<f64> {
+        let text = self.text(name, report)?;
+        let found = text.parse::<f64>().ok().filter(|n| n.is_finite());
+        if found.is_none() {
+            let place = self.get(name).map_or(self.place, |node| node.place);
+            report.refuse(place, format!("`{name}` is a number, found `{text}`"));
         }
         found
     }

@@ -74,3 +74,82 @@ fn rule_files() {
         Format::Prometheus,
     );
 }
+
+#[test]
+fn objectives() {
+    check(
+        &[
+            "OpenSLO",
+            "Pyrra SLO",
+            "slo-generator SLO",
+            "sloth alert windows",
+            "sloth spec",
+        ],
+        Format::Objectives,
+    );
+}
+
+/// Burn lines of a file of windows reach the objectives that are imported with it.
+#[test]
+fn alert_windows_go_with_their_objectives() {
+    let Some(folder) = shared::conformance("rules-yaml") else {
+        return;
+    };
+    let names = [
+        "sloth/kubernetes-apiserver.yml",
+        "sloth-windows/custom-30d.yaml",
+    ];
+    let imported = files(Format::Objectives, &folder, &names);
+    assert_eq!(judge(&imported, true), None);
+    let text = &imported.files[0].text;
+    for line in [
+        "burn 1% in 30m critical",
+        "burn 2% in 3h critical",
+        "burn 5% in 12h warning",
+    ] {
+        assert_eq!(text.matches(line).count(), 2, "{line}\n{text}");
+    }
+}
+
+/// Unit tests import together with the rule files they name, where these are there.
+#[test]
+fn unit_tests() {
+    let Some(folder) = shared::conformance("rules-yaml") else {
+        return;
+    };
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for row in shared::rows(&folder) {
+        if row[1] != "promtool unit test" {
+            continue;
+        }
+        count += 1;
+        let names = with_rules(&folder, &row[0]);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let imported = files(Format::Prometheus, &folder, &names);
+        if let Some(why) = judge(&imported, !row[2].starts_with("reject")) {
+            wrong.push(format!("{} ({}): {why}", row[0], row[2]));
+        }
+    }
+    assert!(count > 5, "only {count} files of tests");
+    assert!(
+        wrong.is_empty(),
+        "{} of {count} files:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// A file of tests and the rule files beside it that it names.
+fn with_rules(folder: &std::path::Path, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join(name)).expect("a file of the corpus");
+    let beside = name.rsplit_once('/').map_or("", |(beside, _)| beside);
+    let listed = text
+        .lines()
+        .skip_while(|line| !line.starts_with("rule_files:"))
+        .skip(1);
+    let listed = listed.map_while(|line| line.trim().strip_prefix("- "));
+    let rules = listed.map(|file| format!("{beside}/{}", file.trim()));
+    let there = rules.filter(|path| folder.join(path).is_file());
+    there.chain([name.to_owned()]).collect()
+}

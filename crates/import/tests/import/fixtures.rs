@@ -38,3 +38,13 @@ fn check(format: Format, folder: &str) {
 fn prometheus() {
     check(Format::Prometheus, "prometheus");
 }
+
+#[test]
+fn alertmanager() {
+    check(Format::Alertmanager, "alertmanager");
+}
+
+#[test]
+fn objectives() {
+    check(Format::Objectives, "objectives");
+}

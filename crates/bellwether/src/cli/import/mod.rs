@@ -23,7 +23,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::args;
 use super::{FINDINGS, data, now, print};
 use input::{Opened, open};
-pub(crate) use rules::run as rules;
+pub(crate) use rules::{prometheus, run as rules};
 
 /// Lines are handed to the store in pieces of about this size, each durable before the next is read.
 const PIECE_BYTES: usize = 4 << 20;

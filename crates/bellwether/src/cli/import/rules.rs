@@ -13,13 +13,22 @@ use bellwether_model::text::counted;
 
 use crate::cli::{FINDINGS, args, print};
 
-pub(crate) fn run(format: Format, args: &args::ImportRules) -> Result<ExitCode> {
-    let sources = read(&args.files)?;
+/// Rule files of Prometheus, which leave more open than the others.
+pub(crate) fn prometheus(args: &args::ImportRules) -> Result<ExitCode> {
     let options = Options {
         levels: args.levels.clone(),
         every: args.every,
     };
-    let imported = import(format, &sources, &options);
+    carry_out(Format::Prometheus, &args.files, &options)
+}
+
+pub(crate) fn run(format: Format, args: &args::ImportFiles) -> Result<ExitCode> {
+    carry_out(format, args, &Options::default())
+}
+
+fn carry_out(format: Format, args: &args::ImportFiles, options: &Options) -> Result<ExitCode> {
+    let sources = read(&args.files)?;
+    let imported = import(format, &sources, options);
     for finding in &imported.findings {
         print::note(&finding.to_string());
     }

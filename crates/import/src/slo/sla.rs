@@ -1,0 +1,266 @@
+//! An objective as it will be written.
+
+use bellwether_lang::rules::Level;
+use bellwether_model::DurationMs;
+
+use super::query::{self, Counters};
+use super::sloth::Windows;
+use crate::report::{Reporter, shown};
+use crate::write::{self, Item};
+use crate::yaml::Place;
+
+/// An objective.
+#[derive(Clone, Debug)]
+pub(super) struct Sla {
+    pub(super) name: String,
+    pub(super) place: Place,
+    /// The promise, in percent.
+    pub(super) percent: f64,
+    pub(super) period: Period,
+    pub(super) indicator: Indicator,
+    pub(super) by: Vec<String>,
+    pub(super) burns: Burns,
+    pub(super) description: Option<String>,
+    pub(super) runbook: Option<String>,
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) notes: Vec<(String, String)>,
+}
+
+/// The time it is about.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Period {
+    Rolling(DurationMs),
+    /// `month in "Europe/Berlin"`
+    Calendar {
+        unit: &'static str,
+        zone: String,
+    },
+}
+
+impl Period {
+    fn text(&self) -> String {
+        match self {
+            Period::Rolling(length) => length.to_string(),
+            Period::Calendar { unit, zone } => format!("{unit} in \"{zone}\""),
+        }
+    }
+
+    /// The length that burn factors are about.
+    fn nominal(&self) -> DurationMs {
+        let days = match self {
+            Period::Rolling(length) => return *length,
+            Period::Calendar { unit: "week", .. } => 7,
+            Period::Calendar { unit: "month", .. } => 30,
+            Period::Calendar {
+                unit: "quarter", ..
+            } => 91,
+            Period::Calendar { .. } => 365,
+        };
+        DurationMs(days * 86_400_000)
+    }
+}
+
+/// How good and bad are told apart.
+#[derive(Clone, Debug)]
+pub(super) enum Indicator {
+    Counted {
+        /// `good` or `bad`
+        word: &'static str,
+        events: Counters,
+        total: Counters,
+    },
+    /// An expression that is true when a slice is good.
+    Sliced { ok: String, slice: DurationMs },
+    /// A ratio of bad events for which there are no counters: recorded, and judged slice by slice.
+    Ratio { query: String },
+}
+
+/// Which burn lines it has.
+#[derive(Clone, Debug)]
+pub(super) enum Burns {
+    None,
+    /// Those of Sloth: its page and ticket alerts, as far as they are on.
+    Sloth {
+        page: bool,
+        ticket: bool,
+    },
+    Lines(Vec<Burn>),
+    /// Those of the language.
+    Default,
+}
+
+/// `burn SHARE in LONG LEVEL`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Burn {
+    /// Of the budget, in percent.
+    pub(super) percent: f64,
+    pub(super) long: DurationMs,
+    pub(super) level: Level,
+}
+
+/// How long a slice of a recorded ratio is, and the window its query looks at.
+const RATIO_SLICE: &str = "5m";
+
+impl Sla {
+    /// The items; `path` is where it came from.
+    pub(super) fn items(
+        &self,
+        path: &str,
+        windows: &[Windows],
+        report: &mut Reporter<'_>,
+    ) -> Vec<Item> {
+        let mut items = Vec::new();
+        let mut item = Item::new(format!("sla {}", self.name));
+        let file = path.rsplit('/').next().unwrap_or(path);
+        item.comments.push(format!("{file}:{}", self.place.line));
+        let percent = write::number(self.percent);
+        item.clause(
+            "objective",
+            format!("{percent}% over {}", self.period.text()),
+        );
+        match &self.indicator {
+            Indicator::Counted {
+                word,
+                events,
+                total,
+            } => {
+                let (Some(events), Some(total)) = (events.text(), total.text()) else {
+                    report.lose(self.place, format!("{} counts nothing", shown(&self.name)));
+                    return items;
+                };
+                item.clause(word, events);
+                item.clause("total", total);
+            }
+            Indicator::Sliced { ok, slice } => {
+                item.clause("ok", ok.clone());
+                item.clause("slice", slice.to_string());
+            }
+            Indicator::Ratio { query } => {
+                let metric = self.ratio_metric();
+                let mut record = Item::new(format!("record {metric}"));
+                record.clause("expr", ratio_text(query));
+                items.push(record);
+                let budget = write::number(((100.0 - self.percent) * 1e9).round() / 1e11);
+                item.clause("ok", format!("{metric} <= {budget}"));
+                item.clause("slice", RATIO_SLICE);
+                report.change(
+                    self.place,
+                    format!("{} has no counters: each {RATIO_SLICE} whose ratio is within the budget is good, instead of an average of ratios", shown(&self.name)),
+                );
+            }
+        }
+        if !self.by.is_empty() {
+            item.clause("by", format!("({})", self.by.join(", ")));
+        }
+        self.burn_clauses(windows, &mut item, report);
+        if let Some(text) = &self.description {
+            item.clause("description", write::quoted(&write::escaped_braces(text)));
+        }
+        if let Some(link) = &self.runbook {
+            item.clause("runbook", link.clone());
+        }
+        for (word, pairs) in [("label", &self.labels), ("note", &self.notes)] {
+            for (name, text) in pairs {
+                let text = write::quoted(&write::escaped_braces(text));
+                item.clause(word, format!("{name} = {text}"));
+            }
+        }
+        items.push(item);
+        items
+    }
+
+    /// `sla:NAME:bad_ratio5m` would be the engine's own name space.
+    fn ratio_metric(&self) -> String {
+        let name: String = self
+            .name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .collect();
+        format!("slo:{name}:bad_ratio5m")
+    }
+
+    fn burn_clauses(&self, windows: &[Windows], item: &mut Item, report: &mut Reporter<'_>) {
+        let period = self.period.nominal();
+        let lines = match &self.burns {
+            Burns::None => Vec::new(),
+            Burns::Default => workbook(),
+            Burns::Lines(lines) => lines.clone(),
+            Burns::Sloth { page, ticket } => {
+                let own = windows.iter().find(|w| w.period == period);
+                let lines = own.map_or_else(workbook, |w| w.lines.clone());
+                let on = |line: &Burn| {
+                    if line.level == Level::Critical {
+                        *page
+                    } else {
+                        *ticket
+                    }
+                };
+                lines.into_iter().filter(on).collect()
+            }
+        };
+        let budget = 1.0 - self.percent / 100.0;
+        let fires = |line: &Burn| {
+            line.percent / 100.0 * period.0 as f64 / line.long.0 as f64 * budget <= 1.0
+        };
+        let (can, never): (Vec<Burn>, Vec<Burn>) = lines.iter().partition(|line| fires(line));
+        for line in &never {
+            report.change(
+                self.place,
+                format!(
+                    "the burn alert {} never fires with this objective, and is left out",
+                    line.text()
+                ),
+            );
+        }
+        if can.is_empty() {
+            item.clause("burn", "none");
+        } else if can != workbook() {
+            for line in can {
+                item.clause("burn", line.text());
+            }
+        }
+    }
+}
+
+/// The ratio as it is recorded: the query with the window put in.
+fn ratio_text(query: &str) -> String {
+    let query = query::with_window(query, RATIO_SLICE);
+    match bellwether_lang::promql::parse(&query) {
+        Ok(expr) => write::expression(&query, &expr),
+        Err(_) => query,
+    }
+}
+
+/// The lines of the SRE workbook, which the language has by default.
+fn workbook() -> Vec<Burn> {
+    let hour = 3_600_000;
+    let line = |percent, hours: i64, level| Burn {
+        percent,
+        long: DurationMs(hours * hour),
+        level,
+    };
+    vec![
+        line(2.0, 1, Level::Critical),
+        line(5.0, 6, Level::Critical),
+        line(10.0, 24, Level::Warning),
+        line(10.0, 72, Level::Warning),
+    ]
+}
+
+impl Burn {
+    fn text(&self) -> String {
+        let percent = write::number((self.percent * 1e4).round() / 1e4);
+        format!("{percent}% in {} {}", self.long, self.level)
+    }
+}
+
+/// True when an address can stand behind `runbook`.
+pub(super) fn is_link(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '{' | '}' | '"' | '`' | '@'))
+}
