@@ -9,7 +9,7 @@ use bellwether_lang::rules::{Alert, RuleSet, Text, TextContext};
 use bellwether_model::notice::NoticeKind;
 use bellwether_model::{Labels, TimestampMs};
 
-use crate::effects::Tick;
+use crate::effects::{Lapse, Tick};
 use crate::instance::{Beat, Change, End, Episode, Evidence, Instance, Phase, Policy};
 use crate::plan::{Step, sets_severity};
 use crate::series::{self, Shown};
@@ -51,17 +51,19 @@ impl Turn<'_> {
             let found = results.remove(result);
             let evidence = found.map_or(absent, |(_, value)| Evidence::Value(value));
             let policy = Policy::of(self.alert, result);
-            let before = (Shown::of(instance), encode_instance(instance));
+            let before = Shown::of(instance);
+            let row_before = out.keeps_state().then(|| encode_instance(instance));
             let change = instance.step(evidence, &policy, beat);
+            self.note_lapse(instance, before, &policy, out);
             self.tell(instance, change, &policy, None, out);
-            self.write(instance, before.0, out);
+            self.write(instance, before, out);
             if !instance.is_active() && !policy.watches() {
                 ended.push(result.clone());
                 continue;
             }
-            let after = encode_instance(instance);
-            if after != before.1 {
-                out.instances.push(self.row(result).change(Some(after)));
+            let row_after = out.keeps_state().then(|| encode_instance(instance));
+            if row_after != row_before {
+                out.instances.push(self.row(result).change(row_after));
             }
         }
         for result in ended {
@@ -101,8 +103,10 @@ impl Turn<'_> {
             active += usize::from(instance.is_active());
             self.tell(&mut instance, change, &policy, None, out);
             self.write(&instance, Shown::Inactive, out);
-            let state = encode_instance(&instance);
-            out.instances.push(self.row(&result).change(Some(state)));
+            if out.keeps_state() {
+                let state = encode_instance(&instance);
+                out.instances.push(self.row(&result).change(Some(state)));
+            }
             instances.insert(result, instance);
         }
         withheld
@@ -129,6 +133,22 @@ impl Turn<'_> {
             self.write(&instance, before, out);
             out.instances.push(self.row(&result).change(None));
         }
+    }
+
+    /// A condition that ended before it fired.
+    fn note_lapse(&self, instance: &Instance, before: Shown, policy: &Policy<'_>, out: &mut Tick) {
+        let (Shown::Pending { level, active_at }, Phase::Inactive) = (before, &instance.phase)
+        else {
+            return;
+        };
+        out.lapses.push(Lapse {
+            rule: self.alert.name.clone(),
+            identity: instance.identity.clone(),
+            level,
+            since: active_at,
+            until: self.now,
+            hold_for: policy.hold_for(level),
+        });
     }
 
     fn row(&self, result: &Labels) -> RowKey {

@@ -82,11 +82,7 @@ impl Ask<'_> {
         let mut identities: HashMap<Labels, Labels> = HashMap::default();
         let mut found = BTreeMap::new();
         for (labels, value) in results {
-            let result = labels.without_metric();
-            let mut identity = LabelsBuilder::from_labels(&result);
-            set_labels(&mut identity, &alert.labels, &labels);
-            identity.set("alertname", &alert.name);
-            let identity = identity.build();
+            let (result, identity) = alert.identify(&labels);
             if let Some(first) = identities.insert(identity.clone(), labels.clone()) {
                 return Err(AskError::Duplicate {
                     labels: identity,
@@ -111,10 +107,7 @@ impl Ask<'_> {
         let mut sources: HashMap<Labels, Labels> = HashMap::default();
         let mut found = BTreeMap::new();
         for (labels, value) in results {
-            let mut series = LabelsBuilder::from_labels(&labels);
-            set_labels(&mut series, &record.labels, &labels);
-            series.set(METRIC_NAME, &record.metric);
-            let series = series.build();
+            let (series, _) = record.identify(&labels);
             if let Some(first) = sources.insert(series.clone(), labels.clone()) {
                 return Err(AskError::Duplicate {
                     labels: series,
@@ -125,6 +118,55 @@ impl Ask<'_> {
             found.insert(series, value);
         }
         Ok(found)
+    }
+}
+
+/// A rule as far as its question and the labels of its results go.
+pub(crate) trait Identify {
+    fn expr(&self) -> &Expr;
+
+    /// What a result is kept under, and what no two results may share.
+    fn identify(&self, labels: &Labels) -> (Labels, Labels);
+
+    /// The most results, when more are an error.
+    fn results_max(&self) -> Option<usize>;
+}
+
+/// A result is kept under its labels without the metric's name.
+impl Identify for Alert {
+    fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
+    fn identify(&self, labels: &Labels) -> (Labels, Labels) {
+        let result = labels.without_metric();
+        let mut identity = LabelsBuilder::from_labels(&result);
+        set_labels(&mut identity, &self.labels, labels);
+        identity.set("alertname", &self.name);
+        (result, identity.build())
+    }
+
+    fn results_max(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// A result is kept under the series that is recorded.
+impl Identify for Record {
+    fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
+    fn identify(&self, labels: &Labels) -> (Labels, Labels) {
+        let mut series = LabelsBuilder::from_labels(labels);
+        set_labels(&mut series, &self.labels, labels);
+        series.set(METRIC_NAME, &self.metric);
+        let series = series.build();
+        (series.clone(), series)
+    }
+
+    fn results_max(&self) -> Option<usize> {
+        Some(self.max)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use bellwether_lang::rules::Level;
 use bellwether_model::notice::{Notice, NoticeKind};
-use bellwether_model::{Labels, TimestampMs};
+use bellwether_model::{DurationMs, Labels, TimestampMs};
 
 /// The effects of ticks, loads and events, collected until the caller commits them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,15 +19,50 @@ pub struct Tick {
     pub notices: Vec<Notice>,
     /// Rows of state that changed, for the ledger. Of one key the last change counts.
     pub instances: Vec<InstanceChange>,
+    /// Conditions that were true and ended before they fired.
+    pub lapses: Vec<Lapse>,
+    pub(crate) purpose: Purpose,
+}
+
+/// What effects are for. Those of a replay are looked at and thrown away, so what nobody looks at is not made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// All of them are carried out.
+    #[default]
+    Live,
+    /// No state is kept; series of alerts are written only when some rule reads them.
+    Replay { alert_series: bool },
 }
 
 impl Tick {
+    /// For a replay.
+    pub(crate) fn replayed(alert_series: bool) -> Tick {
+        Tick {
+            purpose: Purpose::Replay { alert_series },
+            ..Tick::default()
+        }
+    }
+
+    /// Whether rows of state are wanted.
+    pub(crate) fn keeps_state(&self) -> bool {
+        self.purpose == Purpose::Live
+    }
+
+    /// Whether series of alerts are wanted.
+    pub(crate) fn has_alert_series(&self) -> bool {
+        self.purpose
+            != (Purpose::Replay {
+                alert_series: false,
+            })
+    }
+
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         self.samples.clear();
         self.transitions.clear();
         self.notices.clear();
         self.instances.clear();
+        self.lapses.clear();
     }
 
     /// True when there is nothing to commit.
@@ -66,6 +101,23 @@ pub struct Transition {
     pub channels: Vec<String>,
     /// Why, when there is more to say than that a condition is or is no longer true.
     pub reason: Option<String>,
+}
+
+/// A condition that was true, but not for long enough.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lapse {
+    /// The alert's name.
+    pub rule: String,
+    /// The labels that identify the alert.
+    pub identity: Labels,
+    /// The highest level it was on its way to.
+    pub level: Level,
+    /// The first evaluation at which the condition was true.
+    pub since: TimestampMs,
+    /// The evaluation at which it was no longer.
+    pub until: TimestampMs,
+    /// How long it would have had to be true.
+    pub hold_for: DurationMs,
 }
 
 /// A row of the engine's state that changed: opaque to whoever keeps it.

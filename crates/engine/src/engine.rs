@@ -30,6 +30,7 @@ use crate::order::{Circle, Node};
 use crate::overlay::{Overlay, Recorded};
 use crate::own::{Own, OwnKind};
 use crate::plan::{Plan, Step};
+use crate::replay::{Ahead, Block};
 use crate::slots::Spread;
 use crate::state::{self, Evaluation, RowKey};
 
@@ -346,10 +347,45 @@ impl Engine {
                 rule: &step.key,
                 every: step.every,
             });
-            self.evaluate(&plan, step, now, &mut overlay, &control, out);
+            self.evaluate(&plan, step, now, &mut overlay, &control, None, out);
         }
         if plan.own_slots.contains(now) {
             self.own.tick(now, &plan.rules, out);
+        }
+    }
+
+    /// As [`Engine::tick`], with results from `ahead` where it has them.
+    pub(crate) fn tick_replayed(
+        &mut self,
+        now: TimestampMs,
+        source: &dyn Source,
+        ahead: &Ahead,
+        control: &Control,
+        out: &mut Tick,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let mut overlay = Overlay::new(source, now, &plan.written);
+        let steps = plan.steps.iter().enumerate();
+        for (i, step) in steps.filter(|(_, step)| step.slots.contains(now)) {
+            let known = ahead.block(i).map(|block| (block, ahead.exposed));
+            self.evaluate(&plan, step, now, &mut overlay, control, known, out);
+        }
+        if plan.own_slots.contains(now) {
+            self.own.tick(now, &plan.rules, out);
+        }
+    }
+
+    /// The series of a recording rule's last evaluation.
+    pub(crate) fn recorded(&self, key: &str) -> &[Labels] {
+        self.states
+            .get(key)
+            .map_or(&[], |state| state.recorded.as_slice())
+    }
+
+    /// Says what a recording rule's last evaluation has yielded, when that was not done here.
+    pub(crate) fn set_recorded(&mut self, key: &str, series: Vec<Labels>) {
+        if let Some(state) = self.states.get_mut(key) {
+            state.recorded = series;
         }
     }
 
@@ -393,7 +429,12 @@ impl Engine {
         }
     }
 
-    /// One rule's turn.
+    /// One rule's turn. `known` are results evaluated ahead, and whether others have to see in this tick what the rule
+    /// records.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a tick's parts; they meet here only"
+    )]
     fn evaluate(
         &mut self,
         plan: &Plan,
@@ -401,9 +442,15 @@ impl Engine {
         now: TimestampMs,
         overlay: &mut Overlay<'_>,
         control: &Control,
+        known: Option<(&Block, bool)>,
         out: &mut Tick,
     ) {
-        let state = self.states.entry(step.key.clone()).or_default();
+        if !self.states.contains_key(&step.key) {
+            self.states.insert(step.key.clone(), RuleState::default());
+        }
+        let Some(state) = self.states.get_mut(&step.key) else {
+            return; // It was put there just now.
+        };
         if state.evaluation.attempted.is_some_and(|t| t >= now) {
             return;
         }
@@ -434,7 +481,8 @@ impl Engine {
                     save_evaluation(&step.key, &state.evaluation, out);
                     return;
                 }
-                match ask.alert(turn.alert) {
+                let known = known.and_then(|(block, _)| block.results(ask.at, &state.instances));
+                match known.map_or_else(|| ask.alert(turn.alert), Ok) {
                     Ok(results) => {
                         let instances = &mut state.instances;
                         Ok(turn.evaluate(results, beat, !deaf, instances, out))
@@ -445,12 +493,18 @@ impl Engine {
                     }
                 }
             }
-            Node::Record(i) => ask.record(&plan.rules.records[i]).map(|series| {
-                let samples = record(step, series, now, &mut state.recorded, out);
-                overlay.add(&plan.rules.records[i].metric, &samples);
-                out.samples.extend(samples);
-                0
-            }),
+            // What it records is there already, and nobody has to see it in this tick.
+            Node::Record(_) if known.is_some_and(|(_, exposed)| !exposed) => Ok(0),
+            Node::Record(i) => {
+                let known = known.and_then(|(block, _)| block.series(ask.at));
+                let series = known.map_or_else(|| ask.record(&plan.rules.records[i]), Ok);
+                series.map(|series| {
+                    let samples = record(step, series, now, &mut state.recorded, out);
+                    overlay.add(&plan.rules.records[i].metric, &samples);
+                    out.samples.extend(samples);
+                    0
+                })
+            }
         };
         self.conclude(plan, step, now, outcome, out);
     }
@@ -465,18 +519,18 @@ impl Engine {
         out: &mut Tick,
     ) {
         use OwnKind::{AlertsWithheld, RuleFailing};
-        let evaluation = &mut self.states.entry(step.key.clone()).or_default().evaluation;
+        let Some(state) = self.states.get_mut(&step.key) else {
+            return; // Its turn has put it there.
+        };
+        let evaluation = &mut state.evaluation;
         let (own, rules) = (&mut self.own, &plan.rules);
         let name = step.node.name(rules);
         match outcome {
             Ok(withheld) => {
-                *evaluation = Evaluation {
-                    succeeded: Some(now),
-                    failures: 0,
-                    error: None,
-                    withheld,
-                    ..evaluation.clone()
-                };
+                evaluation.succeeded = Some(now);
+                evaluation.failures = 0;
+                evaluation.error = None;
+                evaluation.withheld = withheld;
                 own.settle(RuleFailing, name, None, now, rules, out);
                 if withheld > 0 {
                     let summary =
@@ -556,6 +610,9 @@ fn double(every: DurationMs) -> DurationMs {
 }
 
 fn save_evaluation(key: &str, evaluation: &Evaluation, out: &mut Tick) {
+    if !out.keeps_state() {
+        return;
+    }
     let row = RowKey::Evaluation {
         rule: key.to_owned(),
     };

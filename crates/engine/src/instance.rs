@@ -252,6 +252,20 @@ impl<'a> Policy<'a> {
     }
 }
 
+impl Policy<'_> {
+    /// How long the condition of `level` has to be true; for an absence that is an alert, how long it has to last.
+    pub(crate) fn hold_for(&self, level: Level) -> DurationMs {
+        match (
+            self.lines[index(level)].map(|line| &line.rule),
+            self.missing,
+        ) {
+            (Some(LevelRule::When { hold_for, .. }), _) => *hold_for,
+            (_, Missing::Raise { after, .. }) => *after,
+            _ => DurationMs::ZERO,
+        }
+    }
+}
+
 /// What a step changed, as far as people are told.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {

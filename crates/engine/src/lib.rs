@@ -12,6 +12,7 @@
 //! - `own`: the engine's alerts about itself. `removal`: the end of a rule.
 //! - `calendar`: when windows are open. `route`: what is muted.
 //! - `state`: rows for the ledger. `status`: what is shown. [`history`]: what has happened, summed up.
+//! - [`replay`]: rules over the past, on a virtual clock.
 //!
 //! Not here: sending (`notify`, `server`), keeping (`ledger`), escalation, objectives (later work).
 #![forbid(unsafe_code)]
@@ -34,6 +35,7 @@ mod series;
 mod tell;
 
 pub mod history;
+pub mod replay;
 mod state;
 mod status;
 

@@ -39,7 +39,7 @@ impl Node {
         }
     }
 
-    fn expr(self, rules: &RuleSet) -> &Expr {
+    pub(crate) fn expr(self, rules: &RuleSet) -> &Expr {
         match self {
             Node::Record(i) => &rules.records[i].expr,
             Node::Alert(i) => &rules.alerts[i].expr,
@@ -176,7 +176,7 @@ impl Graph {
 }
 
 /// Every selector of an expression.
-fn selectors(expr: &Expr) -> Vec<&VectorSelector> {
+pub(crate) fn selectors(expr: &Expr) -> Vec<&VectorSelector> {
     let mut found = Vec::new();
     let mut todo = vec![expr];
     while let Some(expr) = todo.pop() {

@@ -77,7 +77,7 @@ impl Written {
     }
 
     /// How far behind the tick's time its samples of this series lie, at most; `None` when it writes none.
-    fn delay(&self, series: &Labels) -> Option<DurationMs> {
+    pub(crate) fn delay(&self, series: &Labels) -> Option<DurationMs> {
         let metric = series.metric()?;
         if ALERT_METRICS.contains(&metric) {
             let delay = series.get("alertname").and_then(|a| self.alerts.get(a));

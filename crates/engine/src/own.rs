@@ -185,6 +185,9 @@ impl Own {
         rules: &RuleSet,
         out: &mut Tick,
     ) {
+        if self.alerts.is_empty() {
+            return; // Most of the time, and asked at every evaluation.
+        }
         self.end(&kind.identity(subject), reason, now, rules, out);
     }
 

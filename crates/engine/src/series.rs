@@ -81,6 +81,9 @@ pub(crate) fn write(
     t: TimestampMs,
     out: &mut Tick,
 ) {
+    if !out.has_alert_series() {
+        return;
+    }
     let written = after.series(identity, severity_is_set);
     if before != after {
         let ended = before.series(identity, severity_is_set).into_iter();

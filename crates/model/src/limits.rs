@@ -135,6 +135,8 @@ limits! {
     NOTIFY_MAX_AGE = "notify.max_age", DAY, Millis, "the notice becomes a dead letter";
     NOTIFY_CLIENT_ERROR_TRIES = "notify.client_error_tries", 3, Count, "the notice becomes a dead letter (tries answered with another 4xx)";
     NOTIFY_DEAD_LETTER_KEEP = "notify.dead_letter_keep", 30 * DAY, Millis, "dead letters are forgotten";
+    BACKTEST_TRANSITIONS_MAX = "backtest.transitions", 100_000, Count, "further transitions are left out of the report, which says how many";
+    BACKTEST_VALUES_MAX = "backtest.values", 16_000_000, Count, "rules are evaluated in shorter blocks (results held at a time)";
     HISTORY_PAGE = "history.page", 1000, Count, "the page ends, and says how to go on";
     HISTORY_SCAN_MAX = "history.scan", 100_000, Count, "the page ends with what was found so far (rows looked at)";
     HISTORY_FLAPPING = "history.flapping", 3, Count, "an alert is called flapping (times it began to fire within history.flapping_window)";

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use bellwether_engine::replay::Backtest;
 use bellwether_engine::{Engine, Options};
 use bellwether_lang::rules::{RuleSet, SourceFile, check};
 use bellwether_ledger::{Ledger, LedgerError, Snapshot};
 use bellwether_model::TimestampMs;
 
-use crate::api::{Asked, alerts_body, by_rule_body, changes_body};
+use crate::api::{Asked, alerts_body, backtest_report, by_rule_body, changes_body};
 use crate::edge::answer::Refusal;
 use crate::edge::params::Params;
 
@@ -48,6 +49,11 @@ pub fn history_by_rule(
     now: TimestampMs,
 ) -> Result<String, FolderError> {
     Ok(by_rule_body(ledger, &asked(params, now))?)
+}
+
+/// As `/api/bw/v1/backtest`.
+pub fn backtest(backtest: &Backtest, against: Option<&Backtest>) -> String {
+    backtest_report(backtest, against)
 }
 
 /// As `/api/v1/alerts`: the alerts as the last committed tick left them, under the rules that ran then.

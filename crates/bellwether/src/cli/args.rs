@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Evaluate a PromQL expression, on a running server or on a data folder.
     Query(Query),
+    /// What rules would have done over stored samples, and how two rule sets differ.
+    Backtest(Backtest),
     /// What is pending or firing, and what has happened to alerts.
     Alerts(Alerts),
     /// Bring in what other systems have: samples into a data folder, or rules into a rule folder.
@@ -241,6 +243,47 @@ pub(crate) struct Alerts {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// How the answer is printed.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: ListOutput,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bellwether backtest --since 30d\n  bellwether backtest rules/disk.rules --data ./copy --since 2026-10-01T00:00:00Z\n  \
+                        bellwether backtest new-rules --against rules -o json\n\n\
+                        The rules go through the live engine, tick by tick, from a state in which nothing fires. What rules recorded in that time is \
+                        computed anew. Near misses are levels that were never reached, with the value that came nearest, and conditions that \
+                        ended before their `for`.\n\
+                        Times: RFC 3339, Unix seconds, `now`, or a duration before --until as in 30d.\n\
+                        Exit codes: 0 done, 1 with --against: some alert differs, 2 mistakes in the rules, or the folder cannot be opened."
+)]
+pub(crate) struct Backtest {
+    /// Rule files, or folders of *.rules files.
+    #[arg(value_name = "PATHS", default_value = RULES_DIR)]
+    pub paths: Vec<PathBuf>,
+    /// The data folder; no server may have it open.
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+    pub data: PathBuf,
+    /// Where to begin.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "1d",
+        allow_hyphen_values = true
+    )]
+    pub since: String,
+    /// Where to end.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "now",
+        allow_hyphen_values = true
+    )]
+    pub until: String,
+    /// Rules to compare with: a file or a folder.
+    #[arg(long, value_name = "PATH")]
+    pub against: Option<PathBuf>,
+    /// How the report is printed.
     #[arg(short, long, value_enum, default_value = "table")]
     pub output: ListOutput,
 }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod args;
+mod backtest;
 mod bench;
 mod check;
 mod data;
@@ -34,6 +35,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Query(args) => query::run(&args),
+        Command::Backtest(args) => backtest::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Import(Import::Lp(args)) => import::run(&args),
         Command::Import(Import::Prometheus(args)) => import::prometheus(&args),

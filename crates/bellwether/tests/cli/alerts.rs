@@ -87,18 +87,18 @@ fn history_is_a_log_and_sums_by_rule() {
     check(
         &world,
         &[&whole[..], &["--rule", "Other"]].concat(),
-        expect![[r#"
+        expect![[r"
             exit 0
             no changes
-        "#]],
+        "]],
     );
     check(
         &world,
         &[],
-        expect![[r#"
+        expect![[r"
         exit 0
         no alerts
-    "#]],
+    "]],
     );
 }
 
@@ -111,9 +111,9 @@ fn a_folder_without_rules_says_so() {
     check(
         &world,
         &[],
-        expect![[r#"
+        expect![[r"
         exit 2
         ! bellwether: data: no server has evaluated rules here
-    "#]],
+    "]],
     );
 }

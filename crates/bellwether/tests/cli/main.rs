@@ -10,6 +10,7 @@
 )]
 
 mod alerts;
+mod backtest;
 mod bench;
 mod check;
 mod help;

@@ -10,7 +10,7 @@ const MINUTE: i64 = 60_000;
 const MINUTES: i64 = 40;
 
 /// One series: its label, and its value each minute.
-type Series = (u8, Vec<Option<f64>>);
+pub(crate) type Series = (u8, Vec<Option<f64>>);
 
 fn values() -> impl Strategy<Value = Vec<Option<f64>>> {
     let value = prop_oneof![
@@ -24,7 +24,7 @@ fn values() -> impl Strategy<Value = Vec<Option<f64>>> {
     prop::collection::vec(run, 10).prop_map(|runs| runs.concat())
 }
 
-fn series() -> impl Strategy<Value = Vec<Series>> {
+pub(crate) fn series() -> impl Strategy<Value = Vec<Series>> {
     prop::collection::vec((0..4_u8, values()), 1..4)
 }
 
@@ -62,7 +62,7 @@ fn alert(name: &'static str, expr: &'static str) -> impl Strategy<Value = String
 }
 
 /// Alerts on series, on what is recorded, on other alerts, and on whatever there is.
-fn rule_sets() -> impl Strategy<Value = String> {
+pub(crate) fn rule_sets() -> impl Strategy<Value = String> {
     let alerts = (
         alert("Plain", "x"),
         alert("Recorded", "r:double / 2"),
@@ -92,6 +92,12 @@ fn world(text: &str, series: &[Series]) -> World {
     world.restart(TimestampMs(0));
     world.load(rules(text));
     world.restart(TimestampMs(0));
+    fill(&mut world, series);
+    world
+}
+
+/// Stores the series.
+pub(crate) fn fill(world: &mut World, series: &[Series]) {
     for (i, values) in series {
         let labels = Labels::from_pairs([("__name__", "x".to_owned()), ("i", i.to_string())]);
         for (minute, value) in values.iter().enumerate() {
@@ -100,10 +106,9 @@ fn world(text: &str, series: &[Series]) -> World {
             }
         }
     }
-    world
 }
 
-fn end() -> TimestampMs {
+pub(crate) fn end() -> TimestampMs {
     TimestampMs(0).plus(DurationMs(MINUTES * MINUTE))
 }
 

@@ -3,5 +3,6 @@
 
 mod crash;
 mod events;
+mod replay;
 mod scripts;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_model::{Labels, Matcher, TimeRange};
+use bellwether_model::{Labels, Matcher, TimeRange, TimestampMs};
 
 use super::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
 
@@ -33,6 +33,30 @@ impl MemorySource {
             columns.times.insert(at, t);
             columns.values.insert(at, v);
         }
+    }
+
+    /// Adds many samples of one series, times strictly ascending. Where there are some from the first time on already, the
+    /// new ones take their place.
+    pub fn extend(&mut self, labels: &Labels, times: &[i64], values: &[f64]) {
+        let Some(first) = times.first() else {
+            return;
+        };
+        let columns = self.series.entry(labels.clone()).or_default();
+        let keep = columns.times.partition_point(|t| t < first);
+        columns.times.truncate(keep);
+        columns.values.truncate(keep);
+        columns.times.extend_from_slice(times);
+        columns.values.extend_from_slice(values);
+    }
+
+    /// Drops all samples before `t`, and the series that have no others.
+    pub fn forget_before(&mut self, t: TimestampMs) {
+        self.series.retain(|_, columns| {
+            let from = columns.times.partition_point(|time| *time < t.0);
+            columns.times.drain(..from);
+            columns.values.drain(..from);
+            !columns.times.is_empty()
+        });
     }
 
     /// Number of series.

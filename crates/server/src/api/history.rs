@@ -88,7 +88,10 @@ pub(crate) fn by_rule_body(ledger: &Ledger, asked: &Asked) -> Result<String, Ref
     }
     let data = |out: &mut String| {
         out.push_str("{\"rules\":");
-        push_list(out, &rules, push_rule);
+        push_list(out, &rules, |out, rule| {
+            push_rule_fields(out, rule);
+            out.push('}');
+        });
         out.push('}');
     };
     Ok(success(data, &warnings, &[]))
@@ -163,7 +166,8 @@ fn push_row(out: &mut String, row: &HistoryRow) {
     out.push('}');
 }
 
-fn push_rule(out: &mut String, rule: &RuleHistory) {
+/// The fields of a rule, without the closing brace.
+pub(super) fn push_rule_fields(out: &mut String, rule: &RuleHistory) {
     out.push_str("{\"rule\":");
     push_json_string(out, &rule.rule);
     for (name, number) in [
@@ -190,7 +194,6 @@ fn push_rule(out: &mut String, rule: &RuleHistory) {
     }
     out.push_str("},\"flapping\":");
     push_list(out, &rule.flapping, push_labels);
-    out.push('}');
 }
 
 fn push_seconds(out: &mut String, name: &str, time: Option<DurationMs>) {

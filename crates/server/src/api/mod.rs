@@ -5,8 +5,8 @@
 //! - `state`: what handlers share. `asked`: a request's parameters, read and checked.
 //! - `gate`, `run`: how many questions at a time, for how long, and what their errors become. `quick`: those too small for that.
 //! - `envelope`: the JSON around every answer.
-//! - `query`, `explain`, `series`, `rules`, `history`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an expression as JSON.
-//!   `page`: what a person sees.
+//! - `query`, `explain`, `series`, `rules`, `history`, `backtest`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an
+//!   expression as JSON. `page`: what a person sees.
 //!
 //! Nothing in here changes anything, but for the order to load the rules again.
 
@@ -19,6 +19,7 @@ mod run;
 pub(crate) mod envelope;
 mod escape;
 
+mod backtest;
 mod explain;
 mod export;
 mod federate;
@@ -44,6 +45,7 @@ use crate::edge::answer::{Answer, Refusal, Shape};
 use crate::edge::route::{Call, Route, Scope, Takes};
 
 pub(crate) use asked::Asked;
+pub(crate) use backtest::report as backtest_report;
 pub(crate) use history::{by_rule_body, changes_body};
 pub(crate) use rules::alerts_body;
 pub(crate) use state::Api;
@@ -92,6 +94,13 @@ pub(crate) fn routes(api: &Arc<Api>) -> Vec<Route> {
             "/api/bw/v1/history/rules",
             Read,
             history::by_rule,
+        ),
+        route(
+            api,
+            GET_POST,
+            "/api/bw/v1/backtest",
+            Read,
+            backtest::backtest,
         ),
         route(
             api,

@@ -1,0 +1,105 @@
+//! `bellwether backtest` over a data folder.
+
+use expect_test::{Expect, expect};
+
+use crate::run::World;
+
+const RULES: &str = "alert High\n  expr x_value\n  every 1m\n  warning > 5 for 2m\n  critical > 10\n  emergency > 90\n";
+
+/// An hour of samples, one a minute: quiet, a spike too short for `for`, and a stretch that gets worse.
+fn world() -> World {
+    let world = World::new();
+    let mut lines = String::new();
+    for minute in 0..60_u64 {
+        let value = match minute {
+            10 => 7,
+            30..40 => 8,
+            40..50 => 20,
+            _ => 1,
+        };
+        let seconds = 1_700_000_000 + minute * 60;
+        lines.push_str(&format!("x,i=a value={value} {seconds}\n"));
+    }
+    let args = [
+        "import",
+        "lp",
+        "-",
+        "--precision",
+        "s",
+        "--data",
+        "data",
+        "--retention",
+        "9000d",
+    ];
+    let ran = world.run_with(&args, lines.as_bytes());
+    assert_eq!(ran.code, Some(0), "{ran}");
+    world.write("rules/high.rules", RULES);
+    world.write("tuned/high.rules", RULES.replace("2m", "0s"));
+    world
+}
+
+const TIMES: [&str; 6] = ["--data", "data", "--since", "1h", "--until", "1700003600"];
+
+fn check(world: &World, args: &[&str], want: Expect) {
+    let ran = world.run(&[&["backtest"], args, &TIMES].concat());
+    want.assert_eq(&ran.to_string());
+}
+
+#[test]
+fn a_backtest_shows_strips_sums_and_near_misses() {
+    let world = world();
+    check(
+        &world,
+        &["rules"],
+        expect![[r#"
+        exit 0
+        2023-11-14T22:13:20.000Z to 2023-11-14T23:13:20.000Z: 180 ticks, 3 transitions, 3 notices (log 3)
+
+        rule  fired  median  longest  info  warning  error  critical  emergency  flapping
+        High  1      18m     18m            8m              10m                  0
+
+        High{i="a"} |................................wwwwwwwwccccccccccc.........|
+        a cell is 1m: i info, w warning, e error, c critical, E emergency
+
+        never reached  level      nearest value  threshold  at
+        High{i="a"}    emergency  20             90         2023-11-14T22:53:21.000Z
+
+        ended before it fired  level    longest  needed  at                        times (rule)
+        High{i="a"}            warning  1m       2m      2023-11-14T22:23:21.000Z  1
+    "#]],
+    );
+    check(
+        &world,
+        &["tuned", "--against", "rules"],
+        expect![[r#"
+        exit 1
+        2023-11-14T22:13:20.000Z to 2023-11-14T23:13:20.000Z: 180 ticks, 5 transitions, 5 notices (log 5)
+
+        rule  fired  median  longest  info  warning  error  critical  emergency  flapping
+        High  2      1m      20m            11m             10m                  0
+
+        High{i="a"} |..........ww..................wwwwwwwwwwccccccccccc.........|
+        a cell is 1m: i info, w warning, e error, c critical, E emergency
+
+        never reached  level      nearest value  threshold  at
+        High{i="a"}    emergency  20             90         2023-11-14T22:53:21.000Z
+
+        1 alert differs (- compared with, + these rules)
+        High{i="a"}
+          - |................................wwwwwwwwccccccccccc.........| 18m in 2 intervals
+          + |..........ww..................wwwwwwwwwwccccccccccc.........| 21m in 3 intervals
+    "#]],
+    );
+    let json = world.run(&[&["backtest", "rules", "-o", "json"], &TIMES[..]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["data"]["alerts"][0]["firing"][1]["level"], "critical");
+}
+
+#[test]
+fn mistakes_are_shown_before_anything_is_replayed() {
+    let world = world();
+    world.write("bad/x.rules", "alert A\n  expr x +\n  warning > 5\n");
+    let ran = world.run(&[&["backtest", "bad"], &TIMES[..]].concat());
+    assert_eq!(ran.code, Some(2), "{ran}");
+    assert!(ran.err.contains("x.rules:2"), "{ran}");
+}

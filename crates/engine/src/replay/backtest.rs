@@ -1,0 +1,309 @@
+//! What rules would have done: a replay over stored history, summed up, and two of them compared.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bellwether_lang::rules::{Level, RuleSet};
+use bellwether_model::{DurationMs, Labels, TimeRange, TimestampMs, limits};
+use bellwether_query::Source;
+
+use super::{NearestValue, Replay, ReplayOptions};
+use crate::effects::{Lapse, Transition};
+use crate::history::{Change, RuleHistory, summarize};
+use crate::order::Circle;
+
+/// What rules would have done in a stretch of time.
+#[derive(Clone, Debug)]
+pub struct Backtest {
+    /// From the first possible tick to the last, both included.
+    pub range: TimeRange,
+    /// How many ticks there were.
+    pub ticks: u64,
+    /// Every transition, in order; at most `backtest.transitions`.
+    pub transitions: Vec<Transition>,
+    /// Transitions beyond that, which are counted nowhere else.
+    pub left_out: u64,
+    /// When each alert fired, by rule and identity.
+    pub courses: BTreeMap<(String, Labels), Vec<Firing>>,
+    /// The transitions summed up by rule.
+    pub rules: Vec<RuleHistory>,
+    /// Notices that would have gone out, by channel.
+    pub notices: BTreeMap<String, u64>,
+    /// Conditions that ended before they fired: of each rule and level the one that came nearest to its `for`.
+    pub lapses: BTreeMap<(String, Level), Lapse>,
+    /// How many such conditions there were, by rule.
+    pub lapsed: BTreeMap<String, u64>,
+    /// Of each level that has a condition, the value nearest to it.
+    pub nearest: BTreeMap<(String, Level), NearestValue>,
+}
+
+/// A stretch of time at one level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Firing {
+    /// Its first evaluation.
+    pub from: TimestampMs,
+    /// The evaluation that ended it; `None` when it goes on at the end.
+    pub to: Option<TimestampMs>,
+    /// How bad.
+    pub level: Level,
+}
+
+/// Why there is no backtest.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    /// The rules cannot run.
+    #[error(transparent)]
+    Circle(#[from] Circle),
+    /// Nobody waits for it any more, or it took too long.
+    #[error("the backtest was stopped at {at}")]
+    Stopped {
+        /// The last tick.
+        at: TimestampMs,
+    },
+}
+
+impl Backtest {
+    /// Replays `rules` up to `until`. `progress` hears after each tick how far it came.
+    pub fn run(
+        rules: Arc<RuleSet>,
+        source: &dyn Source,
+        options: ReplayOptions,
+        until: TimestampMs,
+        progress: &mut dyn FnMut(TimestampMs),
+    ) -> Result<Backtest, BacktestError> {
+        let range = TimeRange {
+            from: options.from,
+            to: until,
+        };
+        let control = options.control.clone();
+        let mut replay = Replay::new(rules, source, options)?;
+        let mut backtest = Backtest::new(range);
+        while let Some((at, tick)) = replay.next(until) {
+            if control.check().is_err() {
+                return Err(BacktestError::Stopped { at });
+            }
+            backtest.ticks += 1;
+            for notice in &tick.notices {
+                *backtest.notices.entry(notice.channel.clone()).or_default() += 1;
+            }
+            for transition in &tick.transitions {
+                backtest.take(transition);
+            }
+            for lapse in &tick.lapses {
+                backtest.lapse(lapse);
+            }
+            progress(at);
+        }
+        let changes = backtest.transitions.iter().map(Change::from);
+        backtest.rules = summarize(changes, range);
+        let nearest = replay.nearest();
+        backtest.nearest = nearest
+            .map(|(alert, level, value)| ((alert.to_owned(), level), value.clone()))
+            .collect();
+        Ok(backtest)
+    }
+
+    fn new(range: TimeRange) -> Backtest {
+        Backtest {
+            range,
+            ticks: 0,
+            transitions: Vec::new(),
+            left_out: 0,
+            courses: BTreeMap::new(),
+            rules: Vec::new(),
+            notices: BTreeMap::new(),
+            lapses: BTreeMap::new(),
+            lapsed: BTreeMap::new(),
+            nearest: BTreeMap::new(),
+        }
+    }
+
+    fn take(&mut self, transition: &Transition) {
+        if self.transitions.len() >= limits::BACKTEST_TRANSITIONS_MAX.usize() {
+            self.left_out += 1;
+            return;
+        }
+        let key = (transition.rule.clone(), transition.identity.clone());
+        let course = self.courses.entry(key).or_default();
+        if let Some(last) = course.last_mut().filter(|last| last.to.is_none()) {
+            last.to = Some(transition.at);
+        }
+        course.extend(transition.to.map(|level| Firing {
+            from: transition.at,
+            to: None,
+            level,
+        }));
+        self.transitions.push(transition.clone());
+    }
+
+    fn lapse(&mut self, lapse: &Lapse) {
+        *self.lapsed.entry(lapse.rule.clone()).or_default() += 1;
+        let key = (lapse.rule.clone(), lapse.level);
+        let lasted = |lapse: &Lapse| lapse.until.since(lapse.since);
+        match self.lapses.get_mut(&key) {
+            Some(known) if lasted(known) >= lasted(lapse) => {}
+            Some(known) => *known = lapse.clone(),
+            None => {
+                self.lapses.insert(key, lapse.clone());
+            }
+        }
+    }
+
+    /// The worst level of an alert within each of `cells` equal parts of the range.
+    pub fn strip(&self, course: &[Firing], cells: usize) -> Vec<Option<Level>> {
+        let mut strip = vec![None; cells];
+        let length = self.range.to.since(self.range.from).0.max(1);
+        let cell = |at: TimestampMs| {
+            let into = i128::from(at.since(self.range.from).0.max(0));
+            usize::try_from(into * cells as i128 / i128::from(length)).unwrap_or(usize::MAX)
+        };
+        for firing in course {
+            let end = firing
+                .to
+                .map_or(self.range.to, |to| to.minus(DurationMs(1)));
+            let last = cell(end).min(cells.saturating_sub(1));
+            let first = cell(firing.from).min(last);
+            for level in strip.iter_mut().take(last + 1).skip(first) {
+                *level = (*level).max(Some(firing.level));
+            }
+        }
+        strip
+    }
+
+    /// What `after` does otherwise than these rules.
+    pub fn difference(&self, after: &Backtest) -> Vec<Difference> {
+        let keys: std::collections::BTreeSet<_> =
+            self.courses.keys().chain(after.courses.keys()).collect();
+        let nothing = Vec::new();
+        let mut differences = Vec::new();
+        for key in keys {
+            let old = self.courses.get(key).unwrap_or(&nothing);
+            let new = after.courses.get(key).unwrap_or(&nothing);
+            if old != new {
+                differences.push(Difference {
+                    rule: key.0.clone(),
+                    identity: key.1.clone(),
+                    before: old.clone(),
+                    after: new.clone(),
+                });
+            }
+        }
+        differences
+    }
+}
+
+/// An alert that two rule sets treat differently.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// The alert's name.
+    pub rule: String,
+    /// The labels that identify the alert.
+    pub identity: Labels,
+    /// When it fires under the rules compared with.
+    pub before: Vec<Firing>,
+    /// When it fires under the rules at hand.
+    pub after: Vec<Firing>,
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_query::source::memory::MemorySource;
+    use bellwether_query::{Control, Options, Stop};
+
+    use super::*;
+    use crate::slots::Spread;
+
+    const MINUTE: i64 = 60_000;
+
+    fn options(control: &Control) -> ReplayOptions {
+        ReplayOptions {
+            from: TimestampMs(0),
+            spread: Spread::None,
+            query: Options::default(),
+            keep_samples: false,
+            control: control.clone(),
+        }
+    }
+
+    fn backtest(rules: &str) -> Backtest {
+        let mut store = MemorySource::new();
+        let labels = Labels::from_pairs([("__name__", "x"), ("i", "1")]);
+        for (minute, value) in [1, 6, 6, 1, 6, 6, 6, 12, 12, 1, 6].into_iter().enumerate() {
+            store.push(&labels, minute as i64 * MINUTE, f64::from(value));
+        }
+        let rules = Arc::new(crate::testing::rules(rules));
+        let until = TimestampMs(10 * MINUTE);
+        let control = Control::new();
+        Backtest::run(rules, &store, options(&control), until, &mut |_| {}).unwrap()
+    }
+
+    fn rule(name: &str, hold: &str) -> String {
+        format!("alert {name}\n  expr x\n  every 1m\n  warning > 5 for {hold}\n  critical > 10\n  error > 20\n")
+            .replace("  critical > 10\n  error > 20\n", "  error > 10\n  critical > 20\n")
+    }
+
+    #[test]
+    fn intervals_lapses_and_nearest_values() {
+        let got = backtest(&rule("A", "2m"));
+        let course = got.courses.values().next().unwrap();
+        let at = |m| TimestampMs(m * MINUTE);
+        let firing = |from, to, level| Firing {
+            from: at(from),
+            to: Some(at(to)),
+            level,
+        };
+        assert_eq!(
+            *course,
+            [firing(6, 7, Level::Warning), firing(7, 9, Level::Error)]
+        );
+        assert_eq!(got.notices, BTreeMap::from([("log".to_owned(), 3)]));
+        assert_eq!(got.lapsed, BTreeMap::from([("A".to_owned(), 1)]));
+        let lapse = &got.lapses[&("A".to_owned(), Level::Warning)];
+        assert_eq!(
+            (lapse.since, lapse.until, lapse.hold_for),
+            (at(1), at(3), DurationMs(2 * MINUTE))
+        );
+        let nearest = &got.nearest[&("A".to_owned(), Level::Critical)];
+        assert_eq!(
+            (nearest.value, nearest.threshold, nearest.at, nearest.held),
+            (12.0, 20.0, at(7), false)
+        );
+        let strip = got.strip(course, 10);
+        let strip: Vec<&str> = strip.iter().map(|l| l.map_or(".", Level::word)).collect();
+        assert_eq!(
+            strip,
+            [
+                ".", ".", ".", ".", ".", ".", "warning", "error", "error", "."
+            ]
+        );
+    }
+
+    #[test]
+    fn two_rule_sets_differ_where_alerts_do() {
+        let both = |hold: &str| backtest(&(rule("Same", "2m") + &rule("Tuned", hold)));
+        let (before, after) = (both("2m"), both("0s"));
+        let differences = before.difference(&after);
+        let named: Vec<_> = differences
+            .iter()
+            .map(|d| (&d.rule[..], d.before.len(), d.after.len()))
+            .collect();
+        assert_eq!(named, [("Tuned", 2, 4)]);
+        assert!(before.difference(&before).is_empty());
+    }
+
+    #[test]
+    fn one_that_nobody_waits_for_ends() {
+        let control = Control::new();
+        control.cancel(Stop::Disconnected);
+        let rules = Arc::new(crate::testing::rules(&rule("A", "2m")));
+        let store = MemorySource::new();
+        let got = Backtest::run(
+            rules,
+            &store,
+            options(&control),
+            TimestampMs(MINUTE),
+            &mut |_| {},
+        );
+        assert!(matches!(got, Err(BacktestError::Stopped { .. })));
+    }
+}

@@ -1,0 +1,303 @@
+//! A folder of rules over a source on a virtual clock: what tests in files and backtests drive.
+//!
+//! The engine is the live one, tick by tick; only where its results come from differs: rules that depend on nothing that the
+//! ticks in between do are evaluated for a block of ticks at once ([`ahead`]). Nothing is kept and nobody is told: what comes
+//! out are the effects of each tick.
+//!
+//! - [`lookback`]: which rules those are. [`ahead`]: their results. [`nearest`]: how close they came to firing.
+//! - [`past`]: what the rules see.
+//!
+//! - [`backtest`]: what comes of it, summed up and compared.
+
+mod backtest;
+
+mod ahead;
+mod lookback;
+mod nearest;
+mod past;
+
+use std::sync::Arc;
+
+use bellwether_lang::rules::{Level, RuleSet};
+use bellwether_model::{DurationMs, TimestampMs, limits};
+use bellwether_query::source::memory::MemorySource;
+use bellwether_query::{Control, Options as QueryOptions, Source, Steps};
+
+use crate::ask::Ask;
+use crate::effects::Tick;
+use crate::engine::{Engine, Options};
+use crate::order::{Circle, Node};
+use crate::overlay::{ALERT_METRICS, Written};
+use crate::plan::Plan;
+use crate::slots::Spread;
+use crate::status::Status;
+
+use ahead::Asked;
+pub(crate) use ahead::Block;
+pub use backtest::{Backtest, BacktestError, Difference, Firing};
+use nearest::Nearest;
+pub use nearest::NearestValue;
+use past::Past;
+
+/// Ticks of the fastest rule in a block, at most: a day at the default interval.
+const BLOCK_TICKS: i64 = 2880;
+
+/// How a replay runs.
+#[derive(Clone, Debug)]
+pub struct ReplayOptions {
+    /// The first tick lies at or after this time.
+    pub from: TimestampMs,
+    /// Whether slots are spread as they are live.
+    pub spread: Spread,
+    /// Limits of each evaluation.
+    pub query: QueryOptions,
+    /// Whether samples that rules wrote are kept to be asked for; otherwise those that no rule can reach are dropped.
+    pub keep_samples: bool,
+    /// Stops the evaluation.
+    pub control: Control,
+}
+
+/// Results evaluated ahead, by the place of the rule in the plan.
+pub(crate) struct Ahead {
+    blocks: Vec<Option<Block>>,
+    /// Set when some rule is asked tick by tick although others were not: it has to see what they record.
+    pub(crate) exposed: bool,
+}
+
+impl Ahead {
+    pub(crate) fn block(&self, step: usize) -> Option<&Block> {
+        self.blocks.get(step)?.as_ref()
+    }
+}
+
+/// Rules on their way through the past.
+pub struct Replay<'a> {
+    engine: Engine,
+    plan: Arc<Plan>,
+    past: Past<'a>,
+    options: ReplayOptions,
+    /// Which rules may be evaluated ahead.
+    may: Vec<bool>,
+    ahead: Ahead,
+    /// Blocks reach up to here.
+    ahead_until: TimestampMs,
+    block_ticks: i64,
+    /// The shortest interval.
+    fastest: DurationMs,
+    /// How far back of a tick rules read.
+    reach: DurationMs,
+    nearest: Nearest,
+    /// The last tick, or just before the first.
+    now: TimestampMs,
+    tick: Tick,
+}
+
+impl<'a> Replay<'a> {
+    /// `rules` over `source`. Errors when rules read each other in a circle.
+    pub fn new(
+        rules: Arc<RuleSet>,
+        source: &'a dyn Source,
+        options: ReplayOptions,
+    ) -> Result<Replay<'a>, Circle> {
+        let mut engine = Engine::new(
+            Arc::default(),
+            Options {
+                spread: options.spread,
+                query: options.query.clone(),
+                ..Options::default()
+            },
+        )?;
+        let before = options.from.minus(DurationMs(1));
+        engine.load(Arc::clone(&rules), before, &mut Tick::default())?;
+        let plan = Arc::clone(&engine.plan);
+        let exprs = || plan.steps.iter().map(|step| step.node.expr(&plan.rules));
+        let alerts_are_read = exprs().any(|expr| {
+            ALERT_METRICS
+                .iter()
+                .any(|metric| lookback::reads(expr, metric))
+        });
+        let past = Past {
+            below: source,
+            above: MemorySource::new(),
+            written: Written::by(&rules),
+            from: options.from,
+        };
+        Ok(Replay {
+            may: lookback::may_look_ahead(&plan.rules, &plan.steps),
+            reach: reach(&plan),
+            fastest: plan
+                .steps
+                .iter()
+                .map(|step| step.every)
+                .min()
+                .unwrap_or(DurationMs(1)),
+            tick: Tick::replayed(alerts_are_read || options.keep_samples),
+            ahead: Ahead {
+                blocks: Vec::new(),
+                exposed: false,
+            },
+            ahead_until: before,
+            block_ticks: BLOCK_TICKS,
+            nearest: Nearest::default(),
+            now: before,
+            engine,
+            past,
+            options,
+            plan,
+        })
+    }
+
+    /// Takes the next step, if it is due at `until` or before: its time and its effects.
+    pub fn next(&mut self, until: TimestampMs) -> Option<(TimestampMs, &Tick)> {
+        let at = self.engine.next_due(self.now).filter(|at| *at <= until)?;
+        if at > self.ahead_until {
+            self.look_ahead(at, until);
+        }
+        self.tick.clear();
+        let control = &self.options.control;
+        self.engine
+            .tick_replayed(at, &self.past, &self.ahead, control, &mut self.tick);
+        for (labels, t, value) in &self.tick.samples {
+            self.past.above.push(labels, t.0, *value);
+        }
+        self.now = at;
+        Some((at, &self.tick))
+    }
+
+    /// Evaluates the block of ticks that begins at `at` and ends at `until` at the latest.
+    fn look_ahead(&mut self, at: TimestampMs, until: TimestampMs) {
+        self.close_blocks();
+        if !self.options.keep_samples {
+            self.past.above.forget_before(at.minus(self.reach));
+        }
+        loop {
+            let length = DurationMs(self.fastest.0.saturating_mul(self.block_ticks));
+            let end = at.plus(length).min(until);
+            let held = self.fill(at, end);
+            let room = limits::BACKTEST_VALUES_MAX.usize();
+            if held.is_some_and(|held| held < room / 4) {
+                self.block_ticks = (self.block_ticks * 2).min(BLOCK_TICKS);
+            } else if held.is_none_or(|held| held > room) {
+                self.block_ticks = (self.block_ticks / 2).max(1);
+            }
+            if held.is_some() {
+                self.ahead_until = end;
+                return;
+            }
+        }
+    }
+
+    /// Tells the engine what the records of the last block ended with.
+    fn close_blocks(&mut self) {
+        for (step, block) in self.plan.steps.iter().zip(&self.ahead.blocks) {
+            if let (Node::Record(_), Some(block)) = (step.node, block) {
+                self.engine.set_recorded(&step.key, block.last());
+            }
+        }
+    }
+
+    /// Fills the blocks from `at` to `end`: how many values they hold, or `None` when they are too large to be made.
+    fn fill(&mut self, at: TimestampMs, end: TimestampMs) -> Option<usize> {
+        let plan = Arc::clone(&self.plan);
+        let is_single = end.since(at) <= self.fastest;
+        self.ahead = Ahead {
+            blocks: Vec::new(),
+            exposed: false,
+        };
+        let mut held = 0;
+        let mut blocked: Vec<&str> = Vec::new();
+        for (i, step) in plan.steps.iter().enumerate() {
+            let expr = step.node.expr(&plan.rules);
+            let may = self.may[i] && !blocked.iter().any(|metric| lookback::reads(expr, metric));
+            let block = match may.then(|| self.block(&plan, i, at, end)) {
+                Some(Asked::Block(block)) => Some(block),
+                Some(Asked::TooLarge) if !is_single => return None,
+                Some(Asked::TooLarge | Asked::TickByTick) | None => None,
+            };
+            match (&block, step.node) {
+                (Some(block), _) => held += block.len(),
+                (None, Node::Record(i)) => blocked.push(&plan.rules.records[i].metric),
+                (None, Node::Alert(_)) => {}
+            }
+            self.ahead.exposed |= block.is_none();
+            self.ahead.blocks.push(block);
+        }
+        Some(held)
+    }
+
+    /// The results of one rule for its slots from `at` to `end`; what a record writes is shown to those behind it.
+    fn block(&mut self, plan: &Plan, i: usize, at: TimestampMs, end: TimestampMs) -> Asked {
+        let step = &plan.steps[i];
+        let first = step.slots.after(at.minus(DurationMs(1)));
+        let Some(first) = first.filter(|first| *first <= end) else {
+            return Asked::TickByTick; // It has no tick here.
+        };
+        let ticks = end.since(first).0 / step.every.0;
+        let steps = Steps {
+            start: step.data_time(first),
+            end: step.data_time(first.plus(DurationMs(step.every.0 * ticks))),
+            step: step.every,
+        };
+        let ask = Ask {
+            source: &self.past,
+            at: steps.start,
+            options: &self.options.query,
+            control: &self.options.control,
+        };
+        match step.node {
+            Node::Alert(alert) => {
+                let alert = &plan.rules.alerts[alert];
+                let mut asked = Block::ask(&ask, alert, steps);
+                if let Asked::Block(block) = &mut asked {
+                    block.judge(alert, &mut self.nearest);
+                }
+                asked
+            }
+            Node::Record(record) => {
+                let asked = Block::ask(&ask, &plan.rules.records[record], steps);
+                if let Asked::Block(block) = &asked {
+                    for (labels, times, values) in block.written(self.engine.recorded(&step.key)) {
+                        self.past.above.extend(&labels, &times, &values);
+                    }
+                }
+                asked
+            }
+        }
+    }
+
+    /// What the engine knows now.
+    pub fn status(&self) -> Status {
+        self.engine.status(self.now)
+    }
+
+    /// Moves the clock without a tick: [`Replay::status`] speaks of this time.
+    pub fn rest_at(&mut self, now: TimestampMs) {
+        self.now = self.now.max(now);
+    }
+
+    /// The samples, those that rules wrote among them.
+    pub fn source(&self) -> &dyn Source {
+        &self.past
+    }
+
+    /// Of each level that has a condition, the value nearest to it so far, by alert and level. Rules that are asked tick by
+    /// tick, because they read series of alerts or look forward, are not among them.
+    pub fn nearest(&self) -> impl Iterator<Item = (&str, Level, &NearestValue)> {
+        let nearest = self.nearest.0.iter();
+        nearest.map(|((alert, level), value)| (alert.as_str(), *level, value))
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &RuleSet {
+        &self.plan.rules
+    }
+}
+
+/// How far back of a tick some rule reads.
+fn reach(plan: &Plan) -> DurationMs {
+    let reaches = plan.steps.iter().map(|step| {
+        let reach = lookback::reach(step.node.expr(&plan.rules));
+        DurationMs(reach.0.saturating_add(step.delay.0).saturating_add(1))
+    });
+    reaches.max().unwrap_or_default()
+}

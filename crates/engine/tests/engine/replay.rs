@@ -1,0 +1,116 @@
+//! A replay over what was stored is what happened live: the same transitions and notices.
+
+use std::sync::Arc;
+
+use bellwether_engine::replay::{Replay, ReplayOptions};
+use bellwether_engine::{Notice, Spread, Transition};
+use bellwether_lang::rules::RuleSet;
+use bellwether_model::{Labels, TimestampMs};
+use bellwether_query::source::memory::MemorySource;
+use bellwether_query::{Control, Options as QueryOptions};
+use proptest::prelude::*;
+
+use crate::crash::{end, fill, rule_sets, series};
+use crate::world::{World, rules};
+
+fn options() -> ReplayOptions {
+    ReplayOptions {
+        from: TimestampMs(0),
+        spread: Spread::None,
+        query: QueryOptions::default(),
+        keep_samples: false,
+        control: Control::new(),
+    }
+}
+
+/// Replays up to [`end`].
+fn replay(
+    rules: &Arc<RuleSet>,
+    store: &MemorySource,
+    options: ReplayOptions,
+) -> (Vec<Transition>, Vec<Notice>) {
+    let mut replay = Replay::new(Arc::clone(rules), store, options).unwrap();
+    let (mut transitions, mut notices) = (Vec::new(), Vec::new());
+    while let Some((_, tick)) = replay.next(end()) {
+        transitions.extend(tick.transitions.iter().cloned());
+        notices.extend(tick.notices.iter().cloned());
+    }
+    (transitions, notices)
+}
+
+/// Without the last rule, which reads all series.
+fn without_last(text: &str) -> String {
+    text.split("alert All")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn live(text: &str, series: &[crate::crash::Series]) -> World {
+    let mut world = World::new();
+    fill(&mut world, series);
+    world.load(rules(text));
+    world.run_until(end());
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the rules read: plain series, what is recorded, series of alerts, or all there is.
+    #[test]
+    fn a_replay_is_what_happened_live(text in rule_sets(), series in series(), reads_all in any::<bool>()) {
+        // A rule that reads whatever there is makes all records go tick by tick.
+        let text = if reads_all { text } else { without_last(&text) };
+        let world = live(&text, &series);
+        let mut before = World::new();
+        fill(&mut before, &series);
+        let rules = rules(&text);
+        // Over the samples alone, and over what the live run has left, its own series among them.
+        for store in [&before.store, &world.store] {
+            let (transitions, notices) = replay(&rules, store, options());
+            prop_assert_eq!(&transitions, &world.transitions);
+            prop_assert_eq!(&notices, &world.notices);
+        }
+    }
+
+    /// However few results may be held at a time.
+    #[test]
+    fn a_replay_in_small_blocks_is_the_same(text in rule_sets(), series in series()) {
+        let text = without_last(&text);
+        let world = live(&text, &series);
+        let mut small = options();
+        small.query.points_max = 3;
+        let (transitions, _) = replay(&rules(&text), &world.store, small);
+        prop_assert_eq!(&transitions, &world.transitions);
+    }
+}
+
+#[test]
+fn a_month_of_quiet_is_evaluated_in_blocks() {
+    let mut store = MemorySource::new();
+    let labels = Labels::from_pairs([("__name__", "x")]);
+    store.push(&labels, 0, 3.0);
+    store.push(&labels, 60_000, 7.0);
+    let rules = rules("alert High\n  expr x\n  every 1m\n  warning > 4 for 2m\n  critical > 9\n");
+    let mut replay = Replay::new(rules, &store, options()).unwrap();
+    while replay.next(end()).is_some() {}
+    let nearest: Vec<_> = replay.nearest().collect();
+    let seen: Vec<String> = nearest
+        .iter()
+        .map(|(alert, level, n)| {
+            format!(
+                "{alert} {level} {} of {} at {}",
+                n.value, n.threshold, n.at.0
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "High warning 7 of 4 at 60000",
+            "High critical 7 of 9 at 60000"
+        ]
+    );
+    assert!(nearest[0].2.held && !nearest[1].2.held);
+}
