@@ -156,14 +156,19 @@ impl Engine {
     /// An engine without any state. Errors when rules read each other in a circle.
     pub fn new(rules: Arc<RuleSet>, options: Options) -> Result<Engine, Circle> {
         let plan = Arc::new(Plan::new(rules, options.spread)?);
-        Ok(Engine {
+        Ok(Engine::of_plan(plan, options))
+    }
+
+    /// An engine without any state, its rules made ready before.
+    pub(crate) fn of_plan(plan: Arc<Plan>, options: Options) -> Engine {
+        Engine {
             options,
             plan,
             states: BTreeMap::new(),
             own: Own::default(),
             era: 0,
             started: None,
-        })
+        }
     }
 
     /// Puts back the rows that earlier [`Tick::instances`] asked to keep: levels, when they began,

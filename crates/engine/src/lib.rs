@@ -12,7 +12,7 @@
 //! - `own`: the engine's alerts about itself. `removal`: the end of a rule.
 //! - `calendar`: when windows are open. `route`: what is muted.
 //! - `state`: rows for the ledger. `status`: what is shown. [`history`]: what has happened, summed up.
-//! - [`replay`]: rules over the past, on a virtual clock.
+//! - [`replay`]: rules over the past, on a virtual clock. [`trial`]: tests in rule files.
 //!
 //! Not here: sending (`notify`, `server`), keeping (`ledger`), escalation, objectives (later work).
 #![forbid(unsafe_code)]
@@ -38,6 +38,7 @@ pub mod history;
 pub mod replay;
 mod state;
 mod status;
+pub mod trial;
 
 pub mod calendar;
 pub mod route;

@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Evaluate a PromQL expression, on a running server or on a data folder.
     Query(Query),
+    /// Run the tests in rule files.
+    Test(Test),
     /// What rules would have done over stored samples, and how two rule sets differ.
     Backtest(Backtest),
     /// What is pending or firing, and what has happened to alerts.
@@ -243,6 +245,33 @@ pub(crate) struct Alerts {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// How the answer is printed.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: ListOutput,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bellwether test\n  bellwether test rules --junit results.xml\n  bellwether test rules/disk.rules --filter hysteresis -v\n\n\
+                        The samples of a test go through the rules of all the files named, on a virtual clock. `at` names every alert that is pending or \
+                        firing: one that is not named fails the test. A failure shows how the alerts came to be where they are, and the values \
+                        around that time. Mutes, grouping, escalation and acknowledgement are not run yet: steps that depend on them are \
+                        listed as not run.\n\
+                        Exit codes: 0 all passed, 1 some failed, 2 mistakes in the rules, or a path cannot be read."
+)]
+pub(crate) struct Test {
+    /// Rule files, or folders of *.rules files: together one folder of rules.
+    #[arg(value_name = "PATHS", default_value = RULES_DIR)]
+    pub paths: Vec<PathBuf>,
+    /// Only tests with this in their name.
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Also list the tests that passed, and what no test covers.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Also write the results to this file, as JUnit's XML.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// How the results are printed.
     #[arg(short, long, value_enum, default_value = "table")]
     pub output: ListOutput,
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use bellwether_disk::RealDisk;
-use bellwether_engine::Spread;
 use bellwether_engine::replay::{Backtest, Firing, ReplayOptions};
 use bellwether_lang::rules::{self, Level, RuleSet};
 use bellwether_model::text::counted;
@@ -104,7 +103,7 @@ fn replay(
     let view = store.view();
     let options = ReplayOptions {
         from,
-        spread: Spread::ByName,
+        until,
         query: Options::default(),
         keep_samples: false,
         control: Control::new(),
@@ -118,7 +117,7 @@ fn replay(
             bar.set_position(at.since(from).0.max(0) as u64 / 1000);
         }
     };
-    let tested = Backtest::run(rules, &ViewSource(&view), options, until, &mut progress);
+    let tested = Backtest::run(rules, &ViewSource(&view), options, &mut progress);
     bar.finish_and_clear();
     Ok(tested?)
 }

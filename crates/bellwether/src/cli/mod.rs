@@ -14,6 +14,7 @@ mod print;
 mod query;
 mod secrets;
 mod serve;
+mod test;
 mod verify;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Query(args) => query::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Import(Import::Lp(args)) => import::run(&args),

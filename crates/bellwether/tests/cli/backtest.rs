@@ -9,7 +9,7 @@ const RULES: &str = "alert High\n  expr x_value\n  every 1m\n  warning > 5 for 2
 /// An hour of samples, one a minute: quiet, a spike too short for `for`, and a stretch that gets worse.
 fn world() -> World {
     let world = World::new();
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     for minute in 0..60_u64 {
         let value = match minute {
             10 => 7,
@@ -18,7 +18,7 @@ fn world() -> World {
             _ => 1,
         };
         let seconds = 1_700_000_000 + minute * 60;
-        lines.push_str(&format!("x,i=a value={value} {seconds}\n"));
+        lines.push(format!("x,i=a value={value} {seconds}\n"));
     }
     let args = [
         "import",
@@ -31,7 +31,7 @@ fn world() -> World {
         "--retention",
         "9000d",
     ];
-    let ran = world.run_with(&args, lines.as_bytes());
+    let ran = world.run_with(&args, lines.concat().as_bytes());
     assert_eq!(ran.code, Some(0), "{ran}");
     world.write("rules/high.rules", RULES);
     world.write("tuned/high.rules", RULES.replace("2m", "0s"));

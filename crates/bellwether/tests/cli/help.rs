@@ -13,6 +13,7 @@ fn help_of_every_command() {
         &["serve"][..],
         &["check"],
         &["query"],
+        &["test"],
         &["backtest"],
         &["alerts"],
         &["import"],

@@ -18,4 +18,5 @@ mod import;
 mod query;
 mod run;
 mod serve;
+mod tests;
 mod verify;

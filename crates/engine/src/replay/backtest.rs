@@ -7,10 +7,11 @@ use bellwether_lang::rules::{Level, RuleSet};
 use bellwether_model::{DurationMs, Labels, TimeRange, TimestampMs, limits};
 use bellwether_query::Source;
 
-use super::{NearestValue, Replay, ReplayOptions};
+use super::{NearestValue, Ready, Replay, ReplayOptions};
 use crate::effects::{Lapse, Transition};
 use crate::history::{Change, RuleHistory, summarize};
 use crate::order::Circle;
+use crate::slots::Spread;
 
 /// What rules would have done in a stretch of time.
 #[derive(Clone, Debug)]
@@ -63,22 +64,31 @@ pub enum BacktestError {
 }
 
 impl Backtest {
-    /// Replays `rules` up to `until`. `progress` hears after each tick how far it came.
+    /// Replays `rules`, with slots as they are live. `progress` hears after each tick how far it came.
     pub fn run(
         rules: Arc<RuleSet>,
         source: &dyn Source,
         options: ReplayOptions,
-        until: TimestampMs,
+        progress: &mut dyn FnMut(TimestampMs),
+    ) -> Result<Backtest, BacktestError> {
+        let ready = Ready::new(rules, Spread::ByName)?;
+        Backtest::of(&ready, source, options, progress)
+    }
+
+    fn of(
+        ready: &Ready,
+        source: &dyn Source,
+        options: ReplayOptions,
         progress: &mut dyn FnMut(TimestampMs),
     ) -> Result<Backtest, BacktestError> {
         let range = TimeRange {
             from: options.from,
-            to: until,
+            to: options.until,
         };
         let control = options.control.clone();
-        let mut replay = Replay::new(rules, source, options)?;
+        let mut replay = Replay::new(ready, source, options);
         let mut backtest = Backtest::new(range);
-        while let Some((at, tick)) = replay.next(until) {
+        while let Some((at, tick)) = replay.next(range.to) {
             if control.check().is_err() {
                 return Err(BacktestError::Stopped { at });
             }
@@ -211,14 +221,13 @@ mod tests {
     use bellwether_query::{Control, Options, Stop};
 
     use super::*;
-    use crate::slots::Spread;
 
     const MINUTE: i64 = 60_000;
 
     fn options(control: &Control) -> ReplayOptions {
         ReplayOptions {
             from: TimestampMs(0),
-            spread: Spread::None,
+            until: TimestampMs(10 * MINUTE),
             query: Options::default(),
             keep_samples: false,
             control: control.clone(),
@@ -232,9 +241,8 @@ mod tests {
             store.push(&labels, minute as i64 * MINUTE, f64::from(value));
         }
         let rules = Arc::new(crate::testing::rules(rules));
-        let until = TimestampMs(10 * MINUTE);
-        let control = Control::new();
-        Backtest::run(rules, &store, options(&control), until, &mut |_| {}).unwrap()
+        let ready = Ready::new(rules, Spread::None).unwrap();
+        Backtest::of(&ready, &store, options(&Control::new()), &mut |_| {}).unwrap()
     }
 
     fn rule(name: &str, hold: &str) -> String {
@@ -297,13 +305,7 @@ mod tests {
         control.cancel(Stop::Disconnected);
         let rules = Arc::new(crate::testing::rules(&rule("A", "2m")));
         let store = MemorySource::new();
-        let got = Backtest::run(
-            rules,
-            &store,
-            options(&control),
-            TimestampMs(MINUTE),
-            &mut |_| {},
-        );
+        let got = Backtest::run(rules, &store, options(&control), &mut |_| {});
         assert!(matches!(got, Err(BacktestError::Stopped { .. })));
     }
 }

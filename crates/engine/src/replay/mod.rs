@@ -26,6 +26,7 @@ use bellwether_query::{Control, Options as QueryOptions, Source, Steps};
 use crate::ask::Ask;
 use crate::effects::Tick;
 use crate::engine::{Engine, Options};
+use crate::instance::Instance;
 use crate::order::{Circle, Node};
 use crate::overlay::{ALERT_METRICS, Written};
 use crate::plan::Plan;
@@ -47,14 +48,60 @@ const BLOCK_TICKS: i64 = 2880;
 pub struct ReplayOptions {
     /// The first tick lies at or after this time.
     pub from: TimestampMs,
-    /// Whether slots are spread as they are live.
-    pub spread: Spread,
+    /// The last tick lies at or before this time.
+    pub until: TimestampMs,
     /// Limits of each evaluation.
     pub query: QueryOptions,
     /// Whether samples that rules wrote are kept to be asked for; otherwise those that no rule can reach are dropped.
     pub keep_samples: bool,
     /// Stops the evaluation.
     pub control: Control,
+}
+
+/// Rules made ready to be replayed, as often as needed.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    plan: Arc<Plan>,
+    spread: Spread,
+    /// Which rules may be evaluated ahead.
+    may: Arc<[bool]>,
+    /// How far back of a tick rules read.
+    reach: DurationMs,
+    /// The shortest interval.
+    fastest: DurationMs,
+    /// Whether some rule reads series of alerts.
+    alerts_are_read: bool,
+}
+
+impl Ready {
+    /// Errors when rules read each other in a circle. `spread` says whether slots are spread as they are live.
+    pub fn new(rules: Arc<RuleSet>, spread: Spread) -> Result<Ready, Circle> {
+        let plan = Plan::new(rules, spread)?;
+        let mut exprs = plan.steps.iter().map(|step| step.node.expr(&plan.rules));
+        let reads_alerts = |expr| {
+            ALERT_METRICS
+                .iter()
+                .any(|metric| lookback::reads(expr, metric))
+        };
+        Ok(Ready {
+            alerts_are_read: exprs.any(reads_alerts),
+            may: lookback::may_look_ahead(&plan.rules, &plan.steps).into(),
+            reach: reach(&plan),
+            fastest: plan
+                .steps
+                .iter()
+                .map(|step| step.every)
+                .min()
+                .unwrap_or(DurationMs(1)),
+            spread,
+            plan: Arc::new(plan),
+        })
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.plan.rules
+    }
 }
 
 /// Results evaluated ahead, by the place of the rule in the plan.
@@ -73,19 +120,13 @@ impl Ahead {
 /// Rules on their way through the past.
 pub struct Replay<'a> {
     engine: Engine,
-    plan: Arc<Plan>,
+    ready: Ready,
     past: Past<'a>,
     options: ReplayOptions,
-    /// Which rules may be evaluated ahead.
-    may: Vec<bool>,
     ahead: Ahead,
     /// Blocks reach up to here.
     ahead_until: TimestampMs,
     block_ticks: i64,
-    /// The shortest interval.
-    fastest: DurationMs,
-    /// How far back of a tick rules read.
-    reach: DurationMs,
     nearest: Nearest,
     /// The last tick, or just before the first.
     now: TimestampMs,
@@ -93,45 +134,24 @@ pub struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// `rules` over `source`. Errors when rules read each other in a circle.
-    pub fn new(
-        rules: Arc<RuleSet>,
-        source: &'a dyn Source,
-        options: ReplayOptions,
-    ) -> Result<Replay<'a>, Circle> {
-        let mut engine = Engine::new(
-            Arc::default(),
-            Options {
-                spread: options.spread,
-                query: options.query.clone(),
-                ..Options::default()
-            },
-        )?;
-        let before = options.from.minus(DurationMs(1));
-        engine.load(Arc::clone(&rules), before, &mut Tick::default())?;
-        let plan = Arc::clone(&engine.plan);
-        let exprs = || plan.steps.iter().map(|step| step.node.expr(&plan.rules));
-        let alerts_are_read = exprs().any(|expr| {
-            ALERT_METRICS
-                .iter()
-                .any(|metric| lookback::reads(expr, metric))
-        });
-        let past = Past {
-            below: source,
-            above: MemorySource::new(),
-            written: Written::by(&rules),
-            from: options.from,
+    /// The rules over `source`, in a state in which nothing fires.
+    pub fn new(ready: &Ready, source: &'a dyn Source, options: ReplayOptions) -> Replay<'a> {
+        let live = Options {
+            spread: ready.spread,
+            query: options.query.clone(),
+            ..Options::default()
         };
-        Ok(Replay {
-            may: lookback::may_look_ahead(&plan.rules, &plan.steps),
-            reach: reach(&plan),
-            fastest: plan
-                .steps
-                .iter()
-                .map(|step| step.every)
-                .min()
-                .unwrap_or(DurationMs(1)),
-            tick: Tick::replayed(alerts_are_read || options.keep_samples),
+        let before = options.from.minus(DurationMs(1));
+        Replay {
+            engine: Engine::of_plan(Arc::clone(&ready.plan), live),
+            past: Past {
+                below: source,
+                above: MemorySource::new(),
+                written: Written::by(&ready.plan.rules),
+                from: options.from,
+            },
+            ready: ready.clone(),
+            tick: Tick::replayed(ready.alerts_are_read || options.keep_samples),
             ahead: Ahead {
                 blocks: Vec::new(),
                 exposed: false,
@@ -140,18 +160,16 @@ impl<'a> Replay<'a> {
             block_ticks: BLOCK_TICKS,
             nearest: Nearest::default(),
             now: before,
-            engine,
-            past,
             options,
-            plan,
-        })
+        }
     }
 
-    /// Takes the next step, if it is due at `until` or before: its time and its effects.
+    /// Takes the next tick, if it is due at `until` or before: its time and its effects.
     pub fn next(&mut self, until: TimestampMs) -> Option<(TimestampMs, &Tick)> {
+        let until = until.min(self.options.until);
         let at = self.engine.next_due(self.now).filter(|at| *at <= until)?;
         if at > self.ahead_until {
-            self.look_ahead(at, until);
+            self.look_ahead(at);
         }
         self.tick.clear();
         let control = &self.options.control;
@@ -164,15 +182,15 @@ impl<'a> Replay<'a> {
         Some((at, &self.tick))
     }
 
-    /// Evaluates the block of ticks that begins at `at` and ends at `until` at the latest.
-    fn look_ahead(&mut self, at: TimestampMs, until: TimestampMs) {
+    /// Evaluates the block of ticks that begins at `at`.
+    fn look_ahead(&mut self, at: TimestampMs) {
         self.close_blocks();
         if !self.options.keep_samples {
-            self.past.above.forget_before(at.minus(self.reach));
+            self.past.above.forget_before(at.minus(self.ready.reach));
         }
         loop {
-            let length = DurationMs(self.fastest.0.saturating_mul(self.block_ticks));
-            let end = at.plus(length).min(until);
+            let length = DurationMs(self.ready.fastest.0.saturating_mul(self.block_ticks));
+            let end = at.plus(length).min(self.options.until);
             let held = self.fill(at, end);
             let room = limits::BACKTEST_VALUES_MAX.usize();
             if held.is_some_and(|held| held < room / 4) {
@@ -189,7 +207,7 @@ impl<'a> Replay<'a> {
 
     /// Tells the engine what the records of the last block ended with.
     fn close_blocks(&mut self) {
-        for (step, block) in self.plan.steps.iter().zip(&self.ahead.blocks) {
+        for (step, block) in self.ready.plan.steps.iter().zip(&self.ahead.blocks) {
             if let (Node::Record(_), Some(block)) = (step.node, block) {
                 self.engine.set_recorded(&step.key, block.last());
             }
@@ -198,8 +216,8 @@ impl<'a> Replay<'a> {
 
     /// Fills the blocks from `at` to `end`: how many values they hold, or `None` when they are too large to be made.
     fn fill(&mut self, at: TimestampMs, end: TimestampMs) -> Option<usize> {
-        let plan = Arc::clone(&self.plan);
-        let is_single = end.since(at) <= self.fastest;
+        let plan = Arc::clone(&self.ready.plan);
+        let is_single = end.since(at) <= self.ready.fastest;
         self.ahead = Ahead {
             blocks: Vec::new(),
             exposed: false,
@@ -208,7 +226,8 @@ impl<'a> Replay<'a> {
         let mut blocked: Vec<&str> = Vec::new();
         for (i, step) in plan.steps.iter().enumerate() {
             let expr = step.node.expr(&plan.rules);
-            let may = self.may[i] && !blocked.iter().any(|metric| lookback::reads(expr, metric));
+            let may =
+                self.ready.may[i] && !blocked.iter().any(|metric| lookback::reads(expr, metric));
             let block = match may.then(|| self.block(&plan, i, at, end)) {
                 Some(Asked::Block(block)) => Some(block),
                 Some(Asked::TooLarge) if !is_single => return None,
@@ -287,9 +306,31 @@ impl<'a> Replay<'a> {
         nearest.map(|((alert, level), value)| (alert.as_str(), *level, value))
     }
 
+    /// Rules that have something to say: alerts with an instance that is pending or firing, and whether the series of one is
+    /// missing; records that recorded.
+    pub(crate) fn in_use(&self) -> impl Iterator<Item = (&str, bool)> {
+        let plan = &self.ready.plan;
+        plan.steps.iter().enumerate().filter_map(|(i, step)| {
+            let name = step.node.name(&plan.rules);
+            let state = self.engine.states.get(&step.key)?;
+            let records = !state.recorded.is_empty()
+                || matches!(step.node, Node::Record(_))
+                    && self
+                        .ahead
+                        .block(i)
+                        .is_some_and(|block| !block.last().is_empty());
+            let is_missing = state
+                .instances
+                .values()
+                .any(|i| i.missing_since().is_some());
+            let is_active = state.instances.values().any(Instance::is_active);
+            (records || is_active || is_missing).then_some((name, is_missing))
+        })
+    }
+
     /// The rules.
     pub fn rules(&self) -> &RuleSet {
-        &self.plan.rules
+        &self.ready.plan.rules
     }
 }
 

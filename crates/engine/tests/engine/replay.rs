@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bellwether_engine::replay::{Replay, ReplayOptions};
+use bellwether_engine::replay::{Ready, Replay, ReplayOptions};
 use bellwether_engine::{Notice, Spread, Transition};
 use bellwether_lang::rules::RuleSet;
 use bellwether_model::{Labels, TimestampMs};
@@ -16,7 +16,7 @@ use crate::world::{World, rules};
 fn options() -> ReplayOptions {
     ReplayOptions {
         from: TimestampMs(0),
-        spread: Spread::None,
+        until: end(),
         query: QueryOptions::default(),
         keep_samples: false,
         control: Control::new(),
@@ -29,7 +29,8 @@ fn replay(
     store: &MemorySource,
     options: ReplayOptions,
 ) -> (Vec<Transition>, Vec<Notice>) {
-    let mut replay = Replay::new(Arc::clone(rules), store, options).unwrap();
+    let ready = Ready::new(Arc::clone(rules), Spread::None).expect("no circle");
+    let mut replay = Replay::new(&ready, store, options);
     let (mut transitions, mut notices) = (Vec::new(), Vec::new());
     while let Some((_, tick)) = replay.next(end()) {
         transitions.extend(tick.transitions.iter().cloned());
@@ -93,7 +94,8 @@ fn a_month_of_quiet_is_evaluated_in_blocks() {
     store.push(&labels, 0, 3.0);
     store.push(&labels, 60_000, 7.0);
     let rules = rules("alert High\n  expr x\n  every 1m\n  warning > 4 for 2m\n  critical > 9\n");
-    let mut replay = Replay::new(rules, &store, options()).unwrap();
+    let ready = Ready::new(rules, Spread::None).expect("no circle");
+    let mut replay = Replay::new(&ready, &store, options());
     while replay.next(end()).is_some() {}
     let nearest: Vec<_> = replay.nearest().collect();
     let seen: Vec<String> = nearest

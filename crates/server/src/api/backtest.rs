@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bellwether_engine::Transition;
 use bellwether_engine::replay::{Backtest, BacktestError, Firing, ReplayOptions};
-use bellwether_engine::{Spread, Transition};
 use bellwether_lang::rules::{RuleSet, Severity, SourceFile, check};
 use bellwether_model::value::format_value;
 use bellwether_model::{DurationMs, limits};
@@ -55,12 +55,12 @@ pub(super) async fn backtest(api: Arc<Api>, call: Call) -> Result<Answer, Refusa
         let test = |rules| {
             let options = ReplayOptions {
                 from,
-                spread: Spread::ByName,
+                until,
                 query: query.clone(),
                 keep_samples: false,
                 control: control.clone(),
             };
-            let tested = Backtest::run(rules, &source, options, until, &mut |_| {});
+            let tested = Backtest::run(rules, &source, options, &mut |_| {});
             tested.map_err(|error| stopped(&error, control))
         };
         let against = against.map(test).transpose()?;
@@ -189,7 +189,7 @@ fn push_transition(out: &mut String, transition: &Transition) {
     push_labels(out, &transition.identity);
     out.push_str(",\"channels\":");
     push_list(out, &transition.channels, |out, channel| {
-        push_json_string(out, channel)
+        push_json_string(out, channel);
     });
     out.push('}');
 }

@@ -1,0 +1,92 @@
+//! `bellwether test`: the tests in rule files, on a virtual clock through the engine that runs live.
+
+mod report;
+
+use std::num::NonZero;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use bellwether_disk::{RealDisk, write_file_atomically};
+use bellwether_engine::trial::{Coverage, Outcome, Trials};
+use bellwether_lang::rules::{self, Test};
+use bellwether_server::rule_files;
+
+use super::args::{self, ListOutput};
+use super::{FINDINGS, TROUBLE, now, print};
+use report::Report;
+
+pub(crate) fn run(args: &args::Test) -> Result<ExitCode> {
+    let found = rule_files::read(&RealDisk, &args.paths);
+    if let Some(error) = found.unreadable.into_iter().next() {
+        return Err(error.into());
+    }
+    if found.files.is_empty() {
+        let named: Vec<String> = args.paths.iter().map(|p| p.display().to_string()).collect();
+        bail!("no *.rules files in {}", named.join(", "));
+    }
+    let (files, checked) = rules::check_raw(&found.files);
+    if checked.has_errors() {
+        let color = print::color(&std::io::stderr());
+        print::note(rules::render(&checked.diagnostics, &files, color).trim_end());
+        return Ok(ExitCode::from(TROUBLE));
+    }
+    let begun = now();
+    let trials = Trials::new(Arc::new(checked.rules))?;
+    let wanted = |test: &&Test| {
+        args.filter
+            .as_ref()
+            .is_none_or(|part| test.name.contains(part))
+    };
+    let tests: Vec<&Test> = trials.rules().tests.iter().filter(wanted).collect();
+    let (outcomes, coverage) = run_all(&trials, &tests);
+    let report = Report {
+        rules: trials.rules(),
+        tests: tests.into_iter().zip(outcomes).collect(),
+        coverage,
+        took: now().since(begun),
+    };
+    if let Some(path) = &args.junit {
+        let junit = report.junit();
+        write_file_atomically(&RealDisk, path, junit.as_bytes())
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    print::out(&match args.output {
+        ListOutput::Json => report.json() + "\n",
+        ListOutput::Table => report.text(args.verbose),
+    })?;
+    Ok(if report.failed() > 0 {
+        ExitCode::from(FINDINGS)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Runs the tests on all processors; the outcomes are in the order of the tests.
+fn run_all(trials: &Trials, tests: &[&Test]) -> (Vec<Outcome>, Coverage) {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = tests.len().div_ceil(processors).max(1);
+    let run_some = |tests: &[&Test]| {
+        let mut coverage = Coverage::default();
+        let run = |test: &&Test| trials.run(test, &mut coverage);
+        let outcomes: Vec<Outcome> = tests.iter().map(run).collect();
+        (outcomes, coverage)
+    };
+    std::thread::scope(|scope| {
+        let parts = tests
+            .chunks(share)
+            .map(|part| scope.spawn(move || run_some(part)));
+        let parts: Vec<_> = parts.collect();
+        let (mut outcomes, mut coverage) = (Vec::new(), Coverage::default());
+        for part in parts {
+            match part.join() {
+                Ok((some, seen)) => {
+                    outcomes.extend(some);
+                    coverage.join(seen);
+                }
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        (outcomes, coverage)
+    })
+}

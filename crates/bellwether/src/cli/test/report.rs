@@ -1,0 +1,224 @@
+//! What came of the tests: for people, as JSON, as JUnit's XML.
+
+use std::fmt::Write as _;
+
+use bellwether_engine::trial::{Coverage, Outcome, Share};
+use bellwether_lang::rules::{RuleSet, Test};
+use bellwether_model::DurationMs;
+use bellwether_model::text::counted;
+use serde_json::{Value, json};
+
+/// The tests that ran and what came of them.
+pub(super) struct Report<'a> {
+    pub(super) rules: &'a RuleSet,
+    pub(super) tests: Vec<(&'a Test, Outcome)>,
+    pub(super) coverage: Coverage,
+    pub(super) took: DurationMs,
+}
+
+impl Report<'_> {
+    /// How many tests failed.
+    pub(super) fn failed(&self) -> usize {
+        self.tests
+            .iter()
+            .filter(|(_, outcome)| !outcome.failures.is_empty())
+            .count()
+    }
+
+    fn shares(&self) -> [(&'static str, Share); 3] {
+        [
+            ("rules", self.coverage.rules(self.rules)),
+            ("levels", self.coverage.levels(self.rules)),
+            ("missing", self.coverage.missing(self.rules)),
+        ]
+    }
+
+    /// Failures, steps that were not run, and a closing line. `verbose` adds tests that passed and what no test covers.
+    pub(super) fn text(&self, verbose: bool) -> String {
+        let mut text = String::new();
+        // A String takes all of it: writing to it cannot fail.
+        for (test, outcome) in &self.tests {
+            if !outcome.failures.is_empty() {
+                let _ = writeln!(text, "FAILED {}: {:?}", test.place, test.name);
+            } else if verbose {
+                let _ = writeln!(text, "ok     {}: {:?}", test.place, test.name);
+            }
+            for failure in &outcome.failures {
+                let _ = writeln!(text, "  {}", failure.place);
+                for line in failure.lines.iter().chain(&failure.background) {
+                    let _ = writeln!(text, "    {line}");
+                }
+            }
+            for not_run in &outcome.not_run {
+                let _ = writeln!(text, "not run {}: {}", not_run.place, not_run.why);
+            }
+        }
+        self.close(&mut text, verbose);
+        text
+    }
+
+    fn close(&self, text: &mut String, verbose: bool) {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let failed = self.failed();
+        let not_run: usize = self
+            .tests
+            .iter()
+            .map(|(_, outcome)| outcome.not_run.len())
+            .sum();
+        let _ = write!(
+            text,
+            "{}: {} passed, {failed} failed",
+            counted(self.tests.len(), "test"),
+            self.tests.len() - failed
+        );
+        if not_run > 0 {
+            let _ = write!(text, "; {} not run", counted(not_run, "step"));
+        }
+        text.push('\n');
+        let shares = self.shares();
+        let covered: Vec<String> = shares
+            .iter()
+            .map(|(what, share)| format!("{what} {} of {}", share.covered, share.of))
+            .collect();
+        let _ = writeln!(text, "covered: {}", covered.join(", "));
+        for (what, share) in shares {
+            if verbose && !share.open.is_empty() {
+                let _ = writeln!(text, "  no test covers {what}: {}", share.open.join(", "));
+            }
+        }
+    }
+
+    /// One object.
+    pub(super) fn json(&self) -> String {
+        let tests: Vec<Value> = self
+            .tests
+            .iter()
+            .map(|(test, outcome)| one(test, outcome))
+            .collect();
+        let shares = self.shares().map(|(what, share)| {
+            let value = json!({ "covered": share.covered, "of": share.of, "open": share.open });
+            (what.to_owned(), value)
+        });
+        let coverage: serde_json::Map<String, Value> = shares.into_iter().collect();
+        json!({
+            "tests": tests,
+            "passed": self.tests.len() - self.failed(),
+            "failed": self.failed(),
+            "coverage": coverage,
+        })
+        .to_string()
+    }
+
+    /// JUnit's XML, one suite for each file.
+    pub(super) fn junit(&self) -> String {
+        let mut files: Vec<&str> = self
+            .tests
+            .iter()
+            .map(|(test, _)| test.place.file.as_str())
+            .collect();
+        files.dedup();
+        let seconds = self.took.as_seconds();
+        let mut xml = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"{}\" failures=\"{}\" time=\"{seconds}\">\n",
+            self.tests.len(),
+            self.failed()
+        );
+        for file in files {
+            let tests = || {
+                self.tests
+                    .iter()
+                    .filter(|(test, _)| test.place.file == file)
+            };
+            let failed = tests()
+                .filter(|(_, outcome)| !outcome.failures.is_empty())
+                .count();
+            let _ = writeln!(
+                xml,
+                "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failed}\">",
+                escape(file),
+                tests().count()
+            );
+            tests().for_each(|(test, outcome)| case(&mut xml, test, outcome));
+            xml.push_str("  </testsuite>\n");
+        }
+        xml + "</testsuites>\n"
+    }
+}
+
+fn one(test: &Test, outcome: &Outcome) -> Value {
+    let failures = outcome.failures.iter().map(|failure| {
+        json!({
+            "place": failure.place.to_string(),
+            "lines": failure.lines,
+            "background": failure.background,
+        })
+    });
+    let not_run = outcome.not_run.iter();
+    let not_run = not_run.map(|step| json!({ "place": step.place.to_string(), "why": step.why }));
+    json!({
+        "name": test.name,
+        "place": test.place.to_string(),
+        "passed": outcome.failures.is_empty(),
+        "failures": failures.collect::<Vec<_>>(),
+        "notRun": not_run.collect::<Vec<_>>(),
+    })
+}
+
+fn case(xml: &mut String, test: &Test, outcome: &Outcome) {
+    let name = escape(&test.name);
+    let (file, line) = (escape(&test.place.file), test.place.line);
+    let _ = write!(
+        xml,
+        "    <testcase name=\"{name}\" classname=\"{file}\" file=\"{file}\" line=\"{line}\""
+    );
+    if outcome.failures.is_empty() && outcome.not_run.is_empty() {
+        xml.push_str("/>\n");
+        return;
+    }
+    xml.push_str(">\n");
+    for failure in &outcome.failures {
+        let first = failure.lines.first().map_or("", String::as_str);
+        let lines = [&failure.lines[..], &failure.background[..]]
+            .concat()
+            .join("\n");
+        let _ = writeln!(
+            xml,
+            "      <failure message=\"{}\">{}\n{}</failure>",
+            escape(first),
+            escape(&failure.place.to_string()),
+            escape(&lines)
+        );
+    }
+    if !outcome.not_run.is_empty() {
+        let lines: Vec<String> = outcome
+            .not_run
+            .iter()
+            .map(|step| format!("not run {}: {}", step.place, step.why))
+            .collect();
+        let _ = writeln!(
+            xml,
+            "      <system-out>{}</system-out>",
+            escape(&lines.join("\n"))
+        );
+    }
+    xml.push_str("    </testcase>\n");
+}
+
+/// Text as XML takes it, in attributes too; characters that XML cannot hold become `\u{fffd}`.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\n' | '\t' => escaped.push(c),
+            c if c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

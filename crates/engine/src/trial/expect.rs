@@ -1,0 +1,122 @@
+//! What a test expects at a time, against what is there: lines that say what differs, none when nothing does.
+
+use bellwether_lang::promql::ast::Expr;
+use bellwether_lang::rules::{ExpectedInstance, ExpectedSample, ExpectedState, InstanceName};
+use bellwether_model::value::format_value;
+use bellwether_model::{Labels, TimestampMs};
+use bellwether_query::{Control, Options as QueryOptions, Source, Value, instant};
+
+use crate::status::{AlertState, AlertStatus, Status};
+
+/// How far two values may be apart, as a part of the larger one: what sums in another order differ by.
+const RELATIVE_ERROR_MAX: f64 = 1e-9;
+
+/// `eval`: the result is exactly these samples.
+pub(super) fn samples(
+    expr: &Expr,
+    expected: &[ExpectedSample],
+    source: &dyn Source,
+    at: TimestampMs,
+) -> Vec<String> {
+    let answer = instant(expr, source, at, &QueryOptions::default(), &Control::new());
+    let mut got = match answer.map(|answer| answer.value) {
+        Ok(Value::Vector(vector)) => vector.into_iter().map(|(l, s)| (l, s.v)).collect(),
+        Ok(Value::Scalar(sample)) => vec![(Labels::empty(), sample.v)],
+        Ok(_) => return vec!["the expression yields neither a vector nor a scalar".to_owned()],
+        Err(error) => return vec![format!("the expression cannot be evaluated: {error}")],
+    };
+    got.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut lines = Vec::new();
+    for want in expected {
+        let text = format!("{} {}", want.labels, format_value(want.value));
+        match got.iter().position(|(labels, _)| *labels == want.labels) {
+            None => lines.push(format!("expected, but not there: {text}")),
+            Some(i) => {
+                let (_, value) = got.remove(i);
+                if !close(value, want.value) {
+                    lines.push(format!("expected {text}, got {}", format_value(value)));
+                }
+            }
+        }
+    }
+    let unexpected = got.iter().map(|(labels, value)| {
+        format!("there, but not expected: {labels} {}", format_value(*value))
+    });
+    lines.extend(unexpected);
+    lines
+}
+
+fn close(a: f64, b: f64) -> bool {
+    let near = (a - b).abs() <= RELATIVE_ERROR_MAX * a.abs().max(b.abs());
+    a.to_bits() == b.to_bits() || a == b || near || (a.is_nan() && b.is_nan())
+}
+
+/// `at`: exactly these instances are pending or firing.
+pub(super) fn instances(expected: &[ExpectedInstance], status: &Status) -> Vec<String> {
+    let mut there: Vec<&AlertStatus> = status.alerts().collect();
+    // Who says more chooses first, so that one with fewer labels does not take what another one needs.
+    let mut wanted: Vec<&ExpectedInstance> = expected.iter().collect();
+    wanted.sort_by_key(|want| std::cmp::Reverse(want.instance.labels.len()));
+    let mut lines = Vec::new();
+    for want in wanted {
+        let named = |alert: &&&AlertStatus| is_named(&want.instance, alert);
+        let exact = there
+            .iter()
+            .position(|alert| named(&alert) && state(alert) == want.state);
+        let found = exact.or_else(|| there.iter().position(|alert| named(&alert)));
+        let text = format!("{} {}", want.state.word(), instance_text(&want.instance));
+        let Some(i) = found else {
+            lines.push(format!("expected, but not there: {text}"));
+            continue;
+        };
+        let alert = there.remove(i);
+        if state(alert) != want.state {
+            lines.push(format!(
+                "expected {text}, but it is {}",
+                state(alert).word()
+            ));
+        }
+        let summary = alert.annotations.iter().find(|(name, _)| name == "summary");
+        let summary = summary.map(|(_, text)| text.as_str());
+        if let Some(want) = &want.summary
+            && summary != Some(want)
+        {
+            let got =
+                summary.map_or_else(|| "there is none".to_owned(), |s| format!("it is {s:?}"));
+            lines.push(format!("{text}: expected the summary {want:?}, {got}"));
+        }
+    }
+    let unexpected = there.into_iter().map(|alert| {
+        let labels = alert.labels.without(&["alertname", "severity"]);
+        let name = alert.labels.get("alertname").unwrap_or_default();
+        format!(
+            "there, but not expected: {} {name}{labels}",
+            state(alert).word()
+        )
+    });
+    lines.extend(unexpected);
+    lines
+}
+
+fn is_named(name: &InstanceName, alert: &AlertStatus) -> bool {
+    name.matches(
+        alert.labels.get("alertname").unwrap_or_default(),
+        &alert.labels,
+    )
+}
+
+fn state(alert: &AlertStatus) -> ExpectedState {
+    match alert.state {
+        AlertState::Firing => ExpectedState::Firing(alert.level),
+        AlertState::Pending | AlertState::Inactive => ExpectedState::Pending,
+    }
+}
+
+/// As it is written in a test.
+pub(super) fn instance_text(name: &InstanceName) -> String {
+    let labels = Labels::from_pairs(name.labels.iter().map(|(n, v)| (n, v)));
+    if labels.is_empty() {
+        return name.alert.clone();
+    }
+    format!("{}{labels}", name.alert)
+}

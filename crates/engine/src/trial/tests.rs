@@ -1,0 +1,159 @@
+use std::sync::Arc;
+
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::testing::rules;
+
+const RULES: &str = "\
+channel chat
+  webhook https://example.com/chat
+channel pager
+  webhook https://example.com/pager
+route all
+  to chat
+  then after 10m to pager
+record x:double
+  expr x * 2
+  every 1m
+alert High
+  expr x:double
+  every 1m
+  warning > 10 for 2m
+  critical > 100
+  missing keep 5m
+  summary \"{i}: {value}\"
+";
+
+/// Runs the tests in `text` against [`RULES`] and shows what came of them.
+fn run(text: &str) -> String {
+    let trials = Trials::new(Arc::new(rules(&format!("{RULES}{text}")))).unwrap();
+    let mut coverage = Coverage::default();
+    let mut said = Vec::new();
+    for test in &trials.rules().tests {
+        let outcome = trials.run(test, &mut coverage);
+        let verdict = if outcome.failures.is_empty() {
+            "ok"
+        } else {
+            "failed"
+        };
+        said.push(format!("{}: {verdict}", test.name));
+        for failure in &outcome.failures {
+            said.push(format!("{}", failure.place.line));
+            for line in failure.lines.iter().chain(&failure.background) {
+                said.push(format!("  {line}"));
+            }
+        }
+        for not_run in &outcome.not_run {
+            said.push(format!("{} {}", not_run.place.line, not_run.why));
+        }
+    }
+    let set = trials.rules();
+    for (what, share) in [
+        ("rules", coverage.rules(set)),
+        ("levels", coverage.levels(set)),
+        ("missing", coverage.missing(set)),
+    ] {
+        said.push(format!(
+            "{what} {} of {} {:?}",
+            share.covered, share.of, share.open
+        ));
+    }
+    said.join("\n") + "\n"
+}
+
+fn check(text: &str, want: Expect) {
+    want.assert_eq(&run(text));
+}
+
+#[test]
+fn a_test_that_passes_says_nothing() {
+    check(
+        "test \"rises\"
+  load 1m
+    x{i=\"a\"} 1 6 6 6 60 1
+  eval 3m x:double
+    x:double{i=\"a\"} 12
+  at 0m
+    none
+  at 2m
+    pending High{i=\"a\"}
+  at 3m
+    warning High{i=\"a\"} \"a: 12\"
+  notify 3m chat High{i=\"a\"}
+  at 4m
+    critical High
+  notify 4m chat High{i=\"a\", severity=\"critical\"}
+  notify 5m chat resolved High{i=\"a\"}
+  silent 9m chat
+  at 9m
+    none
+",
+        expect![[r#"
+            rises: ok
+            rules 2 of 2 []
+            levels 2 of 2 []
+            missing 0 of 1 ["High"]
+        "#]],
+    );
+}
+
+#[test]
+fn a_failure_shows_course_and_values() {
+    check(
+        "test \"wrong\"
+  load 1m
+    x{i=\"a\"} 6x9
+    x{i=\"b\"} 6 6 6 6 stale
+  eval 1m sum(x:double)
+    {} 25
+    {i=\"c\"} 1
+  at 4m
+    critical High{i=\"a\"}
+    pending High{i=\"c\"}
+  notify 4m chat resolved High{i=\"a\"}
+  silent 5m chat
+  silent 5m pager
+  ack 5m High{i=\"a\"}
+",
+        expect![[r#"
+            wrong: failed
+            22
+              expected {} 25, got 24
+              expected, but not there: {i="c"} 1
+            25
+              expected critical High{i="a"}, but it is warning
+              expected, but not there: pending High{i="c"}
+              there, but not expected: warning High{i="b"}
+              High{i="a"}
+                0s  pending (warning)
+                2m  warning
+              High{i="b"}
+                0s  pending (warning)
+                2m  warning
+                4m  warning, missing
+              values of High at 2m, 3m, 4m, 5m, 6m
+                {i="a"}  12, 12, 12, 12, 12
+                {i="b"}  12, 12, -, -, -
+            28
+              nothing told chat of resolved High{i="a"}
+              told at 1970-01-01T00:02:00.000Z: fire {alertname="High", i="a", severity="warning"}
+              told at 1970-01-01T00:02:00.000Z: fire {alertname="High", i="b", severity="warning"}
+              High{i="a"}
+                0s  pending (warning)
+                2m  warning
+              High{i="b"}
+                0s  pending (warning)
+                2m  warning
+                4m  warning, missing
+              values of High at 2m, 3m, 4m, 5m, 6m
+                {i="a"}  12, 12, 12, 12, 12
+                {i="b"}  12, 12, -, -, -
+            30 escalation (`then`) is not run yet
+            31 acknowledging is not run yet
+            rules 2 of 2 []
+            levels 1 of 2 ["High critical"]
+            missing 1 of 1 []
+        "#]],
+    );
+}
