@@ -3,7 +3,9 @@
 //! A command starts a line, its block is indented. Times are durations since zero; slots are not spread.
 //!
 //! ```text
-//! rules                 load these rules (again: reload); what that tells stands in the next `until`
+//! rules [PATH]          load these rules (again: reload) from a file of this name; what that tells stands in the next `until`
+//! refused TEXT          these rules have a mistake, whose message holds the text
+//! openings WINDOW TIME  the block holds the next two times, from TIME on, in which the window is open
 //! load STEP             series in the notation of PromQL's tests, from time zero on
 //! until T               evaluate up to T; the block holds all that was told: TIME KIND LEVEL ALERT{labels} = VALUE -> channels
 //! at                    the block holds all that is pending or firing now
@@ -14,15 +16,16 @@
 //! broken TEXT           the rule folder has a mistake; the block as with `until`
 //! ```
 //!
-//! An empty block says that there is nothing.
+//! An empty block says that there is nothing. Scripts named `edge_NN_..` are the edge cases of the design (alerting.md 3).
 
-use bellwether_engine::{AlertStatus, Event, Transition};
+use bellwether_engine::{AlertStatus, Event, Transition, calendar};
 use bellwether_lang::promql::{parse, parse_series_line};
+use bellwether_lang::rules::Window;
 use bellwether_model::value::format_value;
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 use bellwether_query::{Control, Value};
 
-use crate::world::{World, rules};
+use crate::world::{World, mistakes, rules_of};
 
 macro_rules! scripts {
     ($($name:ident)*) => {$(
@@ -37,21 +40,28 @@ macro_rules! scripts {
 }
 
 scripts! {
-    clock_of_for
-    clock_set
-    failing
-    gaps
-    identity
-    late_data
+    edge_01_failed_query
+    edge_02_max
+    edge_03_restart
+    edge_04_vanished_series
+    edge_05_for_at_its_edges
+    edge_06_reload
+    edge_07_identity
+    edge_08_nan
+    edge_09_birth_of_a_counter
+    edge_10_holes_in_evaluation
+    edge_10_clock_set
+    edge_11_late_data
+    edge_12_resolution_of_what_was_told
+    edge_13_cause_and_symptom
+    edge_14_repeats_and_receivers
+    edge_15_calendars
+    edge_16_objectives_that_cannot_be
+    edge_17_absence_at_the_start
     levels
-    max
-    missing
-    nan
     overrides
     own_alerts
     recording
-    reload
-    restart
     routes
     series
 }
@@ -89,14 +99,28 @@ fn time(text: &str) -> TimestampMs {
 fn run(path: &str, text: &str) {
     let mut world = World::new();
     let mut told = 0;
+    let mut windows = Vec::new();
     for command in commands(text) {
         let (word, rest) = command.words.split_once(' ').unwrap_or((command.words, ""));
         let tells = matches!(word, "until" | "restart" | "broken");
         let got: Option<Vec<String>> = match word {
             "rules" => {
-                world.load(rules(&(command.block.join("\n") + "\n")));
+                let file = if rest.is_empty() { "test.rules" } else { rest };
+                let rules = rules_of(file, &(command.block.join("\n") + "\n"));
+                windows.clone_from(&rules.windows);
+                world.load(rules);
                 None
             }
+            "refused" => {
+                let messages = mistakes(&(command.block.join("\n") + "\n"));
+                assert!(
+                    messages.contains(rest),
+                    "{path}:{}: {messages}",
+                    command.line
+                );
+                None
+            }
+            "openings" => Some(next_openings(&windows, rest)),
             "load" => {
                 load(&mut world, rest, &command.block);
                 None
@@ -163,6 +187,17 @@ fn run(path: &str, text: &str) {
         world.transitions.len(),
         "{path}: told behind the last `until`"
     );
+}
+
+fn next_openings(windows: &[Window], words: &str) -> Vec<String> {
+    let (name, time) = words.split_once(' ').expect("a window and a time");
+    let window = windows.iter().find(|window| window.name == name);
+    let from = TimestampMs::parse(time).expect("a time");
+    let openings = calendar::openings(window.expect("a window"), from, 2);
+    let end =
+        |to: Option<TimestampMs>| to.map_or_else(|| "ever".to_owned(), TimestampMs::to_rfc3339);
+    let text = |o: &calendar::Opening| format!("{} to {}", o.from.to_rfc3339(), end(o.to));
+    openings.iter().map(text).collect()
 }
 
 fn load(world: &mut World, step: &str, block: &[&str]) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bellwether_engine::{Engine, Event, Notice, Options, Spread, Tick, Transition};
-use bellwether_lang::rules::{self, RuleSet, SourceFile};
+use bellwether_lang::rules::{self, Checked, RuleSet, SourceFile};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 use bellwether_query::source::memory::MemorySource;
 use bellwether_query::{Select, SeriesSet, Source, SourceError};
@@ -57,14 +57,31 @@ impl Source for Panicking {
 }
 
 pub(crate) fn rules(text: &str) -> Arc<RuleSet> {
+    rules_of("test.rules", text)
+}
+
+/// The rules of a file of this name.
+pub(crate) fn rules_of(file: &str, text: &str) -> Arc<RuleSet> {
+    let (checked, messages) = check(file, text);
+    assert!(!checked.has_errors(), "{messages}");
+    Arc::new(checked.rules)
+}
+
+/// What is wrong with the rules, which must have mistakes.
+pub(crate) fn mistakes(text: &str) -> String {
+    let (checked, messages) = check("test.rules", text);
+    assert!(checked.has_errors(), "nothing is wrong with\n{text}");
+    messages
+}
+
+fn check(file: &str, text: &str) -> (Checked, String) {
     let files = [SourceFile {
-        path: "rules/test.rules".to_owned(),
+        path: format!("rules/{file}"),
         text: text.to_owned(),
     }];
     let checked = rules::check(&files);
     let messages = rules::render(&checked.diagnostics, &files, false);
-    assert!(!checked.has_errors(), "{messages}");
-    Arc::new(checked.rules)
+    (checked, messages)
 }
 
 fn options() -> Options {
