@@ -13,6 +13,7 @@
 //! - `calendar`: when windows are open. `route`: what is muted.
 //! - `state`: rows for the ledger. `status`: what is shown. [`history`]: what has happened, summed up.
 //! - [`replay`]: rules over the past, on a virtual clock. [`trial`]: tests in rule files.
+//! - [`sla`]: objectives, computed from stored samples.
 //!
 //! Not here: sending (`notify`, `server`), keeping (`ledger`), escalation, objectives (later work).
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@ mod tell;
 
 pub mod history;
 pub mod replay;
+pub mod sla;
 mod state;
 mod status;
 pub mod trial;

@@ -1,0 +1,235 @@
+//! One period of each objective: whether it was met, what is left of the budget, and the evidence.
+
+use std::collections::BTreeMap;
+
+use bellwether_lang::promql::ast::{BinaryOp, Expr, ExprKind};
+use bellwether_lang::rules::{Indicator, Objective, RuleSet, Sla, SlaObjective};
+use bellwether_model::{DurationMs, Labels, TimestampMs};
+use bellwether_query::{Control, Options, Source, Value, instant};
+
+use super::events::{Events, SlaError};
+use super::period::{self, NamedPeriod};
+use super::tally::{Buckets, Tally};
+
+/// Of which time a report is.
+#[derive(Clone, Copy, Debug)]
+pub enum When {
+    /// The periods that objectives speak of at this moment; calendar ones end there.
+    At(TimestampMs),
+    /// A period of the calendar, for every objective, whatever its own; up to this moment if it is not over.
+    Named(NamedPeriod, TimestampMs),
+}
+
+/// A period of one objective and one group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlaReport {
+    /// The objective's name.
+    pub sla: String,
+    /// What it speaks of: `30d`, `month`.
+    pub period: String,
+    /// The promise.
+    pub objective: Objective,
+    /// The labels of `by`.
+    pub group: Labels,
+    /// Events count from here, exclusive.
+    pub from: TimestampMs,
+    /// Events count up to here, inclusive.
+    pub to: TimestampMs,
+    /// What happened.
+    pub tally: Tally,
+    /// Runs of bad slices without a good one in between; of counters, of stretches with a ratio below the objective.
+    pub breaches: u64,
+    /// The evidence: bad slices, or stretches below the objective, in order.
+    pub bad: Vec<Bad>,
+    /// The newest value, where slices compare one with a number.
+    pub current: Option<Current>,
+}
+
+/// A slice that was bad, or a stretch of time with too many bad events.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bad {
+    /// Its begin, exclusive.
+    pub from: TimestampMs,
+    /// Its end, inclusive.
+    pub to: TimestampMs,
+    /// Its events.
+    pub tally: Tally,
+}
+
+/// What a sliced objective compares, at the end of the report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Current {
+    /// The worst value among the series of the group; `None` without data.
+    pub value: Option<f64>,
+    /// The operator that has to hold, as it is written.
+    pub op: &'static str,
+    /// The number.
+    pub threshold: f64,
+}
+
+impl SlaReport {
+    /// Whether the promise was kept.
+    pub fn is_met(&self) -> bool {
+        self.tally.is_met(self.objective)
+    }
+
+    /// The part of the budget that is left.
+    pub fn remaining(&self) -> f64 {
+        self.tally.remaining(self.objective)
+    }
+}
+
+/// A report of every objective of the rules, by name, then as its lines are written, then by group. An objective without `by`
+/// has its one group, events or not.
+pub fn report(
+    rules: &RuleSet,
+    source: &dyn Source,
+    when: When,
+    options: &Options,
+    control: &Control,
+) -> Result<Vec<SlaReport>, SlaError> {
+    let mut slas: Vec<&Sla> = rules.slas.iter().collect();
+    slas.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut reports = Vec::new();
+    for sla in slas {
+        let events = Events {
+            rules,
+            sla,
+            source,
+            options,
+            control,
+        };
+        for objective in &sla.objectives {
+            let Some((from, to, now)) = bounds(objective, when) else {
+                continue; // No calendar reaches that far.
+            };
+            reports.extend(of_objective(&events, objective, from, to.min(now))?);
+        }
+    }
+    Ok(reports)
+}
+
+fn bounds(objective: &SlaObjective, when: When) -> Option<(TimestampMs, TimestampMs, TimestampMs)> {
+    let ((from, to), now) = match when {
+        When::At(now) => (period::at(objective.period, now)?, now),
+        When::Named(named, now) => (named.range(period::zone(objective.period))?, now),
+    };
+    Some((from, to, now))
+}
+
+fn of_objective(
+    events: &Events<'_>,
+    objective: &SlaObjective,
+    from: TimestampMs,
+    to: TimestampMs,
+) -> Result<Vec<SlaReport>, SlaError> {
+    let sla = events.sla;
+    let (width, from) = match &sla.indicator {
+        // Slices lie where they lie; a slice belongs to the period in which it ends.
+        Indicator::Sliced { slice, .. } => (*slice, from),
+        Indicator::Counted { .. } => (period::stretch(to.since(from)), from),
+    };
+    // Stretches of slices begin at multiples of their length, so that each bucket holds one.
+    let aligned = match &sla.indicator {
+        Indicator::Sliced { .. } => TimestampMs(from.0.div_euclid(width.0.max(1)) * width.0.max(1)),
+        Indicator::Counted { .. } => from,
+    };
+    let mut groups: BTreeMap<Labels, Buckets> = BTreeMap::new();
+    let empty = || Buckets::new(aligned, to, width);
+    if sla.by.is_empty() {
+        groups.insert(Labels::empty(), empty());
+    }
+    events.read(from, to, &mut |group, at, counted, total| {
+        if !groups.contains_key(group) {
+            groups.insert(group.clone(), empty());
+        }
+        if let Some(buckets) = groups.get_mut(group) {
+            buckets.add(at, counted, total);
+        }
+    })?;
+    let one = |(group, buckets): (&Labels, &Buckets)| {
+        let (breaches, bad) = evidence(events, objective.objective, buckets);
+        SlaReport {
+            sla: sla.name.clone(),
+            period: objective.period.to_string(),
+            objective: objective.objective,
+            group: group.clone(),
+            from,
+            to,
+            tally: events.tally(buckets.sum()),
+            breaches,
+            bad,
+            current: current(events, group, to),
+        }
+    };
+    Ok(groups.iter().map(one).collect())
+}
+
+/// Stretches that were bad, and how many runs of them there are. Stretches without events neither begin nor end a run.
+fn evidence(events: &Events<'_>, objective: Objective, buckets: &Buckets) -> (u64, Vec<Bad>) {
+    let (mut breaches, mut bad, mut was_bad) = (0, Vec::new(), false);
+    for (from, to, sums) in buckets.iter() {
+        let tally = events.tally(sums);
+        if tally.total <= 0.0 {
+            continue;
+        }
+        let is_bad = !tally.is_met(objective);
+        breaches += u64::from(is_bad && !was_bad);
+        was_bad = is_bad;
+        if is_bad {
+            bad.push(Bad { from, to, tally });
+        }
+    }
+    (breaches, bad)
+}
+
+/// The value that the newest slice compares: `expr CMP number`, with `bool` or without.
+fn current(events: &Events<'_>, group: &Labels, at: TimestampMs) -> Option<Current> {
+    let Indicator::Sliced { ok, .. } = &events.sla.indicator else {
+        return None;
+    };
+    let ExprKind::Binary(binary) = &ok.unparenthesized().kind else {
+        return None;
+    };
+    let ExprKind::Number(threshold) = &binary.rhs.unparenthesized().kind else {
+        return None;
+    };
+    if !binary.op.is_comparison() {
+        return None;
+    }
+    let values = values(events, &binary.lhs, group, at);
+    let worst = match binary.op {
+        BinaryOp::Gt | BinaryOp::Ge => values.into_iter().reduce(f64::min),
+        _ => values.into_iter().reduce(f64::max),
+    };
+    Some(Current {
+        value: worst,
+        op: binary.op.text(),
+        threshold: threshold.value,
+    })
+}
+
+fn values(events: &Events<'_>, expr: &Expr, group: &Labels, at: TimestampMs) -> Vec<f64> {
+    let answer = instant(expr, events.source, at, events.options, events.control);
+    match answer.map(|answer| answer.value) {
+        Ok(Value::Vector(vector)) => {
+            let of_group = vector
+                .into_iter()
+                .filter(|(labels, _)| labels.only(&events.sla.by) == *group);
+            of_group
+                .map(|(_, sample)| sample.v)
+                .filter(|value| !value.is_nan())
+                .collect()
+        }
+        Ok(Value::Scalar(sample)) => vec![sample.v],
+        _ => Vec::new(),
+    }
+}
+
+/// The length of a period that is reported, for people.
+impl SlaReport {
+    /// How much time it is about.
+    pub fn length(&self) -> DurationMs {
+        self.to.since(self.from)
+    }
+}
