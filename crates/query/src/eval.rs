@@ -276,7 +276,7 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// The scalar arguments of a window function, checked.
+    /// The scalar arguments of a window function.
     fn window_params(
         &self,
         func: WindowFn,
@@ -287,30 +287,10 @@ impl<'a> Evaluator<'a> {
             .iter()
             .map(|p| self.scalar(p, grid))
             .collect::<Result<Vec<_>, _>>()?;
-        match func {
-            WindowFn::QuantileOverTime => {
-                for (q, node) in values.iter().zip(params) {
-                    spread::warn_quantiles(q, &self.notes, node.span);
-                }
+        if func == WindowFn::QuantileOverTime {
+            for (q, node) in values.iter().zip(params) {
+                spread::warn_quantiles(q, &self.notes, node.span);
             }
-            WindowFn::DoubleExponentialSmoothing => {
-                for (i, what) in [(0, "smoothing"), (1, "trend")] {
-                    let (Some(factor), Some(node)) = (values.get(i), params.get(i)) else {
-                        continue;
-                    };
-                    let bad = |f: &&f64| !(0.0 < **f && **f < 1.0);
-                    if let Some(f) = factor.values().iter().find(bad) {
-                        let letter = if i == 0 { "sf" } else { "tf" };
-                        return Err(QueryError::eval(
-                            node.span,
-                            format!(
-                                "invalid {what} factor. Expected: 0 < {letter} < 1, got: {f:.6}"
-                            ),
-                        ));
-                    }
-                }
-            }
-            _ => {}
         }
         Ok(values)
     }
@@ -433,6 +413,7 @@ impl<'a> Evaluator<'a> {
             self.points(&inner, row, inner_grid, &mut points)?;
             buffer.reset();
             let mut windowed = Row {
+                span: input.inner.span,
                 samples: without_stale(points.samples(), &mut fresh)?,
                 windows,
                 params: &params,

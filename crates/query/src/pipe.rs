@@ -166,6 +166,7 @@ impl Pipe<'_> {
             range: self.kernel.range(),
         };
         let mut row = Row {
+            span: self.span,
             samples,
             windows,
             params: self.kernel.params(),

@@ -55,6 +55,10 @@ pub(crate) fn run(args: &args::Query) -> Result<ExitCode> {
         }
     }
     let data = &answer["data"];
+    if args.output == Output::Csv && data["result"].as_array().is_some_and(Vec::is_empty) {
+        // A header alone leaves open whether something went wrong.
+        print::note("no series");
+    }
     print::out(&match args.output {
         Output::Json => body + "\n",
         Output::Table if args.explain => explain::text(data)?,

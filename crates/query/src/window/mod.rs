@@ -20,7 +20,7 @@ mod totals;
 
 use std::sync::Arc;
 
-use bellwether_lang::promql::ast::Extended;
+use bellwether_lang::promql::ast::{Extended, Span};
 
 use self::halves::Halves;
 use self::order::Extreme;
@@ -149,6 +149,8 @@ impl Cursor {
 
 /// One series under evaluation: its samples, where its windows lie, and where their values go.
 pub(crate) struct Row<'a> {
+    /// Where the samples are asked for, for errors.
+    pub(crate) span: Span,
     pub(crate) samples: Samples<'a>,
     pub(crate) windows: Windows,
     /// The function's scalar arguments in order; the parser saw to it that they are all there.

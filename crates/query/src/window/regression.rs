@@ -110,14 +110,27 @@ pub(crate) fn times_to(row: &mut Row<'_>, halves: &mut Halves<Line>) -> Result<(
 }
 
 /// `double_exponential_smoothing`. Looks at every sample of every window: the recurrence begins anew with
-/// each window's first two samples, and its factors may change from step to step.
+/// each window's first two samples, and its factors may change from step to step. A factor that is none is an error where
+/// there are samples to smooth, and only there.
 pub(crate) fn smoothed(row: &mut Row<'_>) -> Result<(), QueryError> {
     let (params, values, pace) = (row.params, row.samples.values, row.pace);
     let param = |index: usize, step: usize| params.get(index).map_or(f64::NAN, |p| p.at(step));
+    let mut wrong = None;
     row.each(|w| {
         pace.owe(w.hi - w.lo);
-        smooth(&values[w.lo..w.hi], param(0, w.step), param(1, w.step))
-    })
+        let (level, trend) = (param(0, w.step), param(1, w.step));
+        if wrong.is_none() {
+            wrong = wrong_factor("smoothing", "sf", level).or(wrong_factor("trend", "tf", trend));
+        }
+        smooth(&values[w.lo..w.hi], level, trend)
+    })?;
+    wrong.map_or(Ok(()), |message| Err(QueryError::eval(row.span, message)))
+}
+
+/// What is wrong with a factor, worded as upstream words it; NaN is let through there.
+fn wrong_factor(what: &str, letter: &str, factor: f64) -> Option<String> {
+    (factor <= 0.0 || factor >= 1.0)
+        .then(|| format!("invalid {what} factor. Expected: 0 < {letter} < 1, got: {factor:.6}"))
 }
 
 /// Holt's linear smoothing: level by `level`, trend by `trend`, both strictly between 0 and 1.
