@@ -15,6 +15,7 @@ mod bench;
 mod check;
 mod help;
 mod import;
+mod import_rules;
 mod query;
 mod run;
 mod serve;

@@ -4,19 +4,22 @@
 //! levels, the same metric recorded twice is one record joined by `or`, and any other alert of a name that is taken gets
 //! another one. Each of these is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bellwether_lang::promql::Expr;
 use bellwether_lang::promql::ast::{BinaryOp, ValueType};
 use bellwether_lang::rules::SourceFile;
 use bellwether_model::{DurationMs, limits};
 
 use super::RuleFile;
 use super::alerts::{self, Made, Making, Timing};
+use super::circles::{Reader, circles};
 use super::metrics::Metrics;
 use super::read::{Group, Rule, RuleKind, is_recordable};
 use super::unit_tests::Alert;
 use crate::report::{Finding, Reporter, shown};
 use crate::write::{self, Item, Names};
+use crate::yaml::Place;
 use crate::{Options, files};
 
 /// A rule as it will be written, in the order of the input.
@@ -30,6 +33,9 @@ struct Record {
     metric: String,
     /// One expression for each rule that records it.
     exprs: Vec<String>,
+    /// The same as trees.
+    trees: Vec<Expr>,
+    place: Place,
     labels: Vec<(String, String)>,
     timing: Timing,
     comments: Vec<String>,
@@ -57,6 +63,7 @@ pub(super) fn convert(
             }
         }
     }
+    let made = without_circles(made, rule_files, findings);
     let alerts: Vec<Alert<'_>> = made
         .iter()
         .filter_map(|(_, entry)| entry.as_alert())
@@ -80,6 +87,46 @@ pub(super) fn convert(
         });
     }
     out
+}
+
+/// What is left without the records that read themselves, which are told.
+fn without_circles(
+    made: Vec<(usize, Entry)>,
+    rule_files: &[RuleFile<'_>],
+    findings: &mut Vec<Finding>,
+) -> Vec<(usize, Entry)> {
+    let records = made
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (_, entry))| match entry {
+            Entry::Record(record) => Some((at, record)),
+            Entry::Alert(_) => None,
+        });
+    let (places, readers): (Vec<usize>, Vec<Reader<'_>>) = records
+        .map(|(at, record)| {
+            let reader = Reader {
+                metric: &record.metric,
+                exprs: &record.trees,
+            };
+            (at, reader)
+        })
+        .unzip();
+    let circles: BTreeSet<usize> = circles(&readers).iter().map(|at| places[*at]).collect();
+    let mut left = Vec::with_capacity(made.len());
+    for (at, (file, entry)) in made.into_iter().enumerate() {
+        match entry {
+            Entry::Record(record) if circles.contains(&at) => {
+                let mut report = Reporter::new(rule_files[file].path, findings);
+                let name = shown(&record.metric);
+                report.lose(
+                    record.place,
+                    format!("{name} is left out: it reads what it records, by itself or by way of others"),
+                );
+            }
+            entry => left.push((file, entry)),
+        }
+    }
+    left
 }
 
 /// Where a rule came from, and what stood above it.
@@ -160,6 +207,8 @@ fn entry(
             Some(Entry::Record(Record {
                 metric: rule.name.to_owned(),
                 exprs: vec![expr],
+                trees: vec![rule.expr.clone()],
+                place: rule.place,
                 labels,
                 timing,
                 comments: Vec::new(),
@@ -348,6 +397,7 @@ impl Record {
             format!("{name} is recorded above already: the two expressions are joined by `or`"),
         );
         self.exprs.extend(other.exprs);
+        self.trees.extend(other.trees);
         self.comments.extend(other.comments);
     }
 

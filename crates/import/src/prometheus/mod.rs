@@ -3,9 +3,11 @@
 //! - `read`: fields and upstream's own checks. `metricsql`: what is not PromQL.
 //! - `split`: the final comparison of an expression. `alerts`: one rule, made into an alert of ours.
 //! - `unit_tests`: tests of promtool.
+//! - `circles`: records that read themselves. `metrics`: the labels of what is recorded.
 //! - `convert`: all of them: levels of one alert, names, records, files.
 
 mod alerts;
+mod circles;
 mod convert;
 mod metrics;
 mod metricsql;

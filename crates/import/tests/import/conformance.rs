@@ -33,9 +33,12 @@ fn judge(imported: &Imported, accept: bool) -> Option<String> {
         return Some(findings.join("\n  "));
     }
     let checked = rules::check(&imported.files);
-    checked
-        .has_errors()
-        .then(|| rules::render(&checked.diagnostics, &imported.files, false))
+    if checked.has_errors() {
+        return Some(rules::render(&checked.diagnostics, &imported.files, false));
+    }
+    // The engine takes them too: no rules read each other in a circle.
+    let circle = bellwether_engine::check(&checked.rules).err();
+    circle.map(|circle| circle.to_string())
 }
 
 fn check(kinds: &[&str], format: Format) {
