@@ -1,5 +1,8 @@
 //! Rule files of other projects: every valid one becomes rules that check, every other one is refused at its place.
 
+use std::sync::Arc;
+
+use bellwether_engine::trial::{Coverage, Trials};
 use bellwether_import::{Format, Imported, Options, Source, import};
 use bellwether_lang::rules;
 
@@ -155,4 +158,57 @@ fn with_rules(folder: &std::path::Path, name: &str) -> Vec<String> {
     let rules = listed.map(|file| format!("{beside}/{}", file.trim()));
     let there = rules.filter(|path| folder.join(path).is_file());
     there.chain([name.to_owned()]).collect()
+}
+
+/// How the tests of a file end here: the names of those that fail, with the first thing that is wrong.
+fn run_tests(imported: &Imported) -> Vec<String> {
+    let checked = rules::check(&imported.files);
+    assert!(!checked.has_errors(), "{:?}", checked.diagnostics);
+    let trials = Trials::new(Arc::new(checked.rules)).expect("no circles");
+    let mut coverage = Coverage::default();
+    let mut failed = Vec::new();
+    for test in &trials.rules().tests {
+        let outcome = trials.run(test, &mut coverage);
+        assert!(outcome.not_run.is_empty(), "{:?}", outcome.not_run);
+        if let Some(failure) = outcome.failures.first() {
+            failed.push(format!("{}: {}", test.name, failure.lines.join("; ")));
+        }
+    }
+    failed
+}
+
+/// What promtool says of its tests, the engine says of what they became.
+#[test]
+fn unit_tests_end_as_they_do_there() {
+    let Some(folder) = shared::conformance("rules-yaml") else {
+        return;
+    };
+    for row in shared::rows(&folder) {
+        let (name, expect) = (row[0].as_str(), row[2].as_str());
+        // The rules that some test are not in the corpus; one says only that a rule fails to evaluate.
+        let runs = row[1] == "promtool unit test"
+            && !expect.starts_with("reject")
+            && !expect.starts_with("accept");
+        if !runs || name == "promtool/bad-rules-error-test.yml" {
+            continue;
+        }
+        let names = with_rules(&folder, name);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let failed = run_tests(&files(Format::Prometheus, &folder, &names));
+        let shown = format!("{name} ({expect}):\n{}", failed.join("\n"));
+        match name {
+            // Differences in the sixteenth digit, which are equal here: the import says so.
+            "promtool/rules_run_fuzzy.yml" | "promtool/rules_run_no_fuzzy.yml" => {
+                assert!(failed.is_empty(), "{shown}")
+            }
+            "promtool/rules_run.yml" => {
+                assert!(
+                    failed.len() == 1 && failed[0].contains("wrong test"),
+                    "{shown}"
+                );
+            }
+            "promtool/failing.yml" => assert_eq!(failed.len(), 2, "{shown}"),
+            _ => assert!(failed.is_empty(), "{shown}"),
+        }
+    }
 }
