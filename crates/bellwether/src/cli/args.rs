@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Check rule files: every mistake at once, each at its place.
     Check(Check),
+    /// Bring rule files into their canonical form; turn them into JSON and back.
+    Fmt(Fmt),
     /// Evaluate a PromQL expression, on a running server or on a data folder.
     Query(Query),
     /// Run the tests in rule files.
@@ -130,6 +132,27 @@ pub(crate) struct Check {
     /// How findings are printed.
     #[arg(long, value_enum, default_value = "human")]
     pub format: CheckFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bellwether fmt\n  bellwether fmt --check rules\n  bellwether fmt --json rules/disk.rules | generator | bellwether fmt --from-json -\n\n\
+                  Only the look of a file changes: comments stay, and so does what it says. A file that cannot be read is left alone.\n\
+                  Exit codes: 0 done, 1 --check found files to format, or a file cannot be read as rules, 2 a path cannot be read or written."
+)]
+pub(crate) struct Fmt {
+    /// Rule files, or folders of *.rules files.
+    #[arg(value_name = "PATHS", default_value = RULES_DIR)]
+    pub paths: Vec<PathBuf>,
+    /// Write nothing; name the files that are not in the canonical form.
+    #[arg(long, conflicts_with_all = ["json", "from_json"])]
+    pub check: bool,
+    /// Print one file as JSON, nothing lost.
+    #[arg(long, conflicts_with = "from_json")]
+    pub json: bool,
+    /// Print the rule file of such JSON; `-` reads standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    pub from_json: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod data;
 mod explain;
+mod fmt;
 mod import;
 mod output;
 mod plot;
@@ -35,6 +36,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Query(args) => query::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Backtest(args) => backtest::run(&args),

@@ -12,6 +12,7 @@ fn help_of_every_command() {
     let commands = [
         &["serve"][..],
         &["check"],
+        &["fmt"],
         &["query"],
         &["test"],
         &["backtest"],

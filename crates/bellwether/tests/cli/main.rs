@@ -13,6 +13,7 @@ mod alerts;
 mod backtest;
 mod bench;
 mod check;
+mod fmt;
 mod help;
 mod import;
 mod import_rules;

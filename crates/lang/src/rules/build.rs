@@ -3,6 +3,7 @@
 //! A draft holds every clause that could be read, also when others could not, so that one mistake hides no
 //! other. Not here: what makes an item complete (`alerts.rs`, `folder.rs`).
 
+use super::advice::{clause_advice, item_advice};
 use super::clause::Clause;
 use super::clauses::rule;
 use super::diagnostic::{Mistake, Severity, Spoiled};
@@ -138,7 +139,13 @@ fn owned(name: &Placed<&str>) -> Placed<String> {
 
 /// A test is named by a sentence.
 fn test_name(scan: &mut Scan<'_>) -> Result<Placed<String>, Spoiled> {
-    let quoted = scan.quoted("test")?;
+    let bare = scan.rest();
+    let quoted = scan.quoted("test").map_err(|mistake| {
+        if bare.is_empty() || bare.starts_with(['"', '\'', '`']) {
+            return mistake;
+        }
+        mistake.help(format!("write `test \"{}\"`", bare.trim_end()))
+    })?;
     let value = template::plain(&quoted)?;
     if value.trim().is_empty() {
         return Err(Mistake::error(quoted.span, "the test has no name")
@@ -313,6 +320,9 @@ fn unknown_item(scan: &Scan<'_>, word: &Placed<&str>) -> Mistake {
         word.span,
         format!("no item is called {}", shown(word.value)),
     );
+    if let Some(advice) = item_advice(word.value) {
+        return mistake.label(advice);
+    }
     if let Some(near) = nearest(word.value, ITEMS.iter().map(|item| item.word)) {
         let version = table::item(near).and_then(Item::later);
         return mistake.label(did_you_mean(near, version));
@@ -350,7 +360,7 @@ fn unknown_clause(scan: &Scan<'_>, word: &Placed<&str>, item: &Item) -> Mistake 
         word.span,
         format!("`{}` has no clause {}", item.word, shown(word.value)),
     );
-    if let Some(advice) = advice(item.word, word.value) {
+    if let Some(advice) = clause_advice(item.word, word.value) {
         return mistake.label(advice);
     }
     if let Some(near) = nearest(word.value, item.clauses.iter().map(|clause| clause.word)) {
@@ -373,44 +383,4 @@ fn unknown_clause(scan: &Scan<'_>, word: &Placed<&str>, item: &Item) -> Mistake 
 fn words(item: &Item) -> String {
     let words: Vec<&str> = item.clauses.iter().map(|clause| clause.word).collect();
     words.join(", ")
-}
-
-/// What other systems call it.
-fn advice(item: &str, word: &str) -> Option<&'static str> {
-    let advice = match (item, word) {
-        ("alert", "for" | "clear" | "keep" | "where") => {
-            "it stands on a level line: `warning > 5 for 10m`"
-        }
-        ("alert", "severity" | "level" | "threshold") => {
-            "levels are lines: `warning > 5` and `critical > 10`"
-        }
-        ("alert", "if" | "when" | "condition") => {
-            "the value is `expr`, the condition stands on a level line: `warning > 5`"
-        }
-        (_, "query" | "promql" | "expression") => "did you mean `expr`?",
-        (_, "interval" | "evaluation_interval") => "did you mean `every`?",
-        (_, "query_offset" | "offset") => "did you mean `delay`?",
-        (_, "limit") if item != "route" => "did you mean `max`?",
-        (_, "labels") => "one line each: `label NAME = \"...\"`",
-        ("alert", "annotations" | "annotation") => {
-            "one line each: `summary \"...\"`, `description \"...\"`, `note NAME = \"...\"`"
-        }
-        ("alert", "keep_firing_for") => "it stands on a level line: `warning > 5 keep 10m`",
-        ("alert", "runbook_url") => "did you mean `runbook`?",
-        ("alert", "message") => "did you mean `summary`?",
-        ("alert", "channel" | "to" | "notify" | "receiver") => {
-            "who is told is decided by a `route` with `match {...}` and `to`"
-        }
-        ("alert", "info_level" | "warn") => "did you mean `warning`?",
-        ("alert", "page" | "crit" | "fatal" | "high") => "did you mean `critical`?",
-        ("route", "receiver" | "channel") => "did you mean `to`?",
-        ("route", "matchers" | "where") => "did you mean `match`?",
-        ("route", "group_by") => "did you mean `group by (...)`?",
-        ("channel", "url" | "http" | "https") => "write `webhook URL`",
-        ("channel", "token" | "bearer" | "secret") => {
-            "it stands behind the address: `webhook URL bearer secret(NAME)`"
-        }
-        _ => return None,
-    };
-    Some(advice)
 }

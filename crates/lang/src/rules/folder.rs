@@ -14,7 +14,7 @@ use super::instances::Instances;
 use super::lets::{Definition, Lets};
 use super::lex::{self, Lexed, RawItem};
 use super::names::Names;
-use super::records::Records;
+use super::records::{Records, circles_of_records};
 use super::slas;
 use super::source::{Lines, RawFile, SourceFile};
 use super::table::{self, Kind};
@@ -235,7 +235,8 @@ impl Folder<'_> {
         let records = Records::new(drafts, &defaults_of);
         let recorded = |metric: &str| records.produced(metric);
         let windows = Names::new(drafts, Kind::Window);
-        for draft in drafts {
+        let circles = circles_of_records(drafts, &mut self.mistakes);
+        for (at, draft) in drafts.iter().enumerate() {
             let place = self.place(draft);
             let subject = Subject::new(draft, defaults_of(draft));
             let mut found = Vec::new();
@@ -256,7 +257,7 @@ impl Folder<'_> {
                 }
                 _ => None,
             };
-            let usable = draft.is_usable(&found);
+            let usable = draft.is_usable(&found) && !circles.contains(&at);
             self.tell(draft, found);
             if usable {
                 rules.records.extend(record);

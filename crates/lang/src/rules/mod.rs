@@ -15,14 +15,15 @@
 //! - `brackets`: those that do not match.
 //! - `clauses`: one parser for each clause, into a `clause`; `template`: the inside of a text.
 //! - `lets`: `$name`, resolved over the folder; `graph`: what uses what, and circles.
-//! - `alerts`, `levels`, `texts`: the checks within one rule; `labels`, `records`, `instances`: which labels can be there.
+//! - `alerts`, `levels`, `texts`: the checks within one rule; `labels`, `reads`, `records`, `instances`: which labels can be there.
 //! - `slas`, `windows`, `channels`, `routes`, `testing`: the checks of the other items.
 //! - `types`: the result; `text` and `format`: rendering of texts; `print`: the result as text again.
 //! - `sheet`: a file as it is written: the formatter, and the JSON form.
-//! - `diagnostic`, `message`, `near`: mistakes for people and for machines.
+//! - `diagnostic`, `message`, `near`, `advice`: mistakes for people and for machines.
 //!
 //! Not here: what a rule does in time (`engine`), reading files (`disk`), whether a metric exists (`store`).
 
+mod advice;
 mod alerts;
 mod brackets;
 mod build;
@@ -45,6 +46,7 @@ mod message;
 mod names;
 mod near;
 mod print;
+mod reads;
 mod records;
 mod routes;
 mod scan;

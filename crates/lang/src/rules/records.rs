@@ -1,14 +1,57 @@
 //! What the folder's own recording rules tell about the labels of the metrics they write.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_model::limits;
 
 use super::alerts::Subject;
 use super::build::{Draft, Entry};
+use super::diagnostic::Mistake;
+use super::graph::{circles, in_order};
 use super::labels::Produced;
+use super::reads::metrics;
 use super::table::Kind;
+
+/// The records that read each other in a circle, by their place in `drafts`; a mistake at the first of each circle, with
+/// its file. Only metrics that are named count.
+pub(super) fn circles_of_records(
+    drafts: &[Draft],
+    mistakes: &mut Vec<(usize, Mistake)>,
+) -> BTreeSet<usize> {
+    let mut writers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let is_record = |draft: &Draft| draft.kind == Kind::Record && !draft.spoiled;
+    for (at, draft) in drafts.iter().enumerate().filter(|(_, d)| is_record(d)) {
+        writers.entry(&draft.name.value).or_default().push(at);
+    }
+    let uses: Vec<Vec<usize>> = drafts
+        .iter()
+        .map(|draft| {
+            let expr = Subject::new(draft, &[]).expr().filter(|_| is_record(draft));
+            let read = expr.into_iter().flat_map(metrics);
+            read.filter_map(|metric| writers.get(metric))
+                .flatten()
+                .copied()
+                .collect()
+        })
+        .collect();
+    let mut members = BTreeSet::new();
+    for circle in circles(&uses, &in_order(&uses)) {
+        let name = |at: &usize| drafts[*at].name.value.as_str();
+        let names: Vec<&str> = circle.iter().chain(circle.first()).map(name).collect();
+        let first = &drafts[circle[0]];
+        let mistake = Mistake::error(
+            first.name.span,
+            format!("`{}` reads itself", first.name.value),
+        );
+        let mistake = mistake.label(names.join(" -> ")).help(
+            "rules that read what others record run after them; in a circle there is no such order",
+        );
+        mistakes.push((first.file, mistake));
+        members.extend(circle);
+    }
+    members
+}
 
 /// What the folder's records produce, worked out when asked.
 pub(super) struct Records<'d, 'f> {

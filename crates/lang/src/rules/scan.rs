@@ -358,7 +358,7 @@ pub(super) fn shown(word: &str) -> String {
 fn example_name(of: &str) -> &'static str {
     match of {
         "the channel" => "team-chat",
-        "the route" => "everything",
+        "the route" | "the parent" => "everything",
         "the window" => "office-hours",
         "the mute" => "patching-night",
         "the objective" => "checkout-availability",

@@ -279,7 +279,7 @@ fn never_burns(word: Span, burn: &Burn, objectives: &[SlaObjective]) -> Option<M
     };
     if burn.long > of.period.nominal() {
         return Some(mistake.label(format!(
-            "its {} are longer than the {} of the objective",
+            "{} is longer than the period of the objective, {}",
             burn.long,
             zone(of.period)
         )));

@@ -96,6 +96,19 @@ impl Scan<'_> {
                         .label(format!("write `{}{}`", found.value, next.value)),
                 );
             }
+            if next.value.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                let joined = format!("{}{}", found.value, next.value);
+                let meant = wrong_duration(Placed {
+                    value: &joined,
+                    span: Span {
+                        start: found.span.start,
+                        end: next.span.end,
+                    },
+                });
+                if meant.label.starts_with("did you mean") {
+                    return Err(meant);
+                }
+            }
             return Err(Mistake::error(
                 found.span,
                 format!("{} has no unit of time", shown(found.value)),

@@ -46,7 +46,9 @@ impl Folder<'_> {
                 );
             }
             let once = |span: &WindowSpan| matches!(span, WindowSpan::Once { .. });
-            if let Some(word) = except.filter(|_| !draft.spoiled && window.spans.iter().all(once)) {
+            if let Some(word) =
+                except.filter(|_| !window.spans.is_empty() && window.spans.iter().all(once))
+            {
                 found.push(
                     Mistake::error(word, "`except` without `every`")
                         .label("it takes days away from what comes again"),

@@ -25,7 +25,7 @@ fn good_files_mean_what_their_listing_says() {
 #[test]
 fn bad_files_get_their_messages() {
     let paths = rule_files(&folder("bad"));
-    assert!(paths.len() >= 60, "{} wrong files", paths.len());
+    assert!(paths.len() >= 150, "{} wrong files", paths.len());
     for path in paths {
         let files = read_case(&path);
         let checked = check(&files);
@@ -74,8 +74,8 @@ fn a_mistake_spoils_its_own_item_only() {
     for path in rule_files(&folder("bad")) {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let mut files = read_case(&path);
-        // What refuses a file as a whole is about the whole file; and a backtick may not be closed by ours.
-        if name == "nul" {
+        // What refuses a file as a whole is about the whole file; and that no alert has a label is about all alerts.
+        if ["nul", "warning_labels_nowhere"].contains(&name) {
             continue;
         }
         let before = check(&files);

@@ -74,6 +74,10 @@ pub(in crate::rules) fn slack(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
                     "`slack \"#alerts\" token secret(NAME)`, or `slack webhook secret(NAME)`"
                         .into(),
                 );
+                if next.value.is_empty() {
+                    let comment = "outside of quotes `#` starts a comment";
+                    mistake.help.push(comment.into());
+                }
             }
         }
         spoiled
@@ -93,7 +97,16 @@ pub(in crate::rules) fn slack(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
 pub(in crate::rules) fn email(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let mut to: Vec<String> = Vec::new();
     loop {
-        let address = plain_text(scan, "email")?;
+        let next = scan.next().value;
+        let address = plain_text(scan, "email").map_err(|mut spoiled| {
+            if next.contains('@') && !next.starts_with('"') {
+                let address = next.trim_matches(['\'', ',']);
+                for mistake in &mut spoiled.0 {
+                    mistake.help.push(format!("write `email \"{address}\"`"));
+                }
+            }
+            spoiled
+        })?;
         let (user, host) = address.value.split_once('@').unwrap_or_default();
         let sound = !user.is_empty()
             && (host.contains('.') || host == "localhost")

@@ -102,9 +102,14 @@ pub(super) fn names(scan: &mut Scan<'_>, of: &str, after: &str) -> Parsed<Vec<Pl
 /// The name of another item.
 pub(super) fn name(scan: &mut Scan<'_>, of: &str, after: &str) -> Parsed<Placed<String>> {
     if scan.rest().is_empty() {
-        let message = format!("a {of} is missing after `{after}`");
+        let a = if of.starts_with(['a', 'e', 'i', 'o', 'u']) {
+            "an"
+        } else {
+            "a"
+        };
+        let message = format!("{a} {of} is missing after `{after}`");
         return Err(scan
-            .expected(message, &format!("the name of a {of}"))
+            .expected(message, &format!("the name of {a} {of}"))
             .into());
     }
     let name = scan.name(&format!("the {of}"))?;

@@ -38,7 +38,7 @@ pub(in crate::rules) fn group(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
             "`by` is missing behind `group`",
             "`by (LABEL, ...)` or `by all`",
         );
-        return Err(mistake.into());
+        return Err(mistake.help("`group by (alertname, job)`").into());
     }
     let group = if scan.word("all").is_some() {
         GroupClause::All

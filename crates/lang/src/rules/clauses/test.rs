@@ -157,10 +157,10 @@ pub(in crate::rules) fn at(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
 /// `LEVEL|pending ALERT{labels} ["summary"]`
 fn instance_line(line: &mut Scan<'_>) -> Parsed<InstanceLine> {
     let state = state(line)?;
-    let instance = instance(line)?;
+    let instance = instance(line, state.word())?;
     let mut summary = None;
     if !line.rest().is_empty() {
-        summary = Some(plain_text(line, "the instance")?.value);
+        summary = Some(plain_text(line, &instance.alert.value)?.value);
         line.finish("the summary")?;
     }
     Ok(InstanceLine {
@@ -204,8 +204,8 @@ fn state(line: &mut Scan<'_>) -> Parsed<ExpectedState> {
 }
 
 /// `ALERT{label="value", ...}`
-fn instance(scan: &mut Scan<'_>) -> Parsed<InstanceClause> {
-    let alert = name(scan, "alert", "the state")?;
+fn instance(scan: &mut Scan<'_>, after: &str) -> Parsed<InstanceClause> {
+    let alert = name(scan, "alert", after)?;
     let mut labels: Vec<(String, String)> = Vec::new();
     let mut labels_span = alert.span;
     if scan.rest().starts_with('{') {
@@ -249,7 +249,7 @@ pub(in crate::rules) fn notify(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> 
     if resolved {
         *scan = probe;
     }
-    let instance = instance(scan)?;
+    let instance = instance(scan, "notify")?;
     scan.finish("the instance")?;
     let step = StepClause::Notify {
         channel,
@@ -273,7 +273,7 @@ fn time_and_channel(scan: &mut Scan<'_>, after: &str) -> Parsed<(DurationMs, Pla
 
 pub(in crate::rules) fn ack(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let at = scan.duration("ack")?.value;
-    let instance = instance(scan)?;
+    let instance = instance(scan, "ack")?;
     scan.finish("the instance")?;
     Ok(Clause::Step(at, StepClause::Ack(instance)))
 }

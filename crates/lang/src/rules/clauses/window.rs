@@ -1,6 +1,6 @@
 //! The clauses of windows: days, times of day, dates, zones.
 
-use bellwether_model::TimestampMs;
+use bellwether_model::{DurationMs, TimestampMs};
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 use nom::bytes::complete::take_while1;
 
@@ -290,6 +290,7 @@ fn times(scan: &mut Scan<'_>) -> Parsed<DayTimes> {
         let mistake = Mistake::error(next.span, message);
         return Err(match next.value {
             "from" => mistake.label("write the times bare: `09:00-17:30`"),
+            "to" => mistake.label("days are joined with `-`, such as mon-fri"),
             _ => mistake.label("expected times such as 09:00-17:30, or `in \"ZONE\"`"),
         }
         .into());
@@ -506,10 +507,12 @@ pub(super) fn moment(scan: &mut Scan<'_>, after: &str) -> Parsed<Placed<Timestam
         mistake.label(format!("write `{text}T00:00:00Z`, or the time you mean"))
     } else if without_zone {
         mistake.label(format!(
-            "of which zone? `{text}Z` is UTC, `{text}+01:00` an hour before"
+            "of which zone? `{text}Z` is UTC; or end it in an offset such as +01:00"
         ))
     } else if TimestampMs::parse(text).is_some() && !is_number {
         mistake.label("a time stands without quotes")
+    } else if DurationMs::parse(text).is_some() {
+        mistake.label("a length of time; write the moment, such as 2026-11-30T18:00:00Z")
     } else {
         mistake.label(format!("expected {example}"))
     }
