@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Backtest(Backtest),
     /// What is pending or firing, and what has happened to alerts.
     Alerts(Alerts),
-    /// Bring in what other systems have: samples into a data folder, or rules into a rule folder.
+    /// Bring in what other systems have: samples into a data folder, rules into a rule folder.
     #[command(subcommand)]
     Import(Import),
     /// Generate a long history, and measure what it costs to store and to query.

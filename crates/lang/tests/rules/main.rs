@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the cases are files")]
 
 mod design;
+mod docs;
 mod formatting;
 mod properties;
 mod shipped;

@@ -1,0 +1,58 @@
+//! `docs/rules.md`: every example in it is right, and it names every item and clause.
+
+use std::path::Path;
+
+use bellwether_lang::rules::{SourceFile, check, format, from_rules_json, overview, render};
+
+fn reference() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The code blocks of one language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let open = format!("```{language}\n");
+    let blocks = text.split(open.as_str()).skip(1);
+    blocks
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_example_is_right_and_in_canonical_form() {
+    let text = reference();
+    // Together they are one folder.
+    let files: Vec<SourceFile> = blocks(&text, "rules")
+        .into_iter()
+        .enumerate()
+        .map(|(i, text)| SourceFile {
+            path: format!("example-{i}.rules"),
+            text,
+        })
+        .collect();
+    assert!(files.len() >= 5);
+    let checked = check(&files);
+    assert_eq!(render(&checked.diagnostics, &files, false), "");
+    for file in &files {
+        assert_eq!(format(file).unwrap(), file.text);
+    }
+    for json in blocks(&text, "json") {
+        let rules = SourceFile {
+            path: "json.rules".into(),
+            text: from_rules_json(&json).unwrap(),
+        };
+        let checked = check(std::slice::from_ref(&rules));
+        assert_eq!(render(&checked.diagnostics, &[rules], false), "");
+    }
+}
+
+/// `UPDATE_EXPECT=1` writes the table anew.
+#[test]
+fn the_reference_names_every_item_and_clause() {
+    let text = reference();
+    let begin = "## Every item and clause\n\n";
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (_, after) = rest.split_once("\n\n## ").unwrap();
+    let expected = format!("{before}{begin}{}\n\n## {after}", overview().trim_end());
+    expect_test::expect_file!["../../../../docs/rules.md"].assert_eq(&expected);
+}
