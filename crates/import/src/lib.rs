@@ -106,7 +106,7 @@ pub fn import(format: Format, sources: &[Source], options: &Options) -> Imported
     finish(sources, files, findings)
 }
 
-/// Sorts the findings, and reads what was written: our own checker has the last word.
+/// Brings what was written into the canonical form and reads it, our own checker has the last word; sorts the findings.
 fn finish(sources: &[Source], files: Vec<SourceFile>, mut findings: Vec<Finding>) -> Imported {
     let refused = findings.iter().any(|f| f.kind == Kind::Refused);
     let mut files = if refused { Vec::new() } else { files };
@@ -114,6 +114,12 @@ fn finish(sources: &[Source], files: Vec<SourceFile>, mut findings: Vec<Finding>
         // What would have been lost of a file that is not used is nobody's business.
         findings.retain(|f| f.kind == Kind::Refused);
     } else {
+        for file in &mut files {
+            // What has no form has no meaning either, and the checker says why.
+            if let Ok(text) = rules::format(file) {
+                file.text = text;
+            }
+        }
         for diagnostic in rules::check(&files).diagnostics {
             if diagnostic.severity == rules::Severity::Error {
                 findings.push(Finding {

@@ -30,12 +30,12 @@ fn what_is_imported_checks() {
         # imported from alerts.yml
 
         defaults
-          missing clear
+          missing   clear
 
         # alerts.yml:4, group g
         alert Down
-          expr up
-          critical == 0 for 5m
+          expr      up
+          critical  == 0  for 5m
     "]]
     .assert_eq(&text);
     let ran = world.run(&["check", "rules"]);

@@ -215,6 +215,7 @@ impl<'a> Global<'a> {
         fields.only(&words(GLOBAL), "`global`", report);
         one_of_each(&fields, report);
         http_config(&fields, report);
+        slack_ways(&fields, report);
         let smtp = fields
             .entries()
             .find(|(key, _)| key.text().is_some_and(|k| k.starts_with("smtp_")));
@@ -245,6 +246,32 @@ impl<'a> Global<'a> {
     }
 }
 
+/// Keys of receivers whose kind nobody knows: newer than this table, and no mistake.
+fn others_kinds<'a>(fields: &Fields<'a>) -> Vec<&'a str> {
+    let keys = fields.entries().filter_map(|(key, _)| key.text());
+    keys.filter(|name| name.ends_with("_configs")).collect()
+}
+
+/// Slack's token and the address of a webhook exclude each other, unless the address is the one that takes tokens.
+fn slack_ways(fields: &Fields<'_>, report: &mut Reporter<'_>) {
+    const TAKES_TOKENS: &str = "https://slack.com/api/chat.postMessage";
+    let token = fields
+        .get("slack_app_token")
+        .or(fields.get("slack_app_token_file"));
+    let takes = fields
+        .get("slack_app_url")
+        .and_then(|node| node.text())
+        .unwrap_or(TAKES_TOKENS);
+    if let (Some(_), Some(url)) = (token, fields.get("slack_api_url"))
+        && url.text() != Some(takes)
+    {
+        report.refuse(
+            url.place,
+            "at most one of `slack_app_token` and `slack_api_url` is set",
+        );
+    }
+}
+
 fn words(list: &'static str) -> Vec<&'static str> {
     list.split_whitespace().collect()
 }
@@ -271,7 +298,24 @@ pub(super) fn receiver<'a>(
     report: &mut Reporter<'_>,
 ) -> Receiver<'a> {
     let known = [&["name", "labels"], kind_names().as_slice()].concat();
-    fields.only(&known, "a receiver", report);
+    let (kinds, others): (Vec<_>, Vec<_>) = fields
+        .entries()
+        .filter_map(|(key, _)| Some((key.text()?, key.place)))
+        .filter(|(name, _)| !known.contains(name))
+        .partition(|(name, _)| name.ends_with("_configs"));
+    for (name, place) in kinds {
+        report.lose(
+            place,
+            format!("nobody here knows receivers of the kind {}", shown(name)),
+        );
+    }
+    if !others.is_empty() {
+        fields.only(
+            &[known.as_slice(), &others_kinds(fields)].concat(),
+            "a receiver",
+            report,
+        );
+    }
     let name = fields.text("name", report).unwrap_or("");
     let place = fields.get("name").map_or(fields.place, |node| node.place);
     if name.is_empty() {

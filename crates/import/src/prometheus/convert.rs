@@ -432,7 +432,7 @@ fn joined(exprs: &[String]) -> String {
 
 /// A file: where it came from, the defaults, the rules.
 fn text(file: &RuleFile<'_>, entries: &[&Entry], tests: Vec<Item>) -> String {
-    let mut comments: Vec<String> = file.comments.iter().map(|c| (*c).to_owned()).collect();
+    let mut comments = file.comments.clone();
     comments.push(format!("imported from {}", file.path));
     let timings: Vec<Timing> = entries.iter().map(|entry| entry.timing()).collect();
     let language = Timing {

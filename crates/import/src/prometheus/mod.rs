@@ -29,8 +29,8 @@ struct RuleFile<'a> {
     path: &'a str,
     groups: Vec<Group<'a>>,
     tests: Vec<UnitFile>,
-    /// Comments above everything.
-    comments: Vec<&'a str>,
+    /// Comments above everything, and the names of objects.
+    comments: Vec<String>,
 }
 
 /// Imports rule files that belong together.
@@ -75,7 +75,10 @@ fn rule_file<'a>(
             .documents
             .first()
             .map(|node| read.comments_above(node.place.line))
-            .unwrap_or_default(),
+            .unwrap_or_default()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
     };
     let mut seen = Vec::new();
     for node in &read.documents {
@@ -118,6 +121,11 @@ fn document<'a>(
         Some("PrometheusRule" | "VMRule") => {
             // Objects have names of their own: their groups may be called alike.
             seen.clear();
+            let metadata = fields.get("metadata");
+            if let Some(name) = metadata.and_then(|m| m.get("name")).and_then(Node::text) {
+                file.comments
+                    .push(format!("the rules of the object {name}"));
+            }
             let spec = fields.get("spec").unwrap_or(node);
             if let Some(spec) = Fields::of(spec, "`spec`", report) {
                 spec.only(&["groups"], "`spec`", report);

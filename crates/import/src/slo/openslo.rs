@@ -428,7 +428,12 @@ impl Way<'_> {
     }
 
     fn slice(&self, report: &mut Reporter<'_>) -> DurationMs {
-        let found = self.fields.duration("timeSliceWindow", report);
+        let written = self.fields.get("timeSliceWindow").and_then(Node::text);
+        let found = match written.and_then(|text| text.parse::<i64>().ok()) {
+            // A number alone is one of minutes.
+            Some(minutes) => Some(DurationMs::from_mins(minutes.clamp(0, 525_600))),
+            None => self.fields.duration("timeSliceWindow", report),
+        };
         found.filter(|slice| slice.0 >= 1000).unwrap_or(SLICE)
     }
 

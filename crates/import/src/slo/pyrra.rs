@@ -232,21 +232,14 @@ fn burns(spec: &Fields<'_>, window: DurationMs, report: &mut Reporter<'_>) -> Bu
         .get("alerting")
         .and_then(|node| Fields::of(node, "`alerting`", report));
     if let Some(alerting) = &alerting {
-        alerting.only(
-            &[
-                "disabled",
-                "name",
-                "burnrates",
-                "absent",
-                "labels",
-                "annotations",
-            ],
-            "`alerting`",
-            report,
-        );
-        for lost in ["name", "absent", "labels", "annotations"] {
-            if let Some((key, _)) = alerting.entry(lost) {
-                report.lose(key.place, format!("`{lost}` of the alerts of an objective"));
+        let known = ["disabled", "burnrates"];
+        for (key, _) in alerting.entries() {
+            let name = key.text().unwrap_or("");
+            if !known.contains(&name) {
+                report.lose(
+                    key.place,
+                    format!("{} of the alerts of an objective", shown(name)),
+                );
             }
         }
         let off = alerting.flag("disabled", report) == Some(true)

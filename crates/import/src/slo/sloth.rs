@@ -146,9 +146,16 @@ fn slo(
         "labels",
         "sli",
         "alerting",
+        "interval",
         words.slo_plugins,
     ];
     others(fields, &known, "an objective", report);
+    if let Some((key, _)) = fields.entry("interval") {
+        report.lose(
+            key.place,
+            "`interval`: how often generated rules run; none are generated here",
+        );
+    }
     if let Some((key, _)) = fields.entry(words.slo_plugins) {
         report.lose(
             key.place,

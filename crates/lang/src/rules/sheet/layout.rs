@@ -4,6 +4,8 @@
 //! change of one clause moves another; lines that go on with a value keep their distance from where it begins.
 //! `let`s may stand in a block. At most one empty line between clauses.
 
+use bellwether_model::labels::is_legacy_metric_name;
+
 use super::words::{bare, level, series, words};
 use super::{Clause, Comment, Item, Line, Sheet};
 use crate::rules::lex;
@@ -193,7 +195,7 @@ pub(super) fn value_column(item: &str, clause: &str, value: &str) -> usize {
 fn word_columns(word: &str, width: usize, value: &str) -> usize {
     match word.chars().count() {
         0 => 0,
-        len if glued(value) => len,
+        len if glued(word, value) => len,
         len => len.max(width) + 1,
     }
 }
@@ -323,7 +325,7 @@ fn write_clause(clause: &Clause, indent: usize, width: usize, deeper: usize, out
             text = match (clause.word.is_empty(), text.is_empty()) {
                 (true, _) => text,
                 (false, true) => clause.word.clone(),
-                (false, false) if glued(&text) => format!("{}{text}", clause.word),
+                (false, false) if glued(&clause.word, &text) => format!("{}{text}", clause.word),
                 (false, false) => format!("{:width$} {text}", clause.word),
             };
         }
@@ -341,9 +343,10 @@ fn write_clause(clause: &Clause, indent: usize, width: usize, deeper: usize, out
     }
 }
 
-/// Something that follows a word without a blank: a colon, which is not understood, or what would become a comment.
-fn glued(text: &str) -> bool {
-    text.starts_with([':', '#'])
+/// Something that follows a word without a blank: a colon, which is not understood, or what would become a comment. A
+/// metric's name may begin with a colon.
+fn glued(word: &str, text: &str) -> bool {
+    text.starts_with([':', '#']) && !(word == "record" && is_legacy_metric_name(text))
 }
 
 fn push_line(indent: usize, text: &str, out: &mut String) {
