@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use bellwether_engine::replay::Backtest;
+use bellwether_engine::sla::SlaReport;
 use bellwether_engine::{Engine, Options};
 use bellwether_lang::rules::{RuleSet, SourceFile, check};
 use bellwether_ledger::{Ledger, LedgerError, Snapshot};
 use bellwether_model::TimestampMs;
 
-use crate::api::{Asked, alerts_body, backtest_report, by_rule_body, changes_body};
+use crate::api::{Asked, alerts_body, backtest_report, by_rule_body, changes_body, sla_body};
 use crate::edge::answer::Refusal;
 use crate::edge::params::Params;
 
@@ -49,6 +50,11 @@ pub fn history_by_rule(
     now: TimestampMs,
 ) -> Result<String, FolderError> {
     Ok(by_rule_body(ledger, &asked(params, now))?)
+}
+
+/// As `/api/bw/v1/sla`.
+pub fn sla(reports: &[SlaReport]) -> String {
+    sla_body(reports)
 }
 
 /// As `/api/bw/v1/backtest`.

@@ -41,6 +41,9 @@ pub(crate) enum Command {
     Query(Query),
     /// Run the tests in rule files.
     Test(Test),
+    /// Objectives: what was promised, what happened, what is left of the budget.
+    #[command(subcommand)]
+    Sla(Sla),
     /// What rules would have done over stored samples, and how two rule sets differ.
     Backtest(Backtest),
     /// What is pending or firing, and what has happened to alerts.
@@ -297,6 +300,59 @@ pub(crate) struct Test {
     /// How the results are printed.
     #[arg(short, long, value_enum, default_value = "table")]
     pub output: ListOutput,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sla {
+    /// Every objective over a period: compliance, budget, breaches, evidence.
+    Report(SlaReport),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bellwether sla report\n  bellwether sla report --period 2026-10 -o html > october.html\n  \
+                        bellwether sla report --data ./bellwether-data --rules ./rules -o csv\n\n\
+                        Without --period each objective is reported over its own: a rolling one up to --time, one of the calendar from its begin. \
+                        Everything is computed from stored samples.\n\
+                        Times: RFC 3339, Unix seconds, `now`, or before now as in -1h.\n\
+                        Exit codes: 0 all met, 1 some not met, 2 no server, or the folder or the rules cannot be read."
+)]
+pub(crate) struct SlaReport {
+    /// A period of the calendar: 2026-10, 2026-Q4, 2026-W43 or 2026.
+    #[arg(long, value_name = "PERIOD")]
+    pub period: Option<String>,
+    /// The moment of the report; nothing later counts.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "now",
+        allow_hyphen_values = true
+    )]
+    pub time: String,
+    /// The server to ask.
+    #[arg(long, value_name = "URL", default_value = SERVER_URL, conflicts_with = "data", env = "BELLWETHER__QUERY__URL")]
+    pub url: String,
+    /// Read this data folder instead; no server may have it open.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// With --data: the rule file or folder with the objectives.
+    #[arg(long, value_name = "PATH", default_value = RULES_DIR, requires = "data")]
+    pub rules: PathBuf,
+    /// How the report is printed.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: SlaOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SlaOutput {
+    /// Aligned columns.
+    Table,
+    /// The API's answer as it is, with every bad slice.
+    Json,
+    /// Comma-separated values, one objective a line.
+    Csv,
+    /// A page to print or to mail, with every bad slice.
+    Html,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ mod print;
 mod query;
 mod secrets;
 mod serve;
+mod sla;
 mod test;
 mod verify;
 
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command, Import};
+use args::{Cli, Command, Import, Sla};
 use bellwether_import::Format;
 
 /// Something was found: mistakes in rules, a damaged store.
@@ -39,6 +40,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Fmt(args) => fmt::run(&args),
         Command::Query(args) => query::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Sla(Sla::Report(args)) => sla::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Import(Import::Lp(args)) => import::run(&args),

@@ -132,15 +132,15 @@ pub(crate) fn csv(data: &Value) -> Result<String> {
     let rows = rows(data)?;
     let columns = columns(&rows);
     let titles = columns.iter().copied().chain(["time", "value"]);
-    let mut text = line(titles);
+    let mut text = csv_line(titles);
     for row in &rows {
-        text.push_str(&line(cells(row, &columns).into_iter()));
+        text.push_str(&csv_line(cells(row, &columns).into_iter()));
     }
     Ok(text)
 }
 
 /// One line of RFC 4180.
-fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = cells
         .map(|cell| {
             if cell.contains([',', '"', '\n', '\r']) {

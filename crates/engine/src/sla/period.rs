@@ -1,5 +1,7 @@
 //! Stretches of time with names: the period an objective speaks of at a moment, and those of the calendar by name.
 
+use std::fmt;
+
 use bellwether_lang::rules::{CalendarUnit, Period};
 use bellwether_model::{DurationMs, TimestampMs};
 use chrono::{
@@ -80,6 +82,22 @@ impl NamedPeriod {
             CalendarUnit::Year => self.first.checked_add_months(Months::new(12)),
         };
         Some((midnight(self.first, zone)?, midnight(end?, zone)?))
+    }
+}
+
+/// As it is written.
+impl fmt::Display for NamedPeriod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month) = (self.first.year(), self.first.month());
+        match self.unit {
+            CalendarUnit::Week => {
+                let week = self.first.iso_week();
+                write!(f, "{}-W{:02}", week.year(), week.week())
+            }
+            CalendarUnit::Month => write!(f, "{year}-{month:02}"),
+            CalendarUnit::Quarter => write!(f, "{year}-Q{}", month.div_ceil(3)),
+            CalendarUnit::Year => write!(f, "{year}"),
+        }
     }
 }
 

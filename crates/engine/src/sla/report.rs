@@ -25,7 +25,7 @@ pub enum When {
 pub struct SlaReport {
     /// The objective's name.
     pub sla: String,
-    /// What it speaks of: `30d`, `month`.
+    /// What it speaks of: `30d`, `month`; the name of the period that was asked for.
     pub period: String,
     /// The promise.
     pub objective: Objective,
@@ -73,6 +73,11 @@ impl SlaReport {
         self.tally.is_met(self.objective)
     }
 
+    /// How much time it is about.
+    pub fn length(&self) -> DurationMs {
+        self.to.since(self.from)
+    }
+
     /// The part of the budget that is left.
     pub fn remaining(&self) -> f64 {
         self.tally.remaining(self.objective)
@@ -103,7 +108,12 @@ pub fn report(
             let Some((from, to, now)) = bounds(objective, when) else {
                 continue; // No calendar reaches that far.
             };
-            reports.extend(of_objective(&events, objective, from, to.min(now))?);
+            let mut some = of_objective(&events, objective, from, to.min(now))?;
+            if let When::Named(period, _) = when {
+                some.iter_mut()
+                    .for_each(|report| report.period = period.to_string());
+            }
+            reports.append(&mut some);
         }
     }
     Ok(reports)
@@ -223,13 +233,5 @@ fn values(events: &Events<'_>, expr: &Expr, group: &Labels, at: TimestampMs) -> 
         }
         Ok(Value::Scalar(sample)) => vec![sample.v],
         _ => Vec::new(),
-    }
-}
-
-/// The length of a period that is reported, for people.
-impl SlaReport {
-    /// How much time it is about.
-    pub fn length(&self) -> DurationMs {
-        self.to.since(self.from)
     }
 }

@@ -209,6 +209,7 @@ fn periods_have_names_and_zones() {
         ),
     ] {
         assert_eq!(range(name, zone), want, "{name}");
+        assert_eq!(NamedPeriod::parse(name).unwrap().to_string(), name);
     }
     for wrong in [
         "26",
@@ -240,4 +241,5 @@ fn a_past_month_is_reported_for_every_objective() {
         .collect();
     assert_eq!(got, [(5.0, 7.0, 1)]);
     assert_eq!(reports[0].length(), DurationMs(31 * 24 * 60 * MINUTE));
+    assert_eq!(reports[0].period, "2026-10");
 }

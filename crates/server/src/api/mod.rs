@@ -5,7 +5,7 @@
 //! - `state`: what handlers share. `asked`: a request's parameters, read and checked.
 //! - `gate`, `run`: how many questions at a time, for how long, and what their errors become. `quick`: those too small for that.
 //! - `envelope`: the JSON around every answer.
-//! - `query`, `explain`, `series`, `rules`, `history`, `backtest`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an
+//! - `query`, `explain`, `series`, `rules`, `history`, `backtest`, `sla`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an
 //!   expression as JSON. `page`: what a person sees.
 //!
 //! Nothing in here changes anything, but for the order to load the rules again.
@@ -30,6 +30,7 @@ mod quick;
 mod read;
 mod rules;
 mod series;
+mod sla;
 mod status;
 mod tree;
 
@@ -48,6 +49,7 @@ pub(crate) use asked::Asked;
 pub(crate) use backtest::report as backtest_report;
 pub(crate) use history::{by_rule_body, changes_body};
 pub(crate) use rules::alerts_body;
+pub(crate) use sla::report_body as sla_body;
 pub(crate) use state::Api;
 
 const GET: &[Method] = &[Method::GET];
@@ -95,6 +97,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Vec<Route> {
             Read,
             history::by_rule,
         ),
+        route(api, GET_POST, "/api/bw/v1/sla", Read, sla::sla),
         route(
             api,
             GET_POST,
