@@ -180,18 +180,27 @@ pub(crate) fn legal_label(name: &str) -> Option<String> {
 /// Names that are given out once.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    taken: std::collections::BTreeSet<String>,
+    /// Each with the number that was given to its last namesake.
+    taken: std::collections::BTreeMap<String, usize>,
 }
 
 impl Names {
     /// The first of `wanted`, `wanted-2`, `wanted-3`... that nobody has.
     pub(crate) fn take(&mut self, wanted: &str) -> String {
-        let mut name = wanted.to_owned();
-        let mut n = 1;
-        while !self.taken.insert(name.clone()) {
+        let mut n = self.taken.get(wanted).copied().unwrap_or(0);
+        let name = loop {
             n += 1;
-            name = format!("{wanted}-{n}");
-        }
+            let name = match n {
+                1 => wanted.to_owned(),
+                n => format!("{wanted}-{n}"),
+            };
+            if !self.taken.contains_key(&name) {
+                break name;
+            }
+        };
+        // The next namesake need not ask for all the numbers again.
+        self.taken.insert(wanted.to_owned(), n);
+        self.taken.entry(name.clone()).or_insert(1);
         name
     }
 }

@@ -125,7 +125,7 @@ limits! {
     ROUTE_REPEAT = "route.repeat", 4 * HOUR, Millis, "- (distance of two messages of a group that does not, where the route says nothing)";
     ROUTE_DEPTH_MAX = "route.depth", 32, Count, "the folder is refused (routes below routes)";
     IMPORT_FILE_MAX = "import.file", 16 * MIB, Bytes, "the file is refused (a file of another system, to be made into rules)";
-    IMPORT_NODES_MAX = "import.nodes", 1_000_000, Count, "the file is refused (values in a YAML file, aliases as what they stand for)";
+    IMPORT_NODES_MAX = "import.nodes", 250_000, Count, "the file is refused (values in a YAML file, aliases as what they stand for)";
     IMPORT_DEPTH_MAX = "import.depth", 64, Count, "the file is refused (lists and mappings inside each other)";
     NOTIFY_TIMEOUT = "notify.timeout", 10 * SECOND, Millis, "the attempt failed and is retried";
     NOTIFY_CONCURRENCY = "notify.concurrency", 8, Count, "the notice waits (attempts at a time, per channel)";

@@ -82,12 +82,12 @@ fn a_refused_file_writes_nothing() {
         "--out",
         "rules",
     ]);
-    expect![[r"
+    expect![[r#"
         exit 1
-        ! bad.yml:5:16: refused: could not parse `expr`: expected type range vector in call to function `rate`, got instant vector
-        ! bad.yml:6:5: refused: a rule has no field `fro` (did you mean `for`?)
+        ! bad.yml:5:16: refused: could not parse `expr`: expected range vector in call to function "rate", got instant vector
+        ! bad.yml:6:5: refused: a rule has no field `fro`
         ! 2 mistakes: nothing is written
-    "]]
+    "#]]
     .assert_eq(&ran.to_string());
     assert!(!world.path().join("rules").exists());
 

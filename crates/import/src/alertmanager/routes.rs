@@ -76,11 +76,14 @@ fn below(
     }
 }
 
+/// Matchers of a mute beyond which it no longer says what its route does not take.
+const MATCHERS_MAX: usize = 64;
+
 impl Path {
     /// Takes out what a route takes. Only one matcher has a negation that is a list of matchers.
     fn exclude(&mut self, route: &Route<'_>) {
         match route.matchers.as_slice() {
-            [one] => self.all.extend(matchers::negated(one)),
+            [one] if self.all.len() < MATCHERS_MAX => self.all.extend(matchers::negated(one)),
             _ => self.sound = false,
         }
     }

@@ -13,6 +13,9 @@ use crate::template::{Converted, Template};
 use crate::write::{self, Item};
 use crate::yaml::Place;
 
+/// Pieces of one text that are told one by one.
+const KEPT_SHOWN: usize = 20;
+
 /// An alert to be written.
 #[derive(Clone)]
 pub(super) struct Made {
@@ -277,13 +280,20 @@ fn template(pair: &Pair<'_>, can: &dyn Fn(&str) -> bool, report: &mut Reporter<'
         return Converted::default();
     };
     let converted = parsed.convert(can);
-    for (at, raw) in &converted.kept {
+    for (at, raw) in converted.kept.iter().take(KEPT_SHOWN) {
         report.change(
             pair.value.place_of(*at),
             format!("{} stays in `{}` as it is written", shown(raw), pair.name),
         );
     }
-    for (at, name) in &converted.empty {
+    if let Some((at, _)) = converted.kept.get(KEPT_SHOWN) {
+        let more = converted.kept.len() - KEPT_SHOWN;
+        report.change(
+            pair.value.place_of(*at),
+            format!("and {more} more stay in `{}`", pair.name),
+        );
+    }
+    for (at, name) in converted.empty.iter().take(KEPT_SHOWN) {
         report.change(
             pair.value.place_of(*at),
             format!("the result has no label `{name}`: nothing is printed for it, as before"),
