@@ -110,6 +110,7 @@ limits! {
     REGEX_DFA_MAX = "regex.dfa", 4 * MIB, Bytes, "the pattern runs without the cache";
     REGEX_PER_QUERY_MAX = "regex.per_query", 32, Count, "400";
     RULES_FILE_MAX = "rules.file", MIB, Bytes, "the file is refused";
+    LINT_SERIES = "lint.series", 1000, Count, "- (a rule whose result may have more series gets a warning)";
     RULES_JSON_MAX = "rules.json", 16 * MIB, Bytes, "the JSON form of a rule file is refused";
     RULES_MAX = "rules.max", 10_000, Count, "the folder is refused";
     RULES_KEPT_MAX = "rules.kept", 16 * MIB, Bytes, "a start with a broken folder has no rules to fall back on";

@@ -125,13 +125,16 @@ pub(crate) enum DurabilityArg {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bellwether check\n  bellwether check rules/disk.rules --format github\n\n\
+    after_help = "Examples:\n  bellwether check\n  bellwether check rules/disk.rules --format github\n  bellwether check --data http://127.0.0.1:9090\n\n\
                   Exit codes: 0 no errors (there may be warnings), 1 errors, 2 a path cannot be read."
 )]
 pub(crate) struct Check {
     /// Rule files, or folders of *.rules files.
     #[arg(value_name = "PATHS", default_value = RULES_DIR)]
     pub paths: Vec<PathBuf>,
+    /// Hold the rules against what a data folder, or the server at an address, knows about its metrics.
+    #[arg(long, value_name = "DIR|URL")]
+    pub data: Option<String>,
     /// How findings are printed.
     #[arg(long, value_enum, default_value = "human")]
     pub format: CheckFormat,

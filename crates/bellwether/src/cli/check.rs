@@ -10,7 +10,7 @@ use bellwether_model::text::counted;
 use bellwether_server::rule_files;
 
 use super::args::{self, CheckFormat};
-use super::{FINDINGS, TROUBLE, chain, print};
+use super::{FINDINGS, TROUBLE, chain, facts, print};
 
 pub(crate) fn run(args: &args::Check) -> Result<ExitCode> {
     let found = rule_files::read(&RealDisk, &args.paths);
@@ -22,7 +22,11 @@ pub(crate) fn run(args: &args::Check) -> Result<ExitCode> {
     if found.files.is_empty() {
         return nothing_to_check(&args.paths, &trouble);
     }
-    let (files, checked) = rules::check_raw(&found.files);
+    let (mut files, mut checked) = rules::check_raw(&found.files);
+    if let Some(source) = &args.data {
+        let facts = facts::of(source, &checked.rules.metrics_read())?;
+        (files, checked) = rules::check_raw_against(&found.files, &facts);
+    }
     print::out(&match args.format {
         CheckFormat::Json => rules::to_json(&checked.diagnostics) + "\n",
         CheckFormat::Github => rules::to_github(&checked.diagnostics),

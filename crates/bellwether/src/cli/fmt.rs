@@ -86,10 +86,14 @@ fn write(path: &str, text: &str) -> Result<()> {
 }
 
 fn report(check: bool, changed: &[String], files: usize) -> Result<()> {
-    let mut out: String = changed.iter().map(|path| format!("{path}\n")).collect();
     let what = if check { "to format" } else { "formatted" };
-    out += &format!("{} {what}, of {}\n", changed.len(), counted(files, "file"));
-    print::out(&out)
+    let sum = format!("{} {what}, of {}", changed.len(), counted(files, "file"));
+    let lines: Vec<&str> = changed
+        .iter()
+        .map(String::as_str)
+        .chain([sum.as_str()])
+        .collect();
+    print::out(&(lines.join("\n") + "\n"))
 }
 
 fn from_json(path: &PathBuf) -> Result<ExitCode> {

@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod data;
 mod explain;
+mod facts;
 mod fmt;
 mod import;
 mod output;

@@ -96,11 +96,11 @@ fn every_format_has_every_mistake() {
         &world,
         &["--format", "json"],
         expect![[r#"
-        exit 1
-        [{"severity":"error","file":"rules/b.rules","line":1,"column":6,"start":5,"end":5,"message":"the file is not UTF-8","label":"byte 0xe9 begins no character","help":["save it as UTF-8 (an editor's \"save with encoding\"), or `iconv -f latin1 -t utf-8`"]},
-         {"severity":"error","file":"rules/c.rules","line":1,"column":1,"start":0,"end":0,"message":"the file is larger than the 1048576 bytes that rules.file allows","label":"","help":["split it: names resolve across all files of the folder"]},
-         {"severity":"error","file":"rules/d.rules","line":2,"column":3,"start":13,"end":17,"message":"`alert` has no clause `exrp`","label":"did you mean `expr`?","help":[]}]
-    "#]],
+            exit 1
+            [{"severity":"error","lint":null,"file":"rules/b.rules","line":1,"column":6,"start":5,"end":5,"message":"the file is not UTF-8","label":"byte 0xe9 begins no character","help":["save it as UTF-8 (an editor's \"save with encoding\"), or `iconv -f latin1 -t utf-8`"]},
+             {"severity":"error","lint":null,"file":"rules/c.rules","line":1,"column":1,"start":0,"end":0,"message":"the file is larger than the 1048576 bytes that rules.file allows","label":"","help":["split it: names resolve across all files of the folder"]},
+             {"severity":"error","lint":null,"file":"rules/d.rules","line":2,"column":3,"start":13,"end":17,"message":"`alert` has no clause `exrp`","label":"did you mean `expr`?","help":[]}]
+        "#]],
     );
     check(
         &world,
@@ -178,4 +178,54 @@ fn the_shipped_rules_are_good() {
     let ran = world.run(&["check", rules]);
     assert_eq!(ran.code, Some(0), "{ran}");
     assert!(ran.out.ends_with("no errors, 0 warnings\n"), "{ran}");
+}
+
+#[test]
+fn a_data_folder_knows_which_metrics_there_are() {
+    let world = World::new();
+    let sample = |i: i64| format!("up,job=etl value=1 {}", 1_700_000_000 + 60 * i);
+    let samples: Vec<String> = (0..5).map(sample).collect();
+    world.write("up.lp", samples.join("\n"));
+    let import = "import lp up.lp --precision s --data data --retention 100y";
+    let ran = world.run(&import.split(' ').collect::<Vec<_>>());
+    assert_eq!(ran.code, Some(0), "{ran}");
+    world.write(
+        "rules/a.rules",
+        "alert Down\n  expr   upp_value{job=\"a\"}\n  error  == 0\n\nalert Slow\n  expr   deriv(up_value{jbo=\"a\"}[1m])\n  error  > 0\n",
+    );
+    check(
+        &world,
+        &["--data", "data"],
+        expect![[r#"
+        exit 0
+        rules/a.rules:2:10: warning: the store has never seen `upp_value`
+           |
+         2 |   expr   upp_value{job="a"}
+           |          ^^^^^^^^^ did you mean `up_value`?
+           = help: to switch it off here: `# lint: off unknown-metric REASON`
+
+        rules/a.rules:6:16: warning: `deriv` over 1m sees fewer than two samples
+           |
+         6 |   expr   deriv(up_value{jbo="a"}[1m])
+           |                ^^^^^^^^ `up_value` has one every 1m
+           = help: write `[4m]` or longer
+           = help: to switch it off here: `# lint: off short-window REASON`
+
+        rules/a.rules:6:25: warning: `up_value` has never had the label `jbo`
+           |
+         6 |   expr   deriv(up_value{jbo="a"}[1m])
+           |                         ^^^ did you mean `job`?
+           = help: to switch it off here: `# lint: off unknown-label REASON`
+
+        1 file with 2 alerts, 0 recording rules, 0 channels, 0 routes: no errors, 3 warnings
+    "#]],
+    );
+    check(
+        &world,
+        &["--data", "nowhere"],
+        expect![[r"
+        exit 2
+        ! bellwether: opening nowhere: nowhere is not a bellwether data folder
+    "]],
+    );
 }

@@ -12,6 +12,7 @@ use super::clause::{Clause, LevelClause};
 use super::diagnostic::Mistake;
 use super::labels::{self, Produced, Recorded};
 use super::levels;
+use super::lint::Lint;
 use super::scan::Placed;
 use super::template::ParsedText;
 use super::text::Text;
@@ -321,13 +322,13 @@ fn compared_twice_or_never(expr: &Expr, lines: &[&LevelClause]) -> Option<Mistak
         let level = line.line.level;
         if has_condition(line) && filters {
             return Some(
-                Mistake::warning(span, "a comparison in `expr` and on the level")
+                Mistake::warning(Lint::ComparesTwice, span, "a comparison in `expr` and on the level")
                     .label("sees only the values that `expr` lets through")
                     .help("keep the one here and take the other out of `expr`, so that the value stays visible when all is well"),
             );
         }
         (is_bare(line) && !can_be_empty(expr)).then(|| {
-            Mistake::warning(span, format!("`{level}` fires always"))
+            Mistake::warning(Lint::FiresAlways, span, format!("`{level}` fires always"))
                 .label("no condition here, and no comparison in `expr`")
                 .help(format!("write when it is bad: `{level} > 5`"))
         })
@@ -352,9 +353,13 @@ fn absent_at_once(expr: &Expr, lines: &[&LevelClause]) -> Option<Mistake> {
         .find(fires_at_once)
         .filter(|_| is_absent(expr))?;
     Some(
-        Mistake::warning(line.word, "`absent()` without `for`")
-            .label("fires at the first evaluation after a restart or a short gap")
-            .help(format!("give it time: `{} for 5m`", line.line.level)),
+        Mistake::warning(
+            Lint::AbsentWithoutFor,
+            line.word,
+            "`absent()` without `for`",
+        )
+        .label("fires at the first evaluation after a restart or a short gap")
+        .help(format!("give it time: `{} for 5m`", line.line.level)),
     )
 }
 
@@ -362,11 +367,15 @@ fn absent_at_once(expr: &Expr, lines: &[&LevelClause]) -> Option<Mistake> {
 fn counter_as_it_is(expr: &Expr, lines: &[&LevelClause], expr_word: Span) -> Option<Mistake> {
     let metric = bare_counter(expr).filter(|_| lines.iter().any(|line| has_condition(line)))?;
     Some(
-        Mistake::warning(expr_word, format!("`{metric}` is a counter: it only grows"))
-            .label("compared as it is, it fires once and for ever")
-            .help(format!(
-                "compare its speed: `rate({metric}[5m])`, or `increase({metric}[1h])`"
-            )),
+        Mistake::warning(
+            Lint::CounterWithoutRate,
+            expr_word,
+            format!("`{metric}` is a counter: it only grows"),
+        )
+        .label("compared as it is, it fires once and for ever")
+        .help(format!(
+            "compare its speed: `rate({metric}[5m])`, or `increase({metric}[1h])`"
+        )),
     )
 }
 
@@ -441,6 +450,7 @@ fn too_short(lines: &[&LevelClause], every: DurationMs) -> Vec<Mistake> {
         {
             mistakes.push(
                 Mistake::warning(
+                    Lint::ForShorterThanEvery,
                     span,
                     format!("`for {hold_for}` is shorter than `every {every}`"),
                 )

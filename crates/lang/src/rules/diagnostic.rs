@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::lint::Lint;
 use crate::promql::ParseError;
 use crate::promql::ast::Span;
 
@@ -47,6 +48,8 @@ pub struct Diagnostic {
     pub help: Vec<String>,
     /// The span holds what looks like a secret: it is not drawn.
     pub hidden: bool,
+    /// Its name, when it is a warning: what a comment switches it off by.
+    pub lint: Option<Lint>,
 }
 
 /// `file:line:column: message`, warnings marked: the first line of the drawn form, for logs.
@@ -73,6 +76,8 @@ pub(super) struct Mistake {
     pub(super) hidden: bool,
     /// It is about tabs in the indentation, which the formatter takes out.
     pub(super) is_tab: bool,
+    /// Its name, when it is a warning.
+    pub(super) lint: Option<Lint>,
 }
 
 impl Mistake {
@@ -86,12 +91,14 @@ impl Mistake {
             also: None,
             hidden: false,
             is_tab: false,
+            lint: None,
         }
     }
 
-    pub(super) fn warning(span: Span, message: impl Into<String>) -> Mistake {
+    pub(super) fn warning(lint: Lint, span: Span, message: impl Into<String>) -> Mistake {
         Mistake {
             severity: Severity::Warning,
+            lint: Some(lint),
             ..Mistake::error(span, message)
         }
     }

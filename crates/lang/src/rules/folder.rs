@@ -9,10 +9,13 @@ use bellwether_model::limits;
 
 use super::alerts::{self, Subject};
 use super::build::{self, Draft, Entry, Head};
+use super::clause::Clause;
 use super::diagnostic::{Diagnostic, Mistake, Severity};
 use super::instances::Instances;
 use super::lets::{Definition, Lets};
 use super::lex::{self, Lexed, RawItem};
+use super::lint::silence::Silences;
+use super::lint::{self, StoreFacts};
 use super::names::Names;
 use super::records::{Records, circles_of_records};
 use super::slas;
@@ -45,25 +48,39 @@ impl Checked {
 
 /// Reads and checks the files of a folder, in any order.
 pub fn check(files: &[SourceFile]) -> Checked {
-    check_readable(files.iter().map(|file| (file, file.refusal())).collect())
+    check_readable(
+        files.iter().map(|file| (file, file.refusal())).collect(),
+        None,
+    )
 }
 
 /// [`check`] for files whose bytes may be anything: what is not text, or too large, is a mistake of that file and
 /// hides none of the others. The texts come back for [`render`](super::render).
 pub fn check_raw(files: &[RawFile]) -> (Vec<SourceFile>, Checked) {
     let (texts, refusals): (Vec<_>, Vec<_>) = files.iter().map(RawFile::decode).unzip();
-    let checked = check_readable(texts.iter().zip(refusals).collect());
+    let checked = check_readable(texts.iter().zip(refusals).collect(), None);
+    (texts, checked)
+}
+
+/// [`check_raw`] for rules that run over a store, with what it knows about its metrics.
+pub fn check_raw_against(files: &[RawFile], facts: &StoreFacts) -> (Vec<SourceFile>, Checked) {
+    let (texts, refusals): (Vec<_>, Vec<_>) = files.iter().map(RawFile::decode).unzip();
+    let checked = check_readable(texts.iter().zip(refusals).collect(), Some(facts));
     (texts, checked)
 }
 
 /// Checks files, of which those that come with a mistake are not to be read.
-fn check_readable(mut files: Vec<(&SourceFile, Option<Mistake>)>) -> Checked {
+fn check_readable(
+    mut files: Vec<(&SourceFile, Option<Mistake>)>,
+    facts: Option<&StoreFacts>,
+) -> Checked {
     files.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
     let (files, refused): (Vec<_>, Vec<_>) = files.into_iter().unzip();
     let mut folder = Folder {
         lines: files.iter().map(|file| Lines::new(&file.text)).collect(),
         files,
         refused,
+        silences: Vec::new(),
         mistakes: Vec::new(),
     };
     let lexed = folder.lex();
@@ -72,6 +89,9 @@ fn check_readable(mut files: Vec<(&SourceFile, Option<Mistake>)>) -> Checked {
     let mut drafts = folder.drafts(&lexed, &heads, &lets);
     folder.unique(&mut drafts);
     let rules = folder.rules(&drafts);
+    if let Some(facts) = facts {
+        folder.against(&drafts, facts);
+    }
     Checked {
         rules,
         diagnostics: folder.diagnostics(),
@@ -84,6 +104,8 @@ pub(super) struct Folder<'a> {
     pub(super) lines: Vec<Lines<'a>>,
     /// For each file why nothing in it is read, until that is told.
     refused: Vec<Option<Mistake>>,
+    /// For each file the warnings that its comments switch off.
+    silences: Vec<Silences>,
     /// With the number of their file.
     pub(super) mistakes: Vec<(usize, Mistake)>,
 }
@@ -106,7 +128,9 @@ impl Folder<'_> {
                 Some(mistake) => self.mistakes.push((file, mistake)),
                 None => lexed = lex::lex(&source.text, table::is_whole),
             }
-            let found = std::mem::take(&mut lexed.mistakes);
+            let mut found = std::mem::take(&mut lexed.mistakes);
+            let silences = Silences::of(&source.text, &lexed, &mut found);
+            self.silences.push(silences);
             self.mistakes.extend(found.into_iter().map(|m| (file, m)));
             all.push(lexed);
         }
@@ -275,6 +299,28 @@ impl Folder<'_> {
         rules
     }
 
+    /// Holds every expression against what a store knows.
+    fn against(&mut self, drafts: &[Draft], facts: &StoreFacts) {
+        let records = drafts.iter().filter(|d| d.kind == Kind::Record);
+        let recorded: BTreeSet<String> = records.map(|d| d.name.value.clone()).collect();
+        for draft in drafts.iter().filter(|d| !d.spoiled) {
+            let mut found = Vec::new();
+            for Entry { word, clause } in &draft.clauses {
+                let (Clause::Expr(expr) | Clause::Ok(expr)) = clause else {
+                    continue;
+                };
+                let judged = lint::store::Judged {
+                    expr,
+                    text: &self.files[draft.file].text,
+                    word: *word,
+                    recorded: &recorded,
+                };
+                found.extend(lint::store::judge(&judged, facts));
+            }
+            self.tell(draft, found);
+        }
+    }
+
     fn too_many(&mut self, drafts: &[Draft]) {
         let limit = limits::RULES_MAX;
         let counted = drafts
@@ -310,11 +356,18 @@ impl Folder<'_> {
 
     /// Mistakes as diagnostics, sorted, each once, not too many.
     fn diagnostics(mut self) -> Vec<Diagnostic> {
+        let silences = &self.silences;
+        self.mistakes
+            .retain(|(file, mistake)| !silences[*file].silence(mistake));
         self.mistakes.sort_by(|(file_a, a), (file_b, b)| {
             let key = |file: usize, m: &Mistake| (file, m.span.start, m.span.end, m.severity);
             key(*file_a, a)
                 .cmp(&key(*file_b, b))
                 .then_with(|| a.message.cmp(&b.message))
+        });
+        // An expression that is used twice has its mistakes twice.
+        self.mistakes.dedup_by(|(file_a, a), (file_b, b)| {
+            file_a == file_b && a.span == b.span && a.message == b.message
         });
         let mut diagnostics = Vec::new();
         for of_file in self.mistakes.chunk_by(|(a, _), (b, _)| a == b) {

@@ -9,6 +9,7 @@ use super::build::{Draft, Entry};
 use super::clause::Clause;
 use super::diagnostic::Mistake;
 use super::labels::{Produced, Recorded};
+use super::lint::Lint;
 use super::near::nearest;
 use super::scan::Placed;
 use super::table::Kind;
@@ -63,7 +64,7 @@ impl Instances {
         missing
             .map(|label| {
                 let message = format!("no alert of this folder has the label `{}`", label.value);
-                let mistake = Mistake::warning(label.span, message);
+                let mistake = Mistake::warning(Lint::LabelNowhere, label.span, message);
                 let known = self.known();
                 match nearest(&label.value, known.iter().copied()) {
                     Some(near) => mistake.label(format!("did you mean `{near}`?")),

@@ -2,6 +2,7 @@
 
 use super::clause::LevelClause;
 use super::diagnostic::Mistake;
+use super::lint::Lint;
 use super::types::{Condition, Level, LevelRule};
 use crate::promql::ast::{BinaryOp, Span};
 use bellwether_model::DurationMs;
@@ -122,15 +123,19 @@ fn easier(span: Span, high: &Asked, low: &Asked) -> Mistake {
 }
 
 fn unseen(span: Span, high: &Asked, low: &Asked) -> Mistake {
-    Mistake::warning(span, format!("`{}` is never seen", low.level))
-        .label(format!(
-            "`{}` is reached at the same value, no later",
-            high.level
-        ))
-        .help(format!(
-            "give `{}` a harder condition or a longer `for`, or drop `{}`",
-            high.level, low.level
-        ))
+    Mistake::warning(
+        Lint::LevelNeverSeen,
+        span,
+        format!("`{}` is never seen", low.level),
+    )
+    .label(format!(
+        "`{}` is reached at the same value, no later",
+        high.level
+    ))
+    .help(format!(
+        "give `{}` a harder condition or a longer `for`, or drop `{}`",
+        high.level, low.level
+    ))
 }
 
 /// A mistake when the value can fire and clear at once.

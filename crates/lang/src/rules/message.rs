@@ -109,7 +109,13 @@ fn draw(diagnostic: &Diagnostic, lines: Option<&Lines<'_>>, paint: &Paint, out: 
     } else if !diagnostic.label.is_empty() {
         let _ = writeln!(out, "{:width$} | {}", "", diagnostic.label);
     }
-    for help in &diagnostic.help {
+    let silence = diagnostic.lint.map(|lint| {
+        format!(
+            "to switch it off here: `# lint: off {} REASON`",
+            lint.name()
+        )
+    });
+    for help in diagnostic.help.iter().chain(&silence) {
         let mark = paint.dim(&format!("{:width$} = help:", ""));
         let _ = writeln!(out, "{mark} {help}");
     }
@@ -176,7 +182,7 @@ fn columns(c: char) -> usize {
     }
 }
 
-/// The diagnostics as a JSON array of objects with `severity`, `file`, `line`, `column`, `start`, `end` (bytes),
+/// The diagnostics as a JSON array of objects with `severity`, `lint` (the warning's name or null), `file`, `line`, `column`, `start`, `end` (bytes),
 /// `message`, `label`, `help`.
 pub fn to_json(diagnostics: &[Diagnostic]) -> String {
     let mut out = String::from("[");
@@ -184,8 +190,11 @@ pub fn to_json(diagnostics: &[Diagnostic]) -> String {
         out.push_str(if i > 0 { ",\n " } else { "" });
         let _ = write!(
             out,
-            r#"{{"severity":"{}","file":{},"line":{},"column":{},"start":{},"end":{},"message":{},"label":{},"help":["#,
+            r#"{{"severity":"{}","lint":{},"file":{},"line":{},"column":{},"start":{},"end":{},"message":{},"label":{},"help":["#,
             diagnostic.severity,
+            diagnostic
+                .lint
+                .map_or("null".to_owned(), |lint| json_text(lint.name())),
             json_text(&diagnostic.file),
             diagnostic.line,
             diagnostic.column,

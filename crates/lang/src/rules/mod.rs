@@ -19,6 +19,7 @@
 //! - `slas`, `windows`, `channels`, `routes`, `testing`: the checks of the other items.
 //! - `types`: the result; `text` and `format`: rendering of texts; `print`: the result as text again.
 //! - `sheet`: a file as it is written: the formatter, and the JSON form.
+//! - `lint`: warnings with names, the comments that silence them, rules against a store.
 //! - `diagnostic`, `message`, `near`, `advice`: mistakes for people and for machines.
 //!
 //! Not here: what a rule does in time (`engine`), reading files (`disk`), whether a metric exists (`store`).
@@ -42,6 +43,7 @@ mod labels;
 mod lets;
 mod levels;
 mod lex;
+mod lint;
 mod message;
 mod names;
 mod near;
@@ -63,8 +65,9 @@ mod units;
 mod windows;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use folder::{Checked, check, check_raw};
+pub use folder::{Checked, check, check_raw, check_raw_against};
 pub use labels::{Produced, Recorded, produced};
+pub use lint::{Lint, MetricFacts, MetricKind, StoreFacts};
 pub use message::{render, to_github, to_json};
 pub use sheet::{JsonError, decode, format, from_rules_json, to_rules_json};
 pub use source::{RawFile, SourceFile, in_expression};

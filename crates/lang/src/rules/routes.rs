@@ -10,6 +10,7 @@ use super::diagnostic::Mistake;
 use super::folder::Folder;
 use super::graph::{circles, in_order};
 use super::instances::Instances;
+use super::lint::Lint;
 use super::names::Names;
 use super::scan::Placed;
 use super::table::Kind;
@@ -248,13 +249,17 @@ impl<'d> Tree<'d> {
         let before = first.filter(|other| **other < at && !draft.spoiled)?;
         let (name, other) = (&draft.name.value, &self.drafts[*before].name.value);
         Some(
-            Mistake::warning(draft.name.span, format!("`{name}` is never reached"))
-                .label(format!(
-                    "`{other}`, which comes before it, takes every instance"
-                ))
-                .help(format!(
-                    "put it below: `route {name} in {other}`; or let `{other}` `continue`"
-                )),
+            Mistake::warning(
+                Lint::RouteNeverReached,
+                draft.name.span,
+                format!("`{name}` is never reached"),
+            )
+            .label(format!(
+                "`{other}`, which comes before it, takes every instance"
+            ))
+            .help(format!(
+                "put it below: `route {name} in {other}`; or let `{other}` `continue`"
+            )),
         )
     }
 }

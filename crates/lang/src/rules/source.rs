@@ -164,6 +164,7 @@ impl<'a> Lines<'a> {
             label,
             help: mistake.help,
             hidden: mistake.hidden,
+            lint: mistake.lint,
         }
     }
 

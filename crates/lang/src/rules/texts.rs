@@ -8,6 +8,7 @@ use super::alerts::{Subject, has_condition};
 use super::clause::{Clause, LevelClause};
 use super::diagnostic::{Mistake, Severity};
 use super::labels::{self, Produced, Recorded};
+use super::lint::Lint;
 use super::near::nearest;
 use super::template::ParsedText;
 use super::text::Part;
@@ -133,7 +134,7 @@ impl Texts {
                     && !self.known.contains(name)
             })?;
             return Some(
-                Mistake::warning(span, format!("{shown} may be a slip"))
+                Mistake::warning(Lint::Slip, span, format!("{shown} may be a slip"))
                     .label(format!("did you mean `{near}`?")),
             );
         }

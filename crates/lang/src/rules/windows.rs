@@ -7,6 +7,7 @@ use super::clause::Clause;
 use super::diagnostic::Mistake;
 use super::folder::Folder;
 use super::instances::Instances;
+use super::lint::Lint;
 use super::names::Names;
 use super::scan::Placed;
 use super::table::Kind;
@@ -137,7 +138,7 @@ impl<'d> MuteClauses<'d> {
         if open && self.until.is_none() && self.cause.is_none() {
             let message = format!("`{}` mutes for ever", name.value);
             found.push(
-                Mistake::warning(name.span, message)
+                Mistake::warning(Lint::MuteForEver, name.span, message)
                     .label("give it an end: `until`, `during`, `outside` or `while`"),
             );
         }

@@ -6,6 +6,7 @@
 mod design;
 mod docs;
 mod formatting;
+mod lint;
 mod properties;
 mod shipped;
 mod snapshots;

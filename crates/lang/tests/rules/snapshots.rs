@@ -2,7 +2,7 @@
 //!
 //! `UPDATE_EXPECT=1 cargo test` writes them anew; a changed message is read aloud before it is committed.
 
-use bellwether_lang::rules::{Severity, check, render, to_github, to_json};
+use bellwether_lang::rules::{Lint, Severity, check, render, to_github, to_json};
 use expect_test::expect_file;
 
 use super::{folder, read_case, rule_files};
@@ -117,6 +117,9 @@ fn json_holds_every_message() {
         for (object, diagnostic) in objects.iter().zip(&diagnostics) {
             assert_eq!(object["severity"], diagnostic.severity.to_string());
             assert_eq!(object["file"], diagnostic.file);
+            let lint = diagnostic.lint.map(Lint::name);
+            assert_eq!(object["lint"].as_str(), lint);
+            assert_eq!(lint.is_some(), diagnostic.severity == Severity::Warning);
             assert_eq!(object["line"], diagnostic.line);
             assert_eq!(object["column"], diagnostic.column);
             assert_eq!(object["message"], diagnostic.message);

@@ -16,6 +16,7 @@ mod sla;
 mod test;
 mod window;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use bellwether_model::DurationMs;
@@ -34,6 +35,7 @@ pub use test::{
 };
 pub use window::{DateSpan, DayTimes, MonthDay, Span as WindowSpan, Window, Within};
 
+use super::reads;
 use super::text::Text;
 use crate::promql::ast::Expr;
 
@@ -56,6 +58,20 @@ pub struct RuleSet {
     pub routes: Routes,
     /// Tests; names are unique, every alert, channel and `$name` in them exists.
     pub tests: Vec<Test>,
+}
+
+impl RuleSet {
+    /// The metrics that the expressions of alerts, records and objectives name.
+    pub fn metrics_read(&self) -> BTreeSet<String> {
+        let alerts = self.alerts.iter().map(|alert| &alert.expr);
+        let records = self.records.iter().map(|record| &record.expr);
+        let slices = self.slas.iter().filter_map(|sla| match &sla.indicator {
+            Indicator::Sliced { ok, .. } => Some(ok),
+            Indicator::Counted { .. } => None,
+        });
+        let exprs = alerts.chain(records).chain(slices);
+        exprs.flat_map(reads::metrics).map(str::to_owned).collect()
+    }
 }
 
 /// Where a rule stands, for people.
