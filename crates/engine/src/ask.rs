@@ -52,7 +52,7 @@ pub(crate) struct Ask<'a> {
 
 impl Ask<'_> {
     /// The results with their own labels, sorted. A scalar is one result without labels.
-    fn ask(&self, expr: &Expr) -> Result<BTreeMap<Labels, f64>, AskError> {
+    pub(crate) fn ask(&self, expr: &Expr) -> Result<BTreeMap<Labels, f64>, AskError> {
         let answer = self.answer(expr)?;
         match answer.value {
             Value::Vector(results) => Ok(results.into_iter().map(|(l, s)| (l, s.v)).collect()),
@@ -76,9 +76,13 @@ impl Ask<'_> {
         }
     }
 
-    /// The results of an alert: labels without the metric's name -> (identity, value).
-    pub(crate) fn alert(&self, alert: &Alert) -> Result<BTreeMap<Labels, (Labels, f64)>, AskError> {
-        let results = self.ask(&alert.expr)?;
+    /// The results of an alert, whose expression may read shared parts: labels without the metric's name -> (identity, value).
+    pub(crate) fn alert(
+        &self,
+        alert: &Alert,
+        expr: &Expr,
+    ) -> Result<BTreeMap<Labels, (Labels, f64)>, AskError> {
+        let results = self.ask(expr)?;
         let mut identities: HashMap<Labels, Labels> = HashMap::default();
         let mut found = BTreeMap::new();
         for (labels, value) in results {
@@ -95,9 +99,13 @@ impl Ask<'_> {
         Ok(found)
     }
 
-    /// The series of a recording rule and their values, sorted.
-    pub(crate) fn record(&self, record: &Record) -> Result<BTreeMap<Labels, f64>, AskError> {
-        let results = self.ask(&record.expr)?;
+    /// The series of a recording rule, as with an alert, and their values, sorted.
+    pub(crate) fn record(
+        &self,
+        record: &Record,
+        expr: &Expr,
+    ) -> Result<BTreeMap<Labels, f64>, AskError> {
+        let results = self.ask(expr)?;
         if results.len() > record.max {
             return Err(AskError::TooMany {
                 got: results.len(),

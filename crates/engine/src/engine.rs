@@ -465,6 +465,18 @@ impl Engine {
         let deaf = state.evaluation.is_deaf(step.every, now, present);
         let beat = state.evaluation.beat(step.every, now, self.era);
         state.evaluation.attempted = Some(now);
+        let whole = step.node.expr(&plan.rules);
+        let expr = if known.is_some() {
+            whole
+        } else {
+            let options = &self.options.query;
+            let shared = plan.shared(step);
+            shared
+                .filter(|(_, parts)| {
+                    answer_parts(plan, parts, step.data_time(now), options, control, overlay)
+                })
+                .map_or(whole, |(expr, _)| expr)
+        };
         let ask = Ask {
             source: overlay,
             at: step.data_time(now),
@@ -487,7 +499,7 @@ impl Engine {
                     return;
                 }
                 let known = known.and_then(|(block, _)| block.results(ask.at, &state.instances));
-                match known.map_or_else(|| ask.alert(turn.alert), Ok) {
+                match known.map_or_else(|| ask.alert(turn.alert, expr), Ok) {
                     Ok(results) => {
                         let instances = &mut state.instances;
                         Ok(turn.evaluate(results, beat, !deaf, instances, out))
@@ -502,7 +514,7 @@ impl Engine {
             Node::Record(_) if known.is_some_and(|(_, exposed)| !exposed) => Ok(0),
             Node::Record(i) => {
                 let known = known.and_then(|(block, _)| block.series(ask.at));
-                let series = known.map_or_else(|| ask.record(&plan.rules.records[i]), Ok);
+                let series = known.map_or_else(|| ask.record(&plan.rules.records[i], expr), Ok);
                 series.map(|series| {
                     let samples = record(step, series, now, &mut state.recorded, out);
                     overlay.add(&plan.rules.records[i].metric, &samples);
@@ -608,6 +620,34 @@ impl RuleState {
             out.instances.push(row.change(Some(state)));
         }
     }
+}
+
+/// Evaluates the shared parts that no rule of the tick has needed before. False when one of them fails: then the rule is asked
+/// as it is written, and what is wrong is said in its own words.
+fn answer_parts(
+    plan: &Plan,
+    parts: &[usize],
+    at: TimestampMs,
+    options: &QueryOptions,
+    control: &Control,
+    overlay: &mut Overlay<'_>,
+) -> bool {
+    for &part in parts {
+        if overlay.has_part(part) {
+            continue;
+        }
+        let ask = Ask {
+            source: overlay,
+            at,
+            options,
+            control,
+        };
+        match ask.ask(&plan.sharing.parts[part]) {
+            Ok(answer) => overlay.add_part(part, at, answer.into_iter().collect()),
+            Err(_) => return false,
+        }
+    }
+    true
 }
 
 fn double(every: DurationMs) -> DurationMs {

@@ -5,7 +5,7 @@
 //! replay after a crash and backtests drive the same code, and get the same transitions byte for byte.
 //!
 //! - `engine`: rules, state, ticks, events; the way in.
-//! - `plan`, `order`, `slots`: a rule set made ready to run: which rule when, after which other.
+//! - `plan`, `order`, `slots`, `share`: a rule set made ready to run: which rule when, after which other, what they have in common.
 //! - `ask`, `overlay`: a rule's question, and what it sees of the running tick.
 //! - `alerts`, `instance`: one evaluation of one alert; the life of one instance.
 //! - `series`, `tell`: alerts as series, alerts as notices.
@@ -23,6 +23,7 @@ mod engine;
 
 mod order;
 mod plan;
+mod share;
 mod slots;
 
 mod ask;

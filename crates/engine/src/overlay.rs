@@ -12,6 +12,8 @@ use bellwether_lang::rules::{Record, RuleSet, TextContext};
 use bellwether_model::{DurationMs, Labels, METRIC_NAME, TimeRange, TimestampMs};
 use bellwether_query::source::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
 
+use crate::share;
+
 /// A sample to be stored.
 pub(crate) type Recorded = (Labels, TimestampMs, f64);
 
@@ -98,6 +100,8 @@ pub(crate) struct Overlay<'a> {
     written: &'a Written,
     /// What the tick has recorded so far, by metric.
     recorded: BTreeMap<String, Vec<Recorded>>,
+    /// Answers of the tick that several rules read (`share.rs`), sorted by labels: the time they are for, and the values.
+    shared: BTreeMap<usize, (TimestampMs, Vec<(Labels, f64)>)>,
 }
 
 impl<'a> Overlay<'a> {
@@ -107,6 +111,32 @@ impl<'a> Overlay<'a> {
             now,
             written,
             recorded: BTreeMap::new(),
+            shared: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the answer to a shared part is there.
+    pub(crate) fn has_part(&self, part: usize) -> bool {
+        self.shared.contains_key(&part)
+    }
+
+    /// Shows the answer to a shared part.
+    pub(crate) fn add_part(&mut self, part: usize, at: TimestampMs, answer: Vec<(Labels, f64)>) {
+        self.shared.insert(part, (at, answer));
+    }
+
+    fn part(&self, part: usize) -> SeriesSet<'_> {
+        let (labels, reader) = match self.shared.get(&part) {
+            Some((at, answer)) => {
+                let labels = answer.iter().map(|(labels, _)| labels.clone()).collect();
+                (labels, PartReader(*at, answer))
+            }
+            None => (Vec::new(), PartReader(self.now, &[])),
+        };
+        SeriesSet {
+            labels,
+            reader: Box::new(reader),
+            warnings: Vec::new(),
         }
     }
 
@@ -121,6 +151,9 @@ impl<'a> Overlay<'a> {
 
 impl Source for Overlay<'_> {
     fn select(&self, select: &Select<'_>) -> Result<SeriesSet<'_>, SourceError> {
+        if let Some(part) = share::part_of(select.matchers) {
+            return Ok(self.part(part));
+        }
         let base = self.base.select(select)?;
         let on_name = |metric: &str| {
             let mut names = select.matchers.iter().filter(|m| m.name() == METRIC_NAME);
@@ -162,6 +195,30 @@ impl Source for Overlay<'_> {
             }),
             warnings: base.warnings,
         })
+    }
+}
+
+/// One sample for each series, all of one time.
+struct PartReader<'a>(TimestampMs, &'a [(Labels, f64)]);
+
+impl SeriesReader for PartReader<'_> {
+    fn read(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError> {
+        out.clear();
+        if !range.contains(self.0.0) {
+            return Ok(());
+        }
+        if room == 0 {
+            return Err(SourceError::NoRoom { needed: 1 });
+        }
+        out.times.push(self.0.0);
+        out.values.push(self.1[index].1);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bellwether_lang::promql::ast::Expr;
 use bellwether_lang::rules::{Alert, Record, RuleSet};
 use bellwether_model::{DurationMs, TimestampMs};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -12,6 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::order::{self, Circle, Node};
 use crate::overlay::Written;
 use crate::own;
+use crate::share::Sharing;
 use crate::slots::{Schedule, Slots, Spread, phase};
 
 /// A rule set ready to run.
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     /// When anything is due.
     pub(crate) schedule: Schedule,
+    /// What several rules ask for: evaluated once a tick.
+    pub(crate) sharing: Sharing,
     /// The series the rules write.
     pub(crate) written: Written,
     /// When the alerts about the engine write their series.
@@ -31,6 +35,8 @@ pub(crate) struct Plan {
 /// One rule ready to run.
 #[derive(Debug)]
 pub(crate) struct Step {
+    /// Its place among the steps.
+    place: usize,
     /// Which rule.
     pub(crate) node: Node,
     /// Names its state across reloads and restarts.
@@ -49,23 +55,38 @@ impl Plan {
         let order = order::order(&rules)?;
         let steps: Vec<Step> = order
             .into_iter()
-            .map(|(node, component)| Step::new(&rules, node, phase(&component, spread)))
+            .enumerate()
+            .map(|(i, (node, component))| Step::new(&rules, i, node, phase(&component, spread)))
             .collect();
         let own_slots = Slots::new(DurationMs::ZERO, own::EVERY);
         let schedule = Schedule::new(steps.iter().map(|step| step.slots).chain([own_slots]));
         let written = Written::by(&rules);
+        let asked: Vec<_> = steps
+            .iter()
+            .map(|step| (step.node.expr(&rules), (step.slots, step.delay)))
+            .collect();
+        let sharing = Sharing::of(&asked);
         Ok(Plan {
             rules,
             steps,
             schedule,
+            sharing,
             written,
             own_slots,
         })
     }
 }
 
+impl Plan {
+    /// The expression of a step that reads shared parts, and which.
+    pub(crate) fn shared(&self, step: &Step) -> Option<(&Expr, &[usize])> {
+        let (expr, parts) = self.sharing.rules.get(step.place)?.as_ref()?;
+        Some((expr, parts))
+    }
+}
+
 impl Step {
-    fn new(rules: &RuleSet, node: Node, phase: DurationMs) -> Step {
+    fn new(rules: &RuleSet, place: usize, node: Node, phase: DurationMs) -> Step {
         let (key, expr, every, delay) = match node {
             Node::Record(i) => {
                 let r = &rules.records[i];
@@ -77,6 +98,7 @@ impl Step {
             }
         };
         Step {
+            place,
             node,
             key,
             slots: Slots::new(phase, every),

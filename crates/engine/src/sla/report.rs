@@ -110,8 +110,9 @@ pub fn report(
             };
             let mut some = of_objective(&events, objective, from, to.min(now))?;
             if let When::Named(period, _) = when {
-                some.iter_mut()
-                    .for_each(|report| report.period = period.to_string());
+                for report in &mut some {
+                    report.period = period.to_string();
+                }
             }
             reports.append(&mut some);
         }

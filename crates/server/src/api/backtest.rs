@@ -277,7 +277,7 @@ mod tests {
             ([("since", "1000000"), ("until", "0")], "before since"),
             (
                 [("rules", "record a:b\n  expr a:b\n"), ("since", "0")],
-                "circle",
+                "reads itself",
             ),
         ] {
             let (status, body) = post(&asked);
