@@ -75,9 +75,34 @@ fn is_odd(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
 }
 
-/// A foreign text inside one of ours: `{` begins a place there, and is written twice.
+/// A foreign text inside one of ours: `{` begins a place there, and is written twice. One before a variable, which would
+/// read as another system's template then, becomes `(`.
 pub(crate) fn escaped_braces(text: &str) -> String {
-    text.replace('{', "{{")
+    let mut out = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' if is_mistaken(text, at) => out.push('('),
+            '{' => out.push_str("{{"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// True for a text with a brace that [`escaped_braces`] cannot keep.
+pub(crate) fn has_mistaken_brace(text: &str) -> bool {
+    text.match_indices('{').any(|(at, _)| is_mistaken(text, at))
+}
+
+/// True for a brace alone before a variable, a field, or an action's words.
+fn is_mistaken(text: &str, at: usize) -> bool {
+    let alone = !text[..at].ends_with('{') && !text[at + 1..].starts_with('{');
+    let inside = text[at + 1..].trim_start_matches(|c: char| c.is_whitespace() || c == '-');
+    if inside.starts_with(['$', '.']) {
+        return alone;
+    }
+    let action = inside.find('}').map_or(inside, |end| &inside[..end]);
+    alone && (action.contains("$value") || action.contains("$labels")) && !action.contains('=')
 }
 
 /// A text, its places and braces already as the rule language has them, in quotes.
@@ -215,6 +240,17 @@ mod tests {
         assert_eq!(quoted("a\n  b"), r#""a\n  b""#);
         assert_eq!(quoted("a `b`\nc"), r#""a `b`\nc""#);
         assert_eq!(quoted("say \"x\""), r#""say \"x\"""#);
+    }
+
+    /// Found by changing files: what was written did not read back.
+    #[test]
+    fn a_brace_before_a_variable_is_no_template() {
+        assert_eq!(escaped_braces("a { $value }} b"), "a ( $value }} b");
+        assert_eq!(
+            escaped_braces("{x=\"$value\"} {{ $value }}"),
+            "{{x=\"$value\"} {{{{ $value }}"
+        );
+        assert!(has_mistaken_brace("{.Value}}") && !has_mistaken_brace("{a} {{ .Value }}"));
     }
 
     #[test]

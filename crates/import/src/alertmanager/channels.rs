@@ -90,6 +90,11 @@ fn address(
         "email" => email(target, report)?,
         "slack" => slack(target, &mut secrets, report)?,
         "pagerduty" => {
+            let older = ["service_key", "service_key_file"];
+            if older.iter().any(|name| fields.get(name).is_some()) {
+                let why = "a `service_key` is one of PagerDuty's integration with Prometheus: the channel sends events of version 2, whose key is another one";
+                report.change(place, why);
+            }
             let found = secrets.take(&["routing_key", "service_key"], &[], "key");
             found.map(|key| format!("key secret({key})"))?
         }

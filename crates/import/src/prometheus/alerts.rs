@@ -280,6 +280,13 @@ fn template(pair: &Pair<'_>, can: &dyn Fn(&str) -> bool, report: &mut Reporter<'
         return Converted::default();
     };
     let converted = parsed.convert(can);
+    if write::has_mistaken_brace(pair.text) {
+        let name = pair.name;
+        report.change(
+            pair.value.place,
+            format!("a brace before a variable is `(` in `{name}`"),
+        );
+    }
     for (at, raw) in converted.kept.iter().take(KEPT_SHOWN) {
         report.change(
             pair.value.place_of(*at),

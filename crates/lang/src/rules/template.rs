@@ -186,6 +186,11 @@ fn foreign(chars: &[From]) -> Option<Mistake> {
     let inside = text.strip_prefix("{{")?;
     let close = inside.find("}}")?;
     let code = inside[..close].trim().trim_start_matches('-').trim();
+    // An action begins with a variable, a field or a word, and has no braces inside.
+    let begins = code.starts_with(|c: char| matches!(c, '$' | '.') || c.is_ascii_alphabetic());
+    if !begins || code.contains('{') {
+        return None;
+    }
     // `{{job="$labels.job"}}` is a selector whose brace is written twice.
     let after = code.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
     if after.trim_start().starts_with(['=', '!']) {
@@ -325,6 +330,7 @@ mod tests {
             r#""}} }""#,
             r#""{{{{ $labels.job }} {{{{{value}""#,
             r#""up{{job=$labels.job}}""#,
+            r#""{{{{ printf \"{{%s}\" $value }}""#,
         ] {
             let first = read(text).unwrap().text;
             let printed = first.to_string();
