@@ -492,7 +492,7 @@ pub(super) const ITEMS: &[Item] = &[
                 "start TIME",
                 "time zero; without it, 1970",
                 Layout::Bare,
-                mute::start,
+                test::start,
             ),
             many(
                 "load",

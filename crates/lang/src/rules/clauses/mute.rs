@@ -1,7 +1,5 @@
 //! The clauses of mutes.
 
-use bellwether_model::TimestampMs;
-
 use super::parts::{labels, matchers_then, names, plain_text};
 use super::window::moment;
 use crate::rules::clause::Clause;
@@ -55,11 +53,4 @@ pub(in crate::rules) fn reason(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> 
             .into());
     }
     Ok(Clause::Reason(text.value))
-}
-
-/// The start of a test, as a mute's end is written.
-pub(in crate::rules) fn start(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let time: Placed<TimestampMs> = moment(scan, "start")?;
-    scan.finish("the time")?;
-    Ok(Clause::Start(time.value))
 }

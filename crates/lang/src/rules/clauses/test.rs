@@ -3,6 +3,7 @@
 use bellwether_model::{DurationMs, Labels, METRIC_NAME, MatchOp};
 
 use super::parts::{matchers_then, name, plain_text, positive};
+use super::window::moment;
 use crate::promql;
 use crate::promql::ast::Span;
 use crate::rules::clause::{Clause, InstanceClause, InstanceLine, StepClause};
@@ -11,6 +12,12 @@ use crate::rules::lets::Lets;
 use crate::rules::near::nearest;
 use crate::rules::scan::{Placed, Scan, shown};
 use crate::rules::types::{ExpectedState, Level, Load, TestSeries};
+
+pub(in crate::rules) fn start(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
+    let time = moment(scan, "start")?;
+    scan.finish("the time")?;
+    Ok(Clause::Start(time.value))
+}
 
 pub(in crate::rules) fn load(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let (mut first, lines) = scan.lines();

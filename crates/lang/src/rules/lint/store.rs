@@ -149,7 +149,10 @@ fn unseen(judged: &Judged<'_>, selector: &VectorSelector, facts: &StoreFacts) ->
             let mistake = Mistake::warning(Lint::UnknownLabel, judged.place_of(m.name()), message);
             let labels = || known.labels.iter().map(String::as_str);
             let label = nearest(m.name(), labels()).map_or_else(
-                || format!("it has {}", labels().collect::<Vec<_>>().join(", ")),
+                || match labels().collect::<Vec<_>>().join(", ") {
+                    none if none.is_empty() => "it has no labels".to_owned(),
+                    names => format!("it has {names}"),
+                },
                 |near| format!("did you mean `{near}`?"),
             );
             mistake.label(label)
