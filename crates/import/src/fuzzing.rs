@@ -39,9 +39,12 @@ fn check(imported: &Imported, data: &[u8]) {
 mod tests {
     use super::*;
 
-    const SAMPLES: &[&str] = &[include_str!(
-        "../tests/import/fixtures/prometheus/alerts.yml"
-    )];
+    const SAMPLES: &[&str] = &[
+        include_str!("../tests/import/fixtures/prometheus/alerts.yml"),
+        include_str!("../tests/import/fixtures/prometheus/tests.yml"),
+        include_str!("../tests/import/fixtures/alertmanager/routes.yml"),
+        include_str!("../tests/import/fixtures/objectives/all.yml"),
+    ];
 
     /// A small generator (xorshift64*), so that every run is the same.
     struct Random(u64);
