@@ -1,5 +1,7 @@
 //! Routes: who is told, grouped how, escalated how, how often.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bellwether_model::{DurationMs, Labels, Matcher};
 
 use super::Place;
@@ -79,7 +81,7 @@ impl Routes {
     /// them, or is itself below it, is left out with all below it.
     pub(in crate::rules) fn new(mut list: Vec<Route>) -> Routes {
         loop {
-            let known: Vec<String> = list.iter().map(|r| r.name.clone()).collect();
+            let known: BTreeSet<String> = list.iter().map(|r| r.name.clone()).collect();
             let before = list.len();
             list.retain(|r| r.parent.as_ref().is_none_or(|p| known.contains(p)));
             if list.len() == before {
@@ -90,10 +92,15 @@ impl Routes {
             below: vec![Vec::new(); list.len()],
             ..Routes::default()
         };
+        let places = list.iter().enumerate().map(|(at, r)| (r.name.as_str(), at));
+        let places: BTreeMap<&str, usize> = places.collect();
         for (at, route) in list.iter().enumerate() {
-            let parent = |name: &String| list.iter().position(|r| r.name == *name);
-            match route.parent.as_ref().and_then(parent) {
-                Some(parent) => routes.below[parent].push(at),
+            match route
+                .parent
+                .as_ref()
+                .and_then(|name| places.get(name.as_str()))
+            {
+                Some(parent) => routes.below[*parent].push(at),
                 None => routes.top.push(at),
             }
         }
