@@ -64,11 +64,11 @@ fn a_report_in_every_form() {
     check(
         &world,
         &["--period", "2023-10"],
-        expect![[r#"
+        expect![[r"
             exit 0
             objective          period   target       compliance  budget left  bad     breaches  now
             avg-task-duration  2023-10  99%     met  -           100%         0 of 0  0         no data, has to be <= 300
-        "#]],
+        "]],
     );
     let page = world.run(&[
         "sla",
