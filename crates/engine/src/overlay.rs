@@ -271,6 +271,10 @@ impl SeriesReader for Reader<'_> {
         }
         Ok(())
     }
+
+    fn warnings(&self) -> Vec<String> {
+        self.base.warnings()
+    }
 }
 
 #[cfg(test)]

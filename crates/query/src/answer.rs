@@ -33,6 +33,8 @@ pub struct Options {
     pub memory_max: usize,
     /// Threads that share the work, the caller's among them. Results do not depend on it.
     pub threads: usize,
+    /// Let what the source knows of stretches of samples stand for them. Results do not depend on it.
+    pub zones: bool,
     /// The text the expression was parsed from, to place notes by line and column.
     pub text: Option<Arc<str>>,
 }
@@ -48,6 +50,7 @@ impl Default for Options {
             points_max: limits::QUERY_POINTS_MAX.usize(),
             memory_max: limits::QUERY_MEMORY_MAX.usize(),
             threads: 2,
+            zones: true,
             text: None,
         }
     }

@@ -273,6 +273,7 @@ impl<'a> Evaluator<'a> {
             notes: &self.notes,
             span: series.span,
             threads: self.options.threads,
+            zones: self.options.zones,
         })
     }
 

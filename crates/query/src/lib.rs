@@ -47,5 +47,5 @@ pub use control::{Control, Stop};
 pub use error::QueryError;
 pub use explain::{Explanation, Fate, PlanNode, PlanRead, explain, write_explanation};
 pub use json::write_json;
-pub use source::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
+pub use source::{Columns, Digest, Select, SeriesReader, SeriesSet, Source, SourceError};
 pub use steps::Steps;

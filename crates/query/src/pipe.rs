@@ -17,6 +17,7 @@ use crate::mask;
 use crate::notes::Notes;
 use crate::reads::{Answered, Buffer, without_stale};
 use crate::scalar::Scalar;
+use crate::source::Digest;
 use crate::steps::Grid;
 use crate::vector::{RowBuffer, RowName, Vector};
 use crate::window::newest::{self, Wanted};
@@ -75,12 +76,25 @@ pub(crate) struct Pipe<'a> {
     /// Where the samples are asked for, for notes.
     pub(crate) span: Span,
     pub(crate) threads: usize,
+    /// Digests may stand for samples.
+    pub(crate) zones: bool,
+}
+
+/// What is known of a row after looking for digests.
+enum Told {
+    /// All of it.
+    Value(f64),
+    /// The worker's buffer holds all samples: there are no digests.
+    Samples,
+    /// The samples are needed.
+    Nothing,
 }
 
 /// Memory of one worker.
 struct Worker {
     buffer: Buffer,
     fresh: Buffer,
+    digests: Vec<Digest>,
     scratch: Scratch,
     pace: Pace,
     row: RowBuffer,
@@ -139,6 +153,7 @@ impl Pipe<'_> {
         Ok(Worker {
             buffer: Buffer::new(self.budget),
             fresh: Buffer::new(self.budget),
+            digests: Vec::new(),
             scratch: Scratch::new(self.budget),
             pace: Pace::new(self.budget),
             row: RowBuffer::new(self.grid.count),
@@ -149,16 +164,24 @@ impl Pipe<'_> {
     /// Evaluates one series into the worker's row.
     fn row(&self, index: usize, worker: &mut Worker) -> Result<(), QueryError> {
         worker.row.reset();
-        let (needed, buffer) = (self.needed(), &mut worker.buffer);
-        let samples = match self.kernel {
-            Ready::Newest { .. } if self.grid.count == 1 => {
-                self.answered.read_newest(index, needed, buffer)?
+        let needed = self.needed();
+        let samples = match self.told(index, worker)? {
+            Told::Value(value) => {
+                worker.row.put(0, value);
+                return self.map(worker);
             }
-            Ready::Newest { .. } => self.answered.read(index, needed, buffer)?,
-            _ => without_stale(
-                self.answered.read(index, needed, buffer)?,
-                &mut worker.fresh,
-            )?,
+            Told::Samples => worker.buffer.samples(),
+            Told::Nothing => match self.kernel {
+                Ready::Newest { .. } if self.grid.count == 1 => {
+                    self.answered
+                        .read_newest(index, needed, &mut worker.buffer)?
+                }
+                _ => self.answered.read(index, needed, &mut worker.buffer)?,
+            },
+        };
+        let samples = match self.kernel {
+            Ready::Newest { .. } => samples,
+            _ => without_stale(samples, &mut worker.fresh)?,
         };
         let windows = Windows {
             grid: self.grid,
@@ -190,10 +213,40 @@ impl Pipe<'_> {
                 }
             }
         }
+        self.map(worker)
+    }
+
+    fn map(&self, worker: &mut Worker) -> Result<(), QueryError> {
         for map in &self.maps {
             map.apply(&mut worker.row.as_mut(), &worker.pace)?;
         }
         Ok(())
+    }
+
+    /// Tries to know the value of the only window of one series by digests of its samples.
+    fn told(&self, index: usize, worker: &mut Worker) -> Result<Told, QueryError> {
+        let Ready::Window {
+            func,
+            extended: None,
+            ..
+        } = self.kernel
+        else {
+            return Ok(Told::Nothing);
+        };
+        let is_worth_it = self.zones && self.grid.count == 1 && !self.answered.keeps_samples();
+        if !is_worth_it || !window::digested::applies(func) {
+            return Ok(Told::Nothing);
+        }
+        let digests = &mut worker.digests;
+        let samples =
+            self.answered
+                .read_digested(index, self.needed(), &mut worker.buffer, digests)?;
+        if digests.is_empty() {
+            return Ok(Told::Samples);
+        }
+        let samples = without_stale(samples, &mut worker.fresh)?;
+        let value = window::digested::value(func, samples, digests);
+        Ok(value.map_or(Told::Nothing, Told::Value))
     }
 
     /// The times a row depends on.

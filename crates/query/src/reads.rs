@@ -11,7 +11,7 @@ use crate::budget::{Budget, Charge};
 use crate::error::QueryError;
 use crate::notes::Notes;
 use crate::plan::Read;
-use crate::source::{Columns, Select, SeriesReader, Source, SourceError};
+use crate::source::{Columns, Digest, Select, SeriesReader, Source, SourceError};
 use crate::window::Samples;
 
 /// One selection of the plan, asked at most once.
@@ -177,6 +177,26 @@ impl Answered<'_> {
         Ok(buffer.samples())
     }
 
+    /// True when decoded samples are shared with other selectors.
+    pub(crate) fn keeps_samples(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// These samples, as far as they are not told by `digests`, which is replaced.
+    pub(crate) fn read_digested<'b>(
+        &self,
+        index: usize,
+        range: TimeRange,
+        buffer: &'b mut Buffer,
+        digests: &mut Vec<Digest>,
+    ) -> Result<Samples<'b>, QueryError> {
+        self.fill_by(buffer, |room, columns| {
+            self.reader
+                .read_digested(index, range, room, columns, digests)
+        })?;
+        Ok(buffer.samples())
+    }
+
     /// A copy, if there is room for it.
     fn keep(&self, columns: &Columns) -> Option<Kept> {
         let bytes = columns.times.len() * SAMPLE_BYTES;
@@ -200,7 +220,7 @@ impl Answered<'_> {
     fn fill_by(
         &self,
         buffer: &mut Buffer,
-        read: impl Fn(usize, &mut Columns) -> Result<(), SourceError>,
+        mut read: impl FnMut(usize, &mut Columns) -> Result<(), SourceError>,
     ) -> Result<(), QueryError> {
         buffer.clear_for(FIRST_ROOM)?;
         loop {

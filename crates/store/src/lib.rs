@@ -25,6 +25,7 @@ mod appender;
 mod batch;
 mod catalog;
 mod config;
+mod digest;
 mod earlier;
 mod error;
 mod flush;
@@ -47,6 +48,7 @@ mod wal;
 
 pub use appender::{Appender, SeriesRef};
 pub use config::{Config, DuplicatePolicy, Durability};
+pub use digest::Digest;
 pub use error::{AppendError, Commit, Health, ReadOnly, RejectReason, Rejected, StoreError};
 pub use recovery::{DamagedLog, QuarantinedSegment, RecoveryReport};
 pub use selection::Selection;

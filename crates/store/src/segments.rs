@@ -274,18 +274,16 @@ impl Segments {
         Ok(())
     }
 
-    /// The newest sample of series `id` inside `range` of each segment that has one, segment after segment.
-    pub(crate) fn each_newest(
+    /// Calls `with` with each segment that may have samples of series `id` inside `range`, and its number there.
+    pub(crate) fn each_holding(
         &self,
         id: u32,
         range: TimeRange,
-        mut with: impl FnMut((i64, u64)),
+        mut with: impl FnMut(&Segment, u32) -> Result<(), SegmentError>,
     ) -> Result<(), StoreError> {
         for live in self.live.iter().filter(|s| s.overlaps(range)) {
-            if let Some(ix) = live.index_of(id)
-                && let Some(newest) = live.segment.newest(ix, range)?
-            {
-                with(newest);
+            if let Some(ix) = live.index_of(id) {
+                with(&live.segment, ix)?;
             }
         }
         Ok(())

@@ -5,6 +5,7 @@
 //! time, the duplicate policy says which one is read; equal times within one source are settled already.
 
 use crate::config::DuplicatePolicy;
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::head::Captured;
 use crate::view::View;
@@ -137,7 +138,10 @@ impl Selection {
                 newest = Some(found);
             }
         };
-        published.segments.each_newest(id, range, &mut offer)?;
+        published.segments.each_holding(id, range, |segment, ix| {
+            segment.newest(ix, range)?.into_iter().for_each(&mut offer);
+            Ok(())
+        })?;
         for generation in published.frozen.iter().chain([&published.active]) {
             if let Some(captured) = generation.capture(id, self.view.pin.group, range) {
                 times.clear();
@@ -156,6 +160,76 @@ impl Selection {
             }
         }
         Ok(newest)
+    }
+
+    /// As [`Selection::read_within`], but stretches of samples whose digest is known go to `digests` instead of the columns,
+    /// in no particular order. `digests` is replaced, too.
+    pub fn read_digested(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+        digests: &mut Vec<Digest>,
+    ) -> Result<(), StoreError> {
+        digests.clear();
+        times.clear();
+        values.clear();
+        let Some(&id) = self.ids.get(index) else {
+            return Ok(());
+        };
+        match self.digested(id, range, room, times, values, digests) {
+            Ok(true) => Ok(()),
+            // Damage is for the usual reading to find and to remember.
+            Ok(false) | Err(StoreError::Corrupt { .. }) => {
+                digests.clear();
+                self.read_within(index, range, room, times, values)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// False, with whatever in the columns, when parts overlap: which of two samples counts is then known from the samples only.
+    fn digested(
+        &self,
+        id: u32,
+        range: TimeRange,
+        room: usize,
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+        digests: &mut Vec<Digest>,
+    ) -> Result<bool, StoreError> {
+        let published = &self.view.pin.published;
+        let (mut is_disjoint, mut until) = (true, i64::MIN);
+        published.segments.each_holding(id, range, |segment, ix| {
+            if let Some((first, last)) = segment.times_within(ix, range)? {
+                is_disjoint &= until == i64::MIN || first > until;
+                until = last;
+            }
+            Ok(())
+        })?;
+        let generations = published.frozen.iter().chain([&published.active]);
+        let captured: Vec<Captured> = generations
+            .filter_map(|generation| generation.capture(id, self.view.pin.group, range))
+            .collect();
+        if !is_disjoint || !captured.iter().all(|part| part.follows(until)) {
+            return Ok(false);
+        }
+        published.segments.each_holding(id, range, |segment, ix| {
+            segment.read_digested(ix, range, room, times, values, digests)
+        })?;
+        let policy = self.view.duplicates;
+        let mut merge = Merge {
+            policy,
+            room,
+            times,
+            values,
+        };
+        for part in captured {
+            merge.add_captured(part)?;
+        }
+        Ok(true)
     }
 }
 

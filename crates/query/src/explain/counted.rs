@@ -10,7 +10,7 @@ use bellwether_model::{Matcher, TimeRange};
 
 use super::{PlanRead, label};
 use crate::plan::Read;
-use crate::source::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
+use crate::source::{Columns, Digest, Select, SeriesReader, SeriesSet, Source, SourceError};
 
 /// A source, and what was read of it.
 pub(super) struct Counted<'a> {
@@ -22,6 +22,7 @@ struct Counter<'a> {
     read: &'a Read,
     series: AtomicUsize,
     samples: Arc<AtomicU64>,
+    digested: Arc<AtomicU64>,
 }
 
 impl<'a> Counted<'a> {
@@ -31,6 +32,7 @@ impl<'a> Counted<'a> {
             read,
             series: AtomicUsize::new(0),
             samples: Arc::default(),
+            digested: Arc::default(),
         };
         Counted {
             source,
@@ -49,8 +51,7 @@ impl<'a> Counted<'a> {
                 estimated: self.source.estimate(&counter.read.matchers),
                 series: counter.series.load(Ordering::Relaxed),
                 samples: counter.samples.load(Ordering::Relaxed),
-                // Every sample is read as long as no source answers from anything else.
-                samples_from_zones: 0,
+                samples_from_zones: counter.digested.load(Ordering::Relaxed),
             })
             .collect()
     }
@@ -71,8 +72,9 @@ impl Source for Counted<'_> {
         counter.series.store(set.labels.len(), Ordering::Relaxed);
         Ok(SeriesSet {
             reader: Box::new(Reader {
-                reader: set.reader,
+                base: set.reader,
                 samples: Arc::clone(&counter.samples),
+                digested: Arc::clone(&counter.digested),
             }),
             ..set
         })
@@ -84,8 +86,9 @@ impl Source for Counted<'_> {
 }
 
 struct Reader<'a> {
-    reader: Box<dyn SeriesReader + 'a>,
+    base: Box<dyn SeriesReader + 'a>,
     samples: Arc<AtomicU64>,
+    digested: Arc<AtomicU64>,
 }
 
 impl Reader<'_> {
@@ -103,7 +106,7 @@ impl SeriesReader for Reader<'_> {
         room: usize,
         out: &mut Columns,
     ) -> Result<(), SourceError> {
-        self.reader.read(index, range, room, out)?;
+        self.base.read(index, range, room, out)?;
         self.count(out);
         Ok(())
     }
@@ -115,12 +118,27 @@ impl SeriesReader for Reader<'_> {
         room: usize,
         out: &mut Columns,
     ) -> Result<(), SourceError> {
-        self.reader.read_newest(index, range, room, out)?;
+        self.base.read_newest(index, range, room, out)?;
         self.count(out);
         Ok(())
     }
 
+    fn read_digested(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+        digests: &mut Vec<Digest>,
+    ) -> Result<(), SourceError> {
+        self.base.read_digested(index, range, room, out, digests)?;
+        self.count(out);
+        let digested = digests.iter().map(|digest| digest.count).sum();
+        self.digested.fetch_add(digested, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn warnings(&self) -> Vec<String> {
-        self.reader.warnings()
+        self.base.warnings()
     }
 }

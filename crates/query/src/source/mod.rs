@@ -7,6 +7,8 @@
 pub mod memory;
 pub mod store;
 
+pub use bellwether_store::Digest;
+
 use bellwether_model::{Labels, Matcher, TimeRange};
 
 /// Samples of one series as two columns of equal length, times strictly ascending.
@@ -111,6 +113,20 @@ pub trait SeriesReader: Send + Sync {
         self.read(index, range, room, out)?;
         out.keep_newest();
         Ok(())
+    }
+
+    /// As [`SeriesReader::read`], but stretches of samples whose [`Digest`] is known may go to `digests` instead of `out`, in no
+    /// particular order. Both are replaced.
+    fn read_digested(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+        digests: &mut Vec<Digest>,
+    ) -> Result<(), SourceError> {
+        digests.clear();
+        self.read(index, range, room, out)
     }
 
     /// What reading so far has found missing, worded for the user. Asked once the query is done.

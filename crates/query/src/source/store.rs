@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use bellwether_model::{Matcher, TimeRange};
 use bellwether_store::{Selection, StoreError, View};
 
-use super::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
+use super::{Columns, Digest, Select, SeriesReader, SeriesSet, Source, SourceError};
 
 /// How many damaged chunks one read puts up with before it gives up.
 const DAMAGE_MAX: usize = 64;
@@ -73,6 +73,21 @@ impl SeriesReader for Reader {
         around_damage(&self.damage, || {
             self.selection
                 .read_newest(index, range, room, &mut out.times, &mut out.values)
+        })
+    }
+
+    fn read_digested(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+        digests: &mut Vec<Digest>,
+    ) -> Result<(), SourceError> {
+        let Columns { times, values } = out;
+        around_damage(&self.damage, || {
+            self.selection
+                .read_digested(index, range, room, times, values, digests)
         })
     }
 

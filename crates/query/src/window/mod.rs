@@ -10,6 +10,7 @@
 
 pub(crate) mod newest;
 
+pub(crate) mod digested;
 pub(crate) mod extended;
 mod halves;
 pub(crate) mod order;

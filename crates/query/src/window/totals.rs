@@ -86,7 +86,7 @@ fn exact_or_folded<A: Copy + Default>(
         return row.each(|w| {
             let count = w.hi - w.lo;
             match exact_total(&values[w.lo..w.hi]) {
-                Some(total) => Some(exact(total, count as f64)),
+                Some(sum) => Some(exact(sum.total, count as f64)),
                 None => Some(folded(samples, windows, w, halves, &add, &finish)),
             }
         });
@@ -127,42 +127,56 @@ fn folded<A: Copy + Default>(
     finish(halved.tail, halved.head)
 }
 
-/// True of whole numbers small enough for [`ROUNDING`]. Negative zero is none: it would not survive an addition.
+/// 0 for whole numbers small enough for [`ROUNDING`], else 1. NaN is none, nor is negative zero, which would not survive an
+/// addition. No bool, so that several values are looked at at a time.
 #[inline(always)]
-fn is_whole(value: f64) -> bool {
-    (value + ROUNDING - ROUNDING).to_bits() == value.to_bits()
+fn is_no_whole(value: f64) -> u64 {
+    let is_rounded = value + ROUNDING - ROUNDING != value; // True of NaN.
+    let is_negative_zero = value.to_bits() == (-0.0_f64).to_bits();
+    u64::from(is_rounded) | u64::from(is_negative_zero)
 }
 
 /// Values between two looks at whether sums are exact still.
 const LOT: usize = 64;
 
+/// A sum that is not rounded, whatever the order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exact {
+    pub(super) total: f64,
+    /// What the magnitudes of its terms add up to.
+    pub(super) magnitude: f64,
+}
+
 /// The sum of the values, if no sum of some of them is rounded.
-fn exact_total(values: &[f64]) -> Option<f64> {
+pub(super) fn exact_total(values: &[f64]) -> Option<Exact> {
     let (mut total, mut magnitude) = ([0.0; 4], [0.0; 4]);
     for lot in values.chunks(LOT) {
-        let mut are_whole = true;
+        let mut others = 0;
         let (quads, rest) = lot.as_chunks::<4>();
         for quad in quads {
             for lane in 0..4 {
-                are_whole &= is_whole(quad[lane]);
+                others |= is_no_whole(quad[lane]);
                 magnitude[lane] += quad[lane].abs();
                 total[lane] += quad[lane];
             }
         }
         for &value in rest {
-            are_whole &= is_whole(value);
+            others |= is_no_whole(value);
             magnitude[0] += value.abs();
             total[0] += value;
         }
-        if !are_whole || !is_exact(magnitude.iter().sum()) {
+        if others != 0 || !is_exact(magnitude.iter().sum()) {
             return None;
         }
     }
-    Some(total.iter().sum())
+    Some(Exact {
+        total: total.iter().sum(),
+        magnitude: magnitude.iter().sum(),
+    })
 }
 
-/// False of NaN, too.
-fn is_exact(magnitude: f64) -> bool {
+/// Whether whole numbers whose magnitudes add up to this add up exactly. False of NaN, too.
+pub(super) fn is_exact(magnitude: f64) -> bool {
     magnitude < EXACT_BELOW
 }
 
@@ -173,14 +187,14 @@ fn exact_totals(values: &[f64], totals: &mut Vec<f64>) -> bool {
     totals.push(0.0);
     let (mut total, mut magnitude) = (0.0, 0.0);
     for lot in values.chunks(LOT) {
-        let mut are_whole = true;
+        let mut others = 0;
         for &value in lot {
-            are_whole &= is_whole(value);
+            others |= is_no_whole(value);
             magnitude += value.abs();
             total += value;
             totals.push(total);
         }
-        if !are_whole || !is_exact(magnitude) {
+        if others != 0 || !is_exact(magnitude) {
             return false;
         }
     }

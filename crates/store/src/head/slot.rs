@@ -278,6 +278,13 @@ impl Captured {
         self.blocks.is_empty() && self.open.is_empty() && self.late.is_empty()
     }
 
+    /// Whether all samples came in order, and lie after `t`. Blocks at the beginning of the range may stick out of it.
+    pub(crate) fn follows(&self, t: i64) -> bool {
+        let first = self.blocks.first().map(|(block, _)| block.first);
+        let first = first.or(self.open.first().map(|p| p.0));
+        self.late.is_empty() && first.is_none_or(|first| first.max(self.range.from.0) > t)
+    }
+
     /// The most samples that decoding puts into a column: blocks at the ends of the range are decoded whole.
     pub(crate) fn len(&self) -> usize {
         let blocks: usize = self

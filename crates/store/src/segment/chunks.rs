@@ -6,6 +6,7 @@
 //! ZONE group of 128 = column: 1 for a chunk with a zone, else 0
 //!                   | of those that have one: columns: flags, resets
 //!                   | min, max, sum, first, last, reset_sum: size: varint, value chunk (codec) each
+//! flags = bit 0: a NaN | bit 1: a staleness marker | bit 2: sums are exact
 //! ```
 //!
 //! A gap is what lies between a chunk and the one before: a timestamp column that came up there. Number

@@ -20,7 +20,8 @@ use std::path::Path;
 
 /// The format this program writes, and the highest it reads.
 pub const VERSION_MAJOR: u16 = 1;
-const VERSION_MINOR: u16 = 0;
+/// 1: zones say whether sums are exact.
+const VERSION_MINOR: u16 = 1;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BWSEG\0\x01\n");
 pub(super) const HEADER_LEN: u64 = 64;

@@ -5,6 +5,7 @@ use super::chunks::ChunkMeta;
 use super::layout::Kind;
 use super::reader::Segment;
 use crate::codec::{timestamps, values};
+use crate::digest::Digest;
 use bellwether_model::TimeRange;
 use std::ops::Range;
 use std::sync::Arc;
@@ -121,8 +122,7 @@ impl Segment {
     ) -> Result<(), SegmentError> {
         let before = out.ts.len();
         let id = self.series_id(ix)?;
-        let mut chunks = self.chunks(ix)?;
-        chunks.retain(|chunk| range.overlaps(chunk.t_first, chunk.t_last));
+        let chunks = self.chunks_within(ix, range)?;
         let mut damage = None;
         for i in 0..chunks.len() {
             match self.read_first(buf, id, &chunks[i..], range, out) {
@@ -136,6 +136,49 @@ impl Segment {
             }
         }
         damage.map_or(Ok(()), Err)
+    }
+
+    /// As [`Segment::read_within`], but chunks that lie within `range` as a whole and have a digest go to `digests`
+    /// instead, and are not read.
+    pub(crate) fn read_digested(
+        &self,
+        ix: u32,
+        range: TimeRange,
+        room: usize,
+        ts: &mut Vec<i64>,
+        vals: &mut Vec<f64>,
+        digests: &mut Vec<Digest>,
+    ) -> Result<(), SegmentError> {
+        let id = self.series_id(ix)?;
+        let mut buf = ReadBuf::default();
+        for chunk in self.chunks_within(ix, range)? {
+            let is_inside = range.contains(chunk.t_first) && range.contains(chunk.t_last);
+            let zone = if is_inside { self.zone(&chunk)? } else { None };
+            if let Some(digest) = zone.and_then(|zone| Digest::of(&zone, chunk.n)) {
+                digests.push(digest);
+            } else {
+                let out = &mut Out { room, ts, vals };
+                self.read_first(&mut buf, id, &[chunk], range, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// First and last time of the chunks of series `ix` that touch `range`.
+    pub(crate) fn times_within(
+        &self,
+        ix: u32,
+        range: TimeRange,
+    ) -> Result<Option<(i64, i64)>, SegmentError> {
+        let chunks = self.chunks_within(ix, range)?;
+        let ends = chunks.first().zip(chunks.last());
+        Ok(ends.map(|(first, last)| (first.t_first, last.t_last)))
+    }
+
+    fn chunks_within(&self, ix: u32, range: TimeRange) -> Result<Vec<ChunkMeta>, SegmentError> {
+        let mut chunks = self.chunks(ix)?;
+        chunks.retain(|chunk| range.overlaps(chunk.t_first, chunk.t_last));
+        Ok(chunks)
     }
 
     /// The newest sample of series `ix` inside `range`: its time and its value's bits.

@@ -120,7 +120,7 @@ impl Segment {
             self.read_with(buf, ix, range, &mut ts, &mut vals)?;
             let agrees = match (self.zone(&chunk)?, Zone::of(&vals)) {
                 (None, None) => true,
-                (Some(kept), Some(found)) => kept.same(&found),
+                (Some(kept), Some(found)) => kept.agrees_with(&found),
                 _ => false,
             };
             if !agrees {

@@ -26,6 +26,25 @@ pub struct Zone {
     pub has_nan: bool,
     /// Some value is a staleness marker.
     pub has_stale: bool,
+    /// All values are whole numbers, none of them -0.0, and small enough for every sum of some of them to be exact: it does not
+    /// matter in which order they are added.
+    pub is_exact: bool,
+}
+
+/// Whole numbers add up exactly while their magnitudes add up to less than this.
+const EXACT_BELOW: f64 = (1_u64 << 53) as f64;
+
+/// Adding and taking away this rounds a float below 2^51 to a whole number.
+const ROUNDING: f64 = (3_u64 << 51) as f64;
+
+/// False of NaN, infinities and -0.0.
+fn are_whole(values: &[f64]) -> bool {
+    let others = values.iter().fold(0, |others, &value| {
+        let is_rounded = value + ROUNDING - ROUNDING != value; // True of NaN.
+        let is_negative_zero = value.to_bits() == (-0.0_f64).to_bits();
+        others | u64::from(is_rounded) | u64::from(is_negative_zero)
+    });
+    others == 0
 }
 
 /// A running sum and what rounding took from it.
@@ -157,19 +176,24 @@ impl Zone {
         } else {
             Lanes::of(values)
         };
+        let (min, max) = (
+            lanes
+                .min
+                .into_iter()
+                .fold(f64::INFINITY, |a, b| if b < a { b } else { a }),
+            lanes
+                .max
+                .into_iter()
+                .fold(f64::NEG_INFINITY, |a, b| if b > a { b } else { a }),
+        );
+        let largest = min.abs().max(max.abs());
         let mut sum = Sum::default();
         for (part, lost) in lanes.sum.into_iter().zip(lanes.lost) {
             sum = sum.plus(Sum { sum: part, lost }.total());
         }
         Some(Zone {
-            min: lanes
-                .min
-                .into_iter()
-                .fold(f64::INFINITY, |a, b| if b < a { b } else { a }),
-            max: lanes
-                .max
-                .into_iter()
-                .fold(f64::NEG_INFINITY, |a, b| if b > a { b } else { a }),
+            min,
+            max,
             sum: sum.total(),
             first,
             last,
@@ -177,6 +201,7 @@ impl Zone {
             resets: lanes.resets.iter().sum::<u64>() as u32,
             has_nan,
             has_stale,
+            is_exact: largest * (values.len() as f64) < EXACT_BELOW && are_whole(values),
         })
     }
 
@@ -197,12 +222,12 @@ impl Zone {
     }
 
     pub(super) fn flags(&self) -> i64 {
-        i64::from(self.has_nan) | i64::from(self.has_stale) << 1
+        i64::from(self.has_nan) | i64::from(self.has_stale) << 1 | i64::from(self.is_exact) << 2
     }
 
     pub(super) fn from_columns(floats: [f64; 6], resets: u32, flags: i64) -> Zone {
         let [min, max, sum, first, last, reset_sum] = floats;
-        let (has_nan, has_stale) = (flags & 1 != 0, flags & 2 != 0);
+        let (has_nan, has_stale, is_exact) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
         Zone {
             min,
             max,
@@ -213,13 +238,18 @@ impl Zone {
             resets,
             has_nan,
             has_stale,
+            is_exact,
         }
     }
 
-    /// Equal to the bit.
-    pub(super) fn same(&self, other: &Zone) -> bool {
-        self.floats().map(f64::to_bits) == other.floats().map(f64::to_bits)
-            && (self.resets, self.flags()) == (other.resets, other.flags())
+    /// True when this zone, read from a file, is `found`, to the bit. Files of version 1.0 never say that sums are exact.
+    pub(super) fn agrees_with(&self, found: &Zone) -> bool {
+        let found = Zone {
+            is_exact: self.is_exact && found.is_exact,
+            ..*found
+        };
+        self.floats().map(f64::to_bits) == found.floats().map(f64::to_bits)
+            && (self.resets, self.flags()) == (found.resets, found.flags())
     }
 }
 
@@ -285,6 +315,19 @@ mod tests {
             prop_assert_eq!(zone.resets as usize, falls().count());
             prop_assert_eq!(zone.reset_sum, f64::from(falls().map(|pair| pair[0]).sum::<i32>()));
             prop_assert_eq!(zone.has_nan, numbers.len() < values.len());
+        }
+    }
+
+    #[test]
+    fn which_sums_are_exact() {
+        let is_exact = |value: f64| {
+            let mut values = [1.0; 300];
+            values[123] = value;
+            Zone::of(&values).unwrap().is_exact
+        };
+        assert!(is_exact(7.0) && is_exact(-7.0) && is_exact(0.0) && is_exact(2e13));
+        for value in [0.5, -0.0, f64::NAN, STALE_NAN, f64::INFINITY, 4e13, 1e300] {
+            assert!(!is_exact(value), "{value}");
         }
     }
 

@@ -1,0 +1,63 @@
+//! One window whose samples are partly known by their digests only.
+//!
+//! The answer is the one that the samples would give, to the last bit, or there is none: sums are exact or not
+//! taken, and where a zero may be negative, which of two is the smaller depends on the order.
+
+use crate::source::Digest;
+
+use super::totals::{exact_total, is_exact};
+use super::{Samples, WindowFn};
+
+/// True when digests can stand for samples.
+pub(crate) fn applies(func: WindowFn) -> bool {
+    use WindowFn as F;
+    matches!(
+        func,
+        F::SumOverTime
+            | F::AvgOverTime
+            | F::CountOverTime
+            | F::PresentOverTime
+            | F::MinOverTime
+            | F::MaxOverTime
+    )
+}
+
+/// `func` of a window that holds the samples, without staleness markers, and the stretches behind `digests`, at least one. `None`
+/// when all samples have to be seen.
+pub(crate) fn value(func: WindowFn, samples: Samples<'_>, digests: &[Digest]) -> Option<f64> {
+    use WindowFn as F;
+    let count =
+        || samples.values.len() as f64 + digests.iter().map(|d| d.count as f64).sum::<f64>();
+    match func {
+        F::SumOverTime => sum(samples, digests),
+        F::AvgOverTime => Some(sum(samples, digests)? / count()),
+        F::CountOverTime => Some(count()),
+        F::PresentOverTime => Some(1.0),
+        F::MinOverTime => extreme(samples, digests.iter().map(|d| d.min), |a, b| a < b),
+        F::MaxOverTime => extreme(samples, digests.iter().map(|d| d.max), |a, b| a > b),
+        _ => None,
+    }
+}
+
+fn sum(samples: Samples<'_>, digests: &[Digest]) -> Option<f64> {
+    let rest = exact_total(samples.values)?;
+    let magnitude = digests
+        .iter()
+        .fold(rest.magnitude, |all, d| all + d.magnitude());
+    is_exact(magnitude).then(|| digests.iter().fold(rest.total, |all, d| all + d.sum))
+}
+
+/// Numbers win over NaN, of which digests have none.
+fn extreme(
+    samples: Samples<'_>,
+    digests: impl Iterator<Item = f64>,
+    is_better: impl Fn(f64, f64) -> bool,
+) -> Option<f64> {
+    let is_negative_zero = |v: &f64| *v == 0.0 && v.is_sign_negative();
+    if samples.values.iter().any(is_negative_zero) {
+        return None;
+    }
+    digests
+        .chain(samples.values.iter().copied())
+        .reduce(|best, v| if is_better(v, best) { v } else { best })
+}
