@@ -147,7 +147,7 @@ mod tests {
             "totals":{"series":4,"samples":1200,"samplesFromZones":0,"peakSamples":300,"seconds":1.5},
             "error":"too much"}"#;
         let data: Value = serde_json::from_str(data).unwrap();
-        expect![[r#"
+        expect![[r"
             plan          steps  series      time  read
             sum by (job)     61       2  12.30 ms
             └─ rate [5m]     61          streamed
@@ -159,6 +159,6 @@ mod tests {
 
             4 series, 1200 samples read, 0 answered from zones, at most 300 held at a time, 1.50 s
             no answer: too much
-        "#]].assert_eq(&text(&data).unwrap());
+        "]].assert_eq(&text(&data).unwrap());
     }
 }

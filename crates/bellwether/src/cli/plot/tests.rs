@@ -42,7 +42,7 @@ fn lines_end_at_their_letters_and_a_gap_stays_one() {
     check(
         &data,
         Some(HOUR),
-        expect![[r#"
+        expect![[r"
          60 ┤                                                ⣀⣀⠤⠒⠊ a
             │                                            ⡠⠤⠔⠊
             │                                      ⢀⡠⠤⠒⠉⠉
@@ -64,7 +64,7 @@ fn lines_end_at_their_letters_and_a_gap_stays_one() {
              1970-01-01 UTC
         a  up    min 0  max 60  last 60
         b  down  min -30  max 30  last -30
-    "#]],
+    "]],
     );
 }
 
@@ -73,7 +73,7 @@ fn a_constant_lies_in_the_middle() {
     check(
         &answer(&[("five", &|_| Some(5.0))]),
         Some(HOUR),
-        expect![[r#"
+        expect![[r"
               │
             7 ┤
               │
@@ -94,7 +94,7 @@ fn a_constant_lies_in_the_middle() {
                00:00       00:15         00:30        00:45       01:00
                1970-01-01 UTC
             a  five  min 5  max 5  last 5
-        "#]],
+        "]],
     );
 }
 
@@ -111,7 +111,7 @@ fn infinities_lie_at_the_edge_and_nan_is_a_gap() {
     check(
         &answer(&[("odd", &odd)]),
         Some(HOUR),
-        expect![[r#"
+        expect![[r"
            │                                          ⢀⡠⠊⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉
            │                                        ⢀⠤⠊
            │                                      ⣀⠔⠁
@@ -132,7 +132,7 @@ fn infinities_lie_at_the_edge_and_nan_is_a_gap() {
             00:00       00:15        00:30         00:45      01:00
             1970-01-01 UTC
         a  odd  min -Inf  max +Inf  last +Inf
-    "#]],
+    "]],
     );
     let none = answer(&[
         ("nan", &|_| Some(f64::NAN)),
@@ -141,11 +141,11 @@ fn infinities_lie_at_the_edge_and_nan_is_a_gap() {
     check(
         &none,
         Some(HOUR),
-        expect![[r#"
+        expect![[r"
         no finite values to draw
         a  nan  only NaN
         b  inf  min +Inf  max +Inf  last +Inf
-    "#]],
+    "]],
     );
 }
 
@@ -155,7 +155,7 @@ fn the_largest_numbers_there_are() {
     check(
         &answer(&[("swing", &swing)]),
         Some(HOUR),
-        expect![[r#"
+        expect![[r"
                │⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⡇            ⢸⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⡇            ⢸
                │            ⡇            ⢸           ⡇            ⢸
                │            ⡇            ⢸           ⡇            ⢸
@@ -177,7 +177,7 @@ fn the_largest_numbers_there_are() {
                 1970-01-01 UTC
         a  swing
            min -1.79769e308  max 1.79769e308  last 1.79769e308
-    "#]],
+    "]],
     );
 }
 
@@ -188,7 +188,7 @@ fn a_single_step_lies_in_the_middle() {
     check(
         &data,
         Some(now),
-        expect![[r#"
+        expect![[r"
              │
              │
         -1.0 ┤
@@ -209,18 +209,18 @@ fn a_single_step_lies_in_the_middle() {
                                   00:00:00.000
               1970-01-01 UTC
         a  one  min -1.5  max -1.5  last -1.5
-    "#]],
+    "]],
     );
 }
 
 /// Samples as they are stored are joined as far as a query looks back.
 #[test]
 fn stored_samples_have_their_own_times() {
-    let data = answer(&[("raw", &|i| (i < 20 || i > 40).then_some(i as f64))]);
+    let data = answer(&[("raw", &|i| (!(20..=40).contains(&i)).then_some(i as f64))]);
     check(
         &data,
         None,
-        expect![[r#"
+        expect![[r"
         60 ┤                                                    ⡠⠔⠊
            │                                                ⣀⠤⠒⠉
            │                                             ⡠⠔⠉
@@ -241,7 +241,7 @@ fn stored_samples_have_their_own_times() {
             00:00       00:15        00:30         00:45      01:00
             1970-01-01 UTC
         a  raw  min 0  max 60  last 60
-    "#]],
+    "]],
     );
 }
 
@@ -257,7 +257,7 @@ fn more_lines_than_can_be_followed() {
     check(
         &answer(&series),
         Some(HOUR),
-        expect![[r#"
+        expect![[r"
           │⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉ h
           │
         6 ┤⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒ g
@@ -286,7 +286,7 @@ fn more_lines_than_can_be_followed() {
         g  line_6  min 6  max 6  last 6
         h  line_7  min 7  max 7  last 7
         3 more series are not drawn: topk(), sum by () or a narrower selector leave fewer
-    "#]],
+    "]],
     );
 }
 
