@@ -1,13 +1,13 @@
 //! A folder of rules over a source on a virtual clock: what tests in files and backtests drive.
 //!
 //! The engine is the live one, tick by tick; only where its results come from differs: rules that depend on nothing that the
-//! ticks in between do are evaluated for a block of ticks at once ([`ahead`]). Nothing is kept and nobody is told: what comes
+//! ticks in between do are evaluated for a block of ticks at once (`ahead`). Nothing is kept and nobody is told: what comes
 //! out are the effects of each tick.
 //!
-//! - [`lookback`]: which rules those are. [`ahead`]: their results. [`nearest`]: how close they came to firing.
-//! - [`past`]: what the rules see.
+//! - `lookback`: which rules those are. `ahead`: their results. `nearest`: how close they came to firing.
+//! - `past`: what the rules see.
 //!
-//! - [`backtest`]: what comes of it, summed up and compared.
+//! - `backtest`: what comes of it, summed up and compared.
 
 mod backtest;
 

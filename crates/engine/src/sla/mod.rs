@@ -2,8 +2,8 @@
 //!
 //! Everything is computed from stored samples, for any stretch of time: nothing is generated, nothing has to have run.
 //!
-//! - [`events`]: what counts: exact increases of counters, and slices of time.
-//! - [`tally`]: sums of it, by time. [`period`]: stretches of time with names.
+//! - `events`: what counts: exact increases of counters, and slices of time.
+//! - `tally`: sums of it, by time. `period`: stretches of time with names.
 //! - [`report`]: one period of each objective, with its evidence.
 //!
 //! ```text

@@ -3,10 +3,10 @@
 //! Each test has a store and an engine of its own, which is the live one ([`replay`](crate::replay)). Slots are multiples of
 //! `every`, so that `at 10m` sees the evaluation of that moment.
 //!
-//! - [`expect`]: what is asked at a time, against what is there.
-//! - [`deliveries`]: what reached which channel; says which parts of delivery are not run.
-//! - [`explain`]: the course of the alerts that a failure is about, and the values around it.
-//! - [`coverage`]: which rules, levels and `missing` policies were in use.
+//! - `expect`: what is asked at a time, against what is there.
+//! - `deliveries`: what reached which channel; says which parts of delivery are not run.
+//! - `explain`: the course of the alerts that a failure is about, and the values around it.
+//! - `coverage`: which rules, levels and `missing` policies were in use.
 //!
 //! Not here: reading files, printing (`bellwether`).
 

@@ -17,7 +17,7 @@ pub struct SeriesLine {
     /// The series; may be the empty set.
     pub labels: Labels,
     /// The value at each step, `None` where there is no sample. A staleness marker is
-    /// [`STALE_NAN`].
+    /// `STALE_NAN`.
     pub values: Vec<Option<f64>>,
 }
 
