@@ -12,6 +12,10 @@ const NOW: TimestampMs = TimestampMs(1_793_491_200_000);
 fn config() -> Config {
     Config {
         wal_file_bytes: 1 << 20,
+        // The disk is a real one, and how full it is says nothing about the store.
+        disk_free_min: 0,
+        disk_free_min_percent: 0,
+        disk_hysteresis: 0,
         ..Config::default()
     }
 }
