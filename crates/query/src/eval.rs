@@ -24,7 +24,7 @@ use crate::scalar::Scalar;
 use crate::source::{Columns, Source};
 use crate::steps::Grid;
 use crate::vector::{RowBuffer, RowName, Vector};
-use crate::window::{self, Row, Samples, Scratch, WindowFn, Windows};
+use crate::window::{self, Param, Row, Samples, Scratch, WindowFn, Windows};
 
 /// Evaluates one plan.
 pub(crate) struct Evaluator<'a> {
@@ -162,7 +162,7 @@ impl<'a> Evaluator<'a> {
                 func,
                 params,
                 input,
-            } => self.over_subquery(*func, params, input, grid),
+            } => self.over_subquery(func, params, input, grid),
             Kind::Map {
                 arg, drops_name, ..
             } => {
@@ -251,13 +251,13 @@ impl<'a> Evaluator<'a> {
                 range,
                 params,
             } => {
-                drop_name = !func.keeps_name();
+                drop_name = !func.keeps_name;
                 Ready::Window {
                     func: *func,
                     extended: *extended,
                     lookback: *lookback,
                     range: *range,
-                    params: self.window_params(*func, params, grid)?,
+                    params: self.window_params(params, grid)?,
                 }
             }
         };
@@ -278,22 +278,14 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The scalar arguments of a window function.
-    fn window_params(
-        &self,
-        func: WindowFn,
-        params: &[Node],
-        grid: Grid,
-    ) -> Result<Vec<Scalar>, QueryError> {
-        let values = params
-            .iter()
-            .map(|p| self.scalar(p, grid))
-            .collect::<Result<Vec<_>, _>>()?;
-        if func == WindowFn::QuantileOverTime {
-            for (q, node) in values.iter().zip(params) {
-                spread::warn_quantiles(q, &self.notes, node.span);
-            }
-        }
-        Ok(values)
+    fn window_params(&self, params: &[Node], grid: Grid) -> Result<Vec<Param>, QueryError> {
+        let param = |node: &Node| {
+            Ok(Param {
+                value: self.scalar(node, grid)?,
+                span: node.span,
+            })
+        };
+        params.iter().map(param).collect()
     }
 
     fn map(&self, node: &Node, grid: Grid) -> Result<Map, QueryError> {
@@ -393,12 +385,12 @@ impl<'a> Evaluator<'a> {
     /// A window function over the steps of a subquery.
     fn over_subquery(
         &self,
-        func: WindowFn,
+        func: &WindowFn,
         params: &[Node],
         input: &SubqueryInput,
         grid: Grid,
     ) -> Result<Vector, QueryError> {
-        let params = self.window_params(func, params, grid)?;
+        let params = self.window_params(params, grid)?;
         let WindowSpec { shift, range } = input.window;
         let (inner, inner_grid) = self.subquery(input, grid)?;
         let windows = Windows { grid, shift, range };
@@ -414,18 +406,22 @@ impl<'a> Evaluator<'a> {
             self.points(&inner, row, inner_grid, &mut points)?;
             buffer.reset();
             let mut windowed = Row {
-                span: input.inner.span,
+                span: input.span,
                 samples: without_stale(points.samples(), &mut fresh)?,
                 windows,
                 params: &params,
+                notes: &self.notes,
                 pace: &pace,
                 out: &mut buffer,
             };
             window::run(func, None, &mut windowed, &mut scratch)?;
             let name = inner.name(row);
+            if func.wants_counter && !mask::is_empty(&buffer.mask) {
+                self.notes.info_unless_counter(&name.labels, input.span);
+            }
             let name = RowName {
                 labels: name.labels.clone(),
-                drop_name: name.drop_name || !func.keeps_name(),
+                drop_name: name.drop_name || !func.keeps_name,
             };
             out.push(name, &buffer.values, &buffer.mask)?;
         }

@@ -7,8 +7,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use bellwether_lang::promql::ast::Span;
-use bellwether_model::limits;
 use bellwether_model::value::{format_exponent, format_value};
+use bellwether_model::{Labels, METRIC_NAME, limits};
 
 /// The two kinds of note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,35 @@ impl Notes {
 
     pub(crate) fn info(&self, span: Span, message: impl Into<String>) {
         self.add(Level::Info, message.into(), Some(span));
+    }
+
+    /// Warns about a `q` that is no quantile, unless it is one.
+    pub(crate) fn warn_quantile(&self, q: f64, span: Span) {
+        if !is_quantile(q) && !self.is_cut() {
+            let got = number(q);
+            self.warn(
+                span,
+                format!("quantile value should be between 0 and 1, got {got}"),
+            );
+        }
+    }
+
+    /// Notes a series that is treated as a counter and does not look like one.
+    pub(crate) fn info_unless_counter(&self, labels: &Labels, span: Span) {
+        let Some(name) = labels.get(METRIC_NAME) else {
+            return;
+        };
+        let message = match labels.get("__type__") {
+            Some("counter" | "histogram") => return,
+            Some(kind) => format!(
+                "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got {kind:?}: {name:?}"
+            ),
+            None if COUNTER_ENDS.iter().any(|end| name.ends_with(end)) => return,
+            None => format!(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
+            ),
+        };
+        self.info(span, message);
     }
 
     /// A warning of the source, about no place in the text.
@@ -83,6 +112,14 @@ impl Notes {
         }
         (warnings, infos)
     }
+}
+
+/// What names of counters end in.
+const COUNTER_ENDS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
+
+/// False of NaN, too.
+pub(crate) fn is_quantile(q: f64) -> bool {
+    (0.0..=1.0).contains(&q)
 }
 
 /// A number as Go's `%g` writes it, and so Prometheus in its messages: `0.5`, `1e+06`, `9.223372036854776e+18`.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bellwether_lang::promql::ast::{Extended, Span};
-use bellwether_model::{Labels, METRIC_NAME, TimeRange};
+use bellwether_model::{Labels, TimeRange};
 
 use crate::budget::{Budget, Charge, Pace};
 use crate::chunks;
@@ -16,12 +16,11 @@ use crate::functions::map::Map;
 use crate::mask;
 use crate::notes::Notes;
 use crate::reads::{Answered, Buffer, without_stale};
-use crate::scalar::Scalar;
 use crate::source::Digest;
 use crate::steps::Grid;
 use crate::vector::{RowBuffer, RowName, Vector};
 use crate::window::newest::{self, Wanted};
-use crate::window::{self, Row, Scratch, Shift, WindowFn, Windows};
+use crate::window::{self, Param, Row, Scratch, Shift, WindowFn, Windows};
 
 /// Series a chunk. Small enough to balance two threads over 1,000 series, large enough that merging costs nothing.
 const CHUNK: usize = 128;
@@ -41,7 +40,7 @@ pub(crate) enum Ready {
         extended: Option<Extended>,
         lookback: i64,
         range: i64,
-        params: Vec<Scalar>,
+        params: Vec<Param>,
     },
 }
 
@@ -54,7 +53,7 @@ impl Ready {
         }
     }
 
-    fn params(&self) -> &[Scalar] {
+    fn params(&self) -> &[Param] {
         match self {
             Ready::Newest { .. } | Ready::Smoothed { .. } => &[],
             Ready::Window { params, .. } => params,
@@ -193,6 +192,7 @@ impl Pipe<'_> {
             samples,
             windows,
             params: self.kernel.params(),
+            notes: self.notes,
             pace: &worker.pace,
             out: &mut worker.row,
         };
@@ -206,10 +206,10 @@ impl Pipe<'_> {
                 ..
             } => {
                 let extended = extended.map(|e| (e, *lookback));
-                window::run(*func, extended, &mut row, &mut worker.scratch)?;
-                let is_rate = matches!(func, WindowFn::Rate | WindowFn::Increase);
-                if is_rate && !mask::is_empty(&worker.row.mask) {
-                    self.note_counter(&self.answered.labels[index]);
+                window::run(func, extended, &mut row, &mut worker.scratch)?;
+                if func.wants_counter && !mask::is_empty(&worker.row.mask) {
+                    self.notes
+                        .info_unless_counter(&self.answered.labels[index], self.span);
                 }
             }
         }
@@ -234,9 +234,9 @@ impl Pipe<'_> {
             return Ok(Told::Nothing);
         };
         let is_worth_it = self.zones && self.grid.count == 1 && !self.answered.keeps_samples();
-        if !is_worth_it || !window::digested::applies(func) {
+        let Some(digested) = func.digested.filter(|_| is_worth_it) else {
             return Ok(Told::Nothing);
-        }
+        };
         let digests = &mut worker.digests;
         let samples =
             self.answered
@@ -245,7 +245,7 @@ impl Pipe<'_> {
             return Ok(Told::Samples);
         }
         let samples = without_stale(samples, &mut worker.fresh)?;
-        let value = window::digested::value(func, samples, digests);
+        let value = digested(samples, digests);
         Ok(value.map_or(Told::Nothing, Told::Value))
     }
 
@@ -271,22 +271,5 @@ impl Pipe<'_> {
             first.saturating_sub(before).saturating_add(1),
             last.saturating_add(after),
         )
-    }
-
-    /// Notes a metric that is treated as a counter and does not look like one.
-    fn note_counter(&self, labels: &Labels) {
-        let Some(name) = labels.get(METRIC_NAME) else {
-            return;
-        };
-        let suffixes = ["_total", "_sum", "_count", "_bucket"];
-        let known_type = labels.get("__type__").is_some();
-        if !known_type && !suffixes.iter().any(|s| name.ends_with(s)) {
-            self.notes.info(
-                self.span,
-                format!(
-                    "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"{name}\""
-                ),
-            );
-        }
     }
 }

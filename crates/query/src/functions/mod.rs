@@ -14,7 +14,7 @@ pub(crate) mod sort;
 
 use bellwether_lang::promql::ast::BinaryOp;
 
-use crate::window::WindowFn;
+use crate::window::{self, WindowFn, digested, extended, order, rate, regression, totals};
 
 /// How a function is evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +74,12 @@ pub(crate) enum Func {
     HistogramFraction,
 }
 
+/// `present_over_time`, which `absent_over_time` asks too.
+pub(crate) const PRESENCE: WindowFn = WindowFn {
+    digested: Some(|_, _| Some(1.0)),
+    ..WindowFn::new(window::presence)
+};
+
 /// The kernel of the function called `name`.
 pub(crate) fn entry(name: &str) -> Option<Entry> {
     use Entry::{Call, Date, Map, Pick, Window};
@@ -88,25 +94,41 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
         "asinh" => Map(Math(f64::asinh)),
         "atan" => Map(Math(f64::atan)),
         "atanh" => Map(Math(f64::atanh)),
-        "avg_over_time" => Window(WindowFn::AvgOverTime),
+        "avg_over_time" => Window(WindowFn {
+            digested: Some(digested::mean),
+            ..WindowFn::new(totals::means)
+        }),
         "ceil" => Map(Math(f64::ceil)),
-        "changes" => Window(WindowFn::Changes),
+        "changes" => Window(WindowFn {
+            anchored: Some(extended::changes),
+            ..WindowFn::new(totals::changes)
+        }),
         "clamp" => Map(MapKind::Clamp),
         "clamp_max" => Map(MapKind::ClampMax),
         "clamp_min" => Map(MapKind::ClampMin),
         "cos" => Map(Math(f64::cos)),
         "cosh" => Map(Math(f64::cosh)),
-        "count_over_time" => Window(WindowFn::CountOverTime),
+        "count_over_time" => Window(WindowFn {
+            digested: Some(|samples, digests| Some(digested::count(samples, digests))),
+            ..WindowFn::new(window::counts)
+        }),
         "day_of_month" => Date(dates::day_of_month),
         "day_of_week" => Date(dates::day_of_week),
         "day_of_year" => Date(dates::day_of_year),
         "days_in_month" => Date(dates::days_in_month),
         "deg" => Map(Math(|v| v * 180.0 / std::f64::consts::PI)),
-        "delta" => Window(WindowFn::Delta),
-        "deriv" => Window(WindowFn::Deriv),
-        "double_exponential_smoothing" => Window(WindowFn::DoubleExponentialSmoothing),
+        "delta" => Window(WindowFn {
+            anchored: Some(extended::deltas),
+            smoothed: Some(extended::deltas),
+            ..WindowFn::new(rate::deltas)
+        }),
+        "deriv" => Window(WindowFn::new(regression::slopes)),
+        "double_exponential_smoothing" => Window(WindowFn::new(regression::smoothed)),
         "exp" => Map(Math(f64::exp)),
-        "first_over_time" => Window(WindowFn::FirstOverTime),
+        "first_over_time" => Window(WindowFn {
+            keeps_name: true,
+            ..WindowFn::new(window::first)
+        }),
         "floor" => Map(Math(f64::floor)),
         "histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar"
         | "histogram_sum" => Map(MapKind::Nothing),
@@ -114,30 +136,55 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
         "histogram_quantile" => Call(Func::HistogramQuantile),
         "histogram_quantiles" => Call(Func::HistogramQuantiles),
         "hour" => Date(dates::hour),
-        "idelta" => Window(WindowFn::Idelta),
-        "increase" => Window(WindowFn::Increase),
+        "idelta" => Window(WindowFn::new(rate::instant_deltas)),
+        "increase" => Window(WindowFn {
+            anchored: Some(extended::increases),
+            smoothed: Some(extended::increases),
+            wants_counter: true,
+            ..WindowFn::new(rate::increases)
+        }),
         "info" => Entry::Info,
-        "irate" => Window(WindowFn::Irate),
+        "irate" => Window(WindowFn::new(rate::instant_rates)),
         "label_join" => Call(Func::LabelJoin),
         "label_replace" => Call(Func::LabelReplace),
-        "last_over_time" => Window(WindowFn::LastOverTime),
+        "last_over_time" => Window(WindowFn {
+            keeps_name: true,
+            ..WindowFn::new(window::last)
+        }),
         "ln" => Map(Math(f64::ln)),
         "log10" => Map(Math(f64::log10)),
         "log2" => Map(Math(f64::log2)),
-        "mad_over_time" => Window(WindowFn::MadOverTime),
+        "mad_over_time" => Window(WindowFn::new(order::median_deviations)),
         "max_of" => Pick(map::max),
-        "max_over_time" => Window(WindowFn::MaxOverTime),
+        "max_over_time" => Window(WindowFn {
+            digested: Some(digested::maximum),
+            ..WindowFn::new(order::maxima)
+        }),
         "min_of" => Pick(map::min),
-        "min_over_time" => Window(WindowFn::MinOverTime),
+        "min_over_time" => Window(WindowFn {
+            digested: Some(digested::minimum),
+            ..WindowFn::new(order::minima)
+        }),
         "minute" => Date(dates::minute),
         "month" => Date(dates::month),
         "pi" => Entry::Pi,
-        "predict_linear" => Window(WindowFn::PredictLinear),
-        "present_over_time" => Window(WindowFn::PresentOverTime),
-        "quantile_over_time" => Window(WindowFn::QuantileOverTime),
+        "predict_linear" => Window(WindowFn {
+            looks_at_now: true,
+            ..WindowFn::new(regression::predictions)
+        }),
+        "present_over_time" => Window(PRESENCE),
+        "quantile_over_time" => Window(WindowFn::new(order::quantiles)),
         "rad" => Map(Math(|v| v * std::f64::consts::PI / 180.0)),
-        "rate" => Window(WindowFn::Rate),
-        "resets" => Window(WindowFn::Resets),
+        "rate" => Window(WindowFn {
+            anchored: Some(extended::rates),
+            smoothed: Some(extended::rates),
+            wants_counter: true,
+            ..WindowFn::new(rate::rates)
+        }),
+        "resets" => Window(WindowFn {
+            anchored: Some(extended::resets),
+            ..WindowFn::new(totals::resets)
+        }),
         "round" => Map(MapKind::Round),
         "scalar" => Entry::ToScalar,
         "sgn" => Map(Math(map::sign)),
@@ -148,18 +195,24 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
         "sort_by_label_desc" => Call(Func::SortByLabelDesc),
         "sort_desc" => Call(Func::SortDesc),
         "sqrt" => Map(Math(f64::sqrt)),
-        "stddev_over_time" => Window(WindowFn::StddevOverTime),
-        "stdvar_over_time" => Window(WindowFn::StdvarOverTime),
-        "sum_over_time" => Window(WindowFn::SumOverTime),
+        "stddev_over_time" => Window(WindowFn::new(totals::deviations)),
+        "stdvar_over_time" => Window(WindowFn::new(totals::variances)),
+        "sum_over_time" => Window(WindowFn {
+            digested: Some(digested::sum),
+            ..WindowFn::new(totals::sums)
+        }),
         "tan" => Map(Math(f64::tan)),
         "tanh" => Map(Math(f64::tanh)),
         "time" => Entry::Time,
-        "time_to" => Window(WindowFn::TimeTo),
+        "time_to" => Window(WindowFn {
+            looks_at_now: true,
+            ..WindowFn::new(regression::times_to)
+        }),
         "timestamp" => Entry::Timestamp,
-        "ts_of_first_over_time" => Window(WindowFn::TsOfFirst),
-        "ts_of_last_over_time" => Window(WindowFn::TsOfLast),
-        "ts_of_max_over_time" => Window(WindowFn::TsOfMax),
-        "ts_of_min_over_time" => Window(WindowFn::TsOfMin),
+        "ts_of_first_over_time" => Window(WindowFn::new(window::first_time)),
+        "ts_of_last_over_time" => Window(WindowFn::new(window::last_time)),
+        "ts_of_max_over_time" => Window(WindowFn::new(order::maximum_times)),
+        "ts_of_min_over_time" => Window(WindowFn::new(order::minimum_times)),
         "vector" => Call(Func::Vector),
         "year" => Date(dates::year),
         _ => return None,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_lang::promql::FUNCTIONS;
 use bellwether_lang::promql::ast::{
     Call, Expr, ExprKind, Extended, RangeSelector, Span, ValueType,
 };
@@ -53,7 +54,7 @@ impl Planner<'_> {
                 (absent(call, arg), invariant)
             }
             Entry::AbsentOverTime => {
-                let arg = self.window_call(WindowFn::PresentOverTime, call, span, extent)?;
+                let arg = self.window_call(functions::PRESENCE, call, span, extent)?;
                 let invariant = arg.invariant;
                 (absent(call, arg), invariant)
             }
@@ -137,7 +138,7 @@ impl Planner<'_> {
         let matrix = matrix.unparenthesized();
         let (kind, invariant) = match &matrix.kind {
             ExprKind::Range(range) => {
-                check_extended(range.selector.extended, call.function.name, span)?;
+                check_extended(&func, range.selector.extended, call.function.name, span)?;
                 let (series, invariant) =
                     self.window_series(func, params, range, matrix.span, extent)?;
                 (Kind::Series(series), invariant)
@@ -153,9 +154,7 @@ impl Planner<'_> {
             }
             _ => return Err(QueryError::eval(span, "expected a range vector")),
         };
-        // These two look at the step's own time, whatever their window is pinned to.
-        let looks_at_now = matches!(func, WindowFn::PredictLinear | WindowFn::TimeTo);
-        let invariant = invariant && params_invariant && !looks_at_now;
+        let invariant = invariant && params_invariant && !func.looks_at_now;
         Ok(Node::new(kind, span, invariant))
     }
 
@@ -271,21 +270,22 @@ fn absent_labels(expr: &Expr) -> Labels {
 
 /// `anchored` and `smoothed` change only functions that look at the edges of their window.
 fn check_extended(
+    func: &WindowFn,
     extended: Option<Extended>,
     function: &str,
     span: Span,
 ) -> Result<(), QueryError> {
-    let (modifier, allowed): (_, &[&str]) = match extended {
-        None => return Ok(()),
-        Some(Extended::Anchored) => (
-            "anchored",
-            &["changes", "delta", "increase", "rate", "resets"],
-        ),
-        Some(Extended::Smoothed) => ("smoothed", &["delta", "increase", "rate"]),
-    };
-    if allowed.contains(&function) {
+    let Some(by) = extended.filter(|by| func.extended(*by).is_none()) else {
         return Ok(());
-    }
+    };
+    let modifier = match by {
+        Extended::Anchored => "anchored",
+        Extended::Smoothed => "smoothed",
+    };
+    let is_allowed = |name: &&str| matches!(functions::entry(name), Some(Entry::Window(f)) if f.extended(by).is_some());
+    let names = FUNCTIONS.iter().map(|function| function.name);
+    let mut allowed: Vec<&str> = names.filter(is_allowed).collect();
+    allowed.sort_unstable();
     let allowed = allowed.join(", ");
     Err(QueryError::eval(
         span,

@@ -167,6 +167,8 @@ pub(crate) enum Kernel {
 /// A subquery, evaluated over steps of its own.
 #[derive(Debug)]
 pub(crate) struct SubqueryInput {
+    /// The subquery in the text, for notes.
+    pub(crate) span: Span,
     pub(crate) inner: Box<Node>,
     pub(crate) window: WindowSpec,
     /// Milliseconds, positive.
@@ -367,6 +369,7 @@ impl Planner<'_> {
             },
         )?;
         let input = SubqueryInput {
+            span,
             inner: Box::new(inner),
             window: WindowSpec { shift, range },
             step,

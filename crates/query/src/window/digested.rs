@@ -5,41 +5,36 @@
 
 use crate::source::Digest;
 
+use super::Samples;
 use super::totals::{exact_total, is_exact};
-use super::{Samples, WindowFn};
 
-/// True when digests can stand for samples.
-pub(crate) fn applies(func: WindowFn) -> bool {
-    use WindowFn as F;
-    matches!(
-        func,
-        F::SumOverTime
-            | F::AvgOverTime
-            | F::CountOverTime
-            | F::PresentOverTime
-            | F::MinOverTime
-            | F::MaxOverTime
-    )
-}
-
-/// `func` of a window that holds the samples, without staleness markers, and the stretches behind `digests`, at least one. `None`
+/// The value of a window that holds the samples, without staleness markers, and the stretches behind the digests, at least one. `None`
 /// when all samples have to be seen.
-pub(crate) fn value(func: WindowFn, samples: Samples<'_>, digests: &[Digest]) -> Option<f64> {
-    use WindowFn as F;
-    let count =
-        || samples.values.len() as f64 + digests.iter().map(|d| d.count as f64).sum::<f64>();
-    match func {
-        F::SumOverTime => sum(samples, digests),
-        F::AvgOverTime => Some(sum(samples, digests)? / count()),
-        F::CountOverTime => Some(count()),
-        F::PresentOverTime => Some(1.0),
-        F::MinOverTime => extreme(samples, digests.iter().map(|d| d.min), |a, b| a < b),
-        F::MaxOverTime => extreme(samples, digests.iter().map(|d| d.max), |a, b| a > b),
-        _ => None,
-    }
+pub(crate) type Kernel = fn(Samples<'_>, &[Digest]) -> Option<f64>;
+
+/// `count_over_time`
+pub(crate) fn count(samples: Samples<'_>, digests: &[Digest]) -> f64 {
+    let digested: f64 = digests.iter().map(|d| d.count as f64).sum();
+    samples.values.len() as f64 + digested
 }
 
-fn sum(samples: Samples<'_>, digests: &[Digest]) -> Option<f64> {
+/// `avg_over_time`
+pub(crate) fn mean(samples: Samples<'_>, digests: &[Digest]) -> Option<f64> {
+    Some(sum(samples, digests)? / count(samples, digests))
+}
+
+/// `min_over_time`
+pub(crate) fn minimum(samples: Samples<'_>, digests: &[Digest]) -> Option<f64> {
+    extreme(samples, digests.iter().map(|d| d.min), |a, b| a < b)
+}
+
+/// `max_over_time`
+pub(crate) fn maximum(samples: Samples<'_>, digests: &[Digest]) -> Option<f64> {
+    extreme(samples, digests.iter().map(|d| d.max), |a, b| a > b)
+}
+
+/// `sum_over_time`
+pub(crate) fn sum(samples: Samples<'_>, digests: &[Digest]) -> Option<f64> {
     let rest = exact_total(samples.values)?;
     let magnitude = digests
         .iter()

@@ -9,24 +9,63 @@
 
 use bellwether_lang::promql::ast::Extended;
 
-use super::rate::Lost;
+use super::rate::{Kind, LOST_BYTES_PER_SAMPLE};
 use super::totals::{self, is_change, is_reset};
-use super::{Row, Samples, Scratch, Window, WindowFn};
+use super::{Row, Samples, Scratch, Window};
 use crate::error::QueryError;
 
-/// Runs `func` over extended windows. The samples reach a lookback further than the windows: before, and for `smoothed` after them too.
-pub(crate) fn run(
-    func: WindowFn,
-    extended: Extended,
-    lookback: i64,
+/// A function over windows extended so, with this lookback. The samples reach a lookback further than the windows: before, and for
+/// `smoothed` after them too.
+pub(crate) type Kernel = fn(&mut Row<'_>, &mut Scratch, Extended, i64) -> Result<(), QueryError>;
+
+/// `changes`
+pub(crate) fn changes(
     row: &mut Row<'_>,
     scratch: &mut Scratch,
+    by: Extended,
+    lookback: i64,
 ) -> Result<(), QueryError> {
-    match func {
-        WindowFn::Changes => count(row, extended, lookback, is_change, scratch),
-        WindowFn::Resets => count(row, extended, lookback, is_reset, scratch),
-        _ => change(func, row, extended, lookback, &mut scratch.lost),
-    }
+    count(row, by, lookback, is_change, scratch)
+}
+
+/// `resets`
+pub(crate) fn resets(
+    row: &mut Row<'_>,
+    scratch: &mut Scratch,
+    by: Extended,
+    lookback: i64,
+) -> Result<(), QueryError> {
+    count(row, by, lookback, is_reset, scratch)
+}
+
+/// `rate`
+pub(crate) fn rates(
+    row: &mut Row<'_>,
+    scratch: &mut Scratch,
+    by: Extended,
+    lookback: i64,
+) -> Result<(), QueryError> {
+    change(Kind::Rate, row, by, lookback, scratch)
+}
+
+/// `increase`
+pub(crate) fn increases(
+    row: &mut Row<'_>,
+    scratch: &mut Scratch,
+    by: Extended,
+    lookback: i64,
+) -> Result<(), QueryError> {
+    change(Kind::Increase, row, by, lookback, scratch)
+}
+
+/// `delta`
+pub(crate) fn deltas(
+    row: &mut Row<'_>,
+    scratch: &mut Scratch,
+    by: Extended,
+    lookback: i64,
+) -> Result<(), QueryError> {
+    change(Kind::Delta, row, by, lookback, scratch)
 }
 
 /// How many neighbours satisfy `counted`, the values at the edges among them.
@@ -38,8 +77,7 @@ fn count(
     scratch: &mut Scratch,
 ) -> Result<(), QueryError> {
     let (samples, windows) = (row.samples, row.windows);
-    let counts = &mut scratch.counts;
-    totals::prefix_counts(samples.values, counted, counts);
+    let counts = totals::prefix_counts(samples, counted, scratch)?;
     row.each_even_empty(|w| {
         let edges = Edges::new(samples, w, windows.range, lookback);
         let (first, last) = edges.values(extended, true)?;
@@ -55,17 +93,19 @@ fn count(
 
 /// `delta`, `increase`, `rate`: the difference of the values at the edges, with a counter's resets undone.
 fn change(
-    func: WindowFn,
+    kind: Kind,
     row: &mut Row<'_>,
     extended: Extended,
     lookback: i64,
-    lost: &mut Lost,
+    scratch: &mut Scratch,
 ) -> Result<(), QueryError> {
     let (samples, windows) = (row.samples, row.windows);
-    let is_counter = func != WindowFn::Delta;
+    let is_counter = kind != Kind::Delta;
     if is_counter {
-        lost.reset(samples.values);
+        scratch.charge(samples, LOST_BYTES_PER_SAMPLE)?;
+        scratch.lost.reset(samples.values);
     }
+    let lost = &mut scratch.lost;
     row.each_even_empty(|w| {
         let edges = Edges::new(samples, w, windows.range, lookback);
         let (first, last) = edges.values(extended, is_counter)?;
@@ -80,7 +120,7 @@ fn change(
                 change = lost.add_to(change, samples, windows, w);
             }
         }
-        if func == WindowFn::Rate {
+        if kind == Kind::Rate {
             change /= windows.range as f64 / 1000.0;
         }
         Some(change)

@@ -15,18 +15,18 @@ pub(crate) mod extended;
 mod halves;
 pub(crate) mod order;
 mod ranks;
-mod rate;
-mod regression;
-mod totals;
+pub(crate) mod rate;
+pub(crate) mod regression;
+pub(crate) mod totals;
 
 use std::sync::Arc;
 
 use bellwether_lang::promql::ast::{Extended, Span};
 
 use self::halves::Halves;
-use self::order::Extreme;
 use crate::budget::{Budget, Charge, LOOK_EVERY, Pace};
 use crate::error::QueryError;
+use crate::notes::Notes;
 use crate::scalar::Scalar;
 use crate::steps::Grid;
 use crate::sum::{Deviation, Mean, Sum};
@@ -37,6 +37,13 @@ use crate::vector::RowBuffer;
 pub(crate) struct Samples<'a> {
     pub(crate) times: &'a [i64],
     pub(crate) values: &'a [f64],
+}
+
+impl Samples<'_> {
+    /// The time of a sample as functions return it.
+    fn seconds(&self, index: usize) -> f64 {
+        self.times[index] as f64 / 1000.0
+    }
 }
 
 /// `offset` and `@` with their values.
@@ -148,6 +155,14 @@ impl Cursor {
     }
 }
 
+/// A scalar argument of a window function.
+#[derive(Debug)]
+pub(crate) struct Param {
+    pub(crate) value: Scalar,
+    /// Where it stands in the text, for notes.
+    pub(crate) span: Span,
+}
+
 /// One series under evaluation: its samples, where its windows lie, and where their values go.
 pub(crate) struct Row<'a> {
     /// Where the samples are asked for, for errors.
@@ -155,13 +170,25 @@ pub(crate) struct Row<'a> {
     pub(crate) samples: Samples<'a>,
     pub(crate) windows: Windows,
     /// The function's scalar arguments in order; the parser saw to it that they are all there.
-    pub(crate) params: &'a [Scalar],
+    pub(crate) params: &'a [Param],
+    pub(crate) notes: &'a Notes,
     pub(crate) pace: &'a Pace,
     /// No step has a value yet.
     pub(crate) out: &'a mut RowBuffer,
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    /// The value of an argument at each step.
+    fn param(&self, index: usize) -> impl Fn(usize) -> f64 + use<'a> {
+        let param = self.params.get(index);
+        move |step| param.map_or(f64::NAN, |p| p.value.at(step))
+    }
+
+    /// Where an argument stands.
+    fn param_span(&self, index: usize) -> Span {
+        self.params.get(index).map_or(self.span, |p| p.span)
+    }
+
     /// Writes `value` of each window that has samples.
     #[inline(always)]
     fn each(&mut self, mut value: impl FnMut(Window) -> Option<f64>) -> Result<(), QueryError> {
@@ -183,42 +210,47 @@ impl Row<'_> {
     }
 }
 
-/// A function over the samples of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WindowFn {
-    Rate,
-    Increase,
-    Delta,
-    Irate,
-    Idelta,
-    Changes,
-    Resets,
-    Deriv,
-    PredictLinear,
-    TimeTo,
-    DoubleExponentialSmoothing,
-    AvgOverTime,
-    SumOverTime,
-    CountOverTime,
-    PresentOverTime,
-    MinOverTime,
-    MaxOverTime,
-    LastOverTime,
-    FirstOverTime,
-    StddevOverTime,
-    StdvarOverTime,
-    QuantileOverTime,
-    MadOverTime,
-    TsOfMin,
-    TsOfMax,
-    TsOfLast,
-    TsOfFirst,
+/// Writes the value of each window of a series that has samples.
+pub(crate) type Kernel = fn(&mut Row<'_>, &mut Scratch) -> Result<(), QueryError>;
+
+/// A function over the samples of a window: its kernel, and what sets it apart from others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WindowFn {
+    pub(crate) kernel: Kernel,
+    /// The same over windows with `anchored`, if it looks at the edges of its window.
+    pub(crate) anchored: Option<extended::Kernel>,
+    /// The same with `smoothed`.
+    pub(crate) smoothed: Option<extended::Kernel>,
+    /// The value of one window from digests of its samples, if these can be enough.
+    pub(crate) digested: Option<digested::Kernel>,
+    /// Its values are samples as they are: the name stays.
+    pub(crate) keeps_name: bool,
+    /// It looks at the time of the step, wherever its window is.
+    pub(crate) looks_at_now: bool,
+    /// It means something of counters only.
+    pub(crate) wants_counter: bool,
 }
 
 impl WindowFn {
-    /// `last_over_time` and `first_over_time` return samples as they are, name included.
-    pub(crate) fn keeps_name(self) -> bool {
-        matches!(self, WindowFn::LastOverTime | WindowFn::FirstOverTime)
+    /// As most are: nothing but its kernel.
+    pub(crate) const fn new(kernel: Kernel) -> WindowFn {
+        WindowFn {
+            kernel,
+            anchored: None,
+            smoothed: None,
+            digested: None,
+            keeps_name: false,
+            looks_at_now: false,
+            wants_counter: false,
+        }
+    }
+
+    /// What it does over windows so modified; `None` when it means nothing there.
+    pub(crate) fn extended(&self, by: Extended) -> Option<extended::Kernel> {
+        match by {
+            Extended::Anchored => self.anchored,
+            Extended::Smoothed => self.smoothed,
+        }
     }
 }
 
@@ -253,70 +285,63 @@ impl Scratch {
             lines: Halves::default(),
         }
     }
-}
 
-/// The most bytes of scratch that `func` takes for each sample.
-fn scratch_bytes(func: WindowFn) -> usize {
-    use WindowFn as F;
-    match func {
-        F::Rate | F::Increase => rate::LOST_BYTES_PER_SAMPLE,
-        F::Changes | F::Resets => size_of::<u32>(),
-        F::SumOverTime => size_of::<f64>() + size_of::<Sum>(),
-        F::AvgOverTime => size_of::<f64>() + size_of::<Mean>(),
-        F::StddevOverTime | F::StdvarOverTime => size_of::<Deviation>(),
-        F::Deriv | F::PredictLinear | F::TimeTo => size_of::<regression::Line>(),
-        F::MinOverTime | F::MaxOverTime | F::TsOfMin | F::TsOfMax => size_of::<usize>(),
-        F::QuantileOverTime | F::MadOverTime => ranks::BYTES_PER_SAMPLE,
-        _ => 0,
+    /// To be called before anything is kept here that takes `bytes` for each of `samples`.
+    fn charge(&mut self, samples: Samples<'_>, bytes: usize) -> Result<(), QueryError> {
+        self.charge.cover(bytes.saturating_mul(samples.times.len()))
     }
 }
 
 /// Runs `func` over the windows of one series; `extended` comes with the lookback.
 pub(crate) fn run(
-    func: WindowFn,
+    func: &WindowFn,
     extended: Option<(Extended, i64)>,
     row: &mut Row<'_>,
     scratch: &mut Scratch,
 ) -> Result<(), QueryError> {
-    use WindowFn as F;
-    let Samples { times, values } = row.samples;
-    if times.is_empty() {
+    if row.samples.times.is_empty() {
         return Ok(());
     }
-    let bytes = scratch_bytes(func).saturating_mul(times.len());
-    scratch.charge.cover(bytes)?;
-    if let Some((extended, lookback)) = extended {
-        return extended::run(func, extended, lookback, row, scratch);
+    let Some((by, lookback)) = extended else {
+        return (func.kernel)(row, scratch);
+    };
+    // The plan has refused functions that know no such windows.
+    match func.extended(by) {
+        Some(kernel) => kernel(row, scratch, by, lookback),
+        None => Ok(()),
     }
+}
+
+/// `count_over_time`
+pub(crate) fn counts(row: &mut Row<'_>, _: &mut Scratch) -> Result<(), QueryError> {
+    row.each(|w| Some((w.hi - w.lo) as f64))
+}
+
+/// `present_over_time`
+pub(crate) fn presence(row: &mut Row<'_>, _: &mut Scratch) -> Result<(), QueryError> {
+    row.each(|_| Some(1.0))
+}
+
+/// `last_over_time`
+pub(crate) fn last(row: &mut Row<'_>, _: &mut Scratch) -> Result<(), QueryError> {
+    let values = row.samples.values;
+    row.each(|w| Some(values[w.hi - 1]))
+}
+
+/// `first_over_time`
+pub(crate) fn first(row: &mut Row<'_>, _: &mut Scratch) -> Result<(), QueryError> {
+    let values = row.samples.values;
+    row.each(|w| Some(values[w.lo]))
+}
+
+/// `ts_of_last_over_time`
+pub(crate) fn last_time(row: &mut Row<'_>, _: &mut Scratch) -> Result<(), QueryError> {
     let samples = row.samples;
-    let seconds = |index: usize| times[index] as f64 / 1000.0;
-    match func {
-        F::Rate => rate::rate(row, rate::Kind::Rate, &mut scratch.lost),
-        F::Increase => rate::rate(row, rate::Kind::Increase, &mut scratch.lost),
-        F::Delta => rate::rate(row, rate::Kind::Delta, &mut scratch.lost),
-        F::Irate => row.each(|w| rate::instant_rate(samples, w)),
-        F::Idelta => row.each(|w| rate::instant_delta(samples, w)),
-        F::Changes => totals::pairs(row, totals::is_change, &mut scratch.counts),
-        F::Resets => totals::pairs(row, totals::is_reset, &mut scratch.counts),
-        F::Deriv => regression::slopes(row, &mut scratch.lines),
-        F::PredictLinear => regression::predictions(row, &mut scratch.lines),
-        F::TimeTo => regression::times_to(row, &mut scratch.lines),
-        F::DoubleExponentialSmoothing => regression::smoothed(row),
-        F::SumOverTime => totals::sums(row, &mut scratch.totals, &mut scratch.sums),
-        F::AvgOverTime => totals::means(row, &mut scratch.totals, &mut scratch.means),
-        F::StdvarOverTime => totals::variances(row, &mut scratch.deviations, |v| v),
-        F::StddevOverTime => totals::variances(row, &mut scratch.deviations, f64::sqrt),
-        F::CountOverTime => row.each(|w| Some((w.hi - w.lo) as f64)),
-        F::PresentOverTime => row.each(|_| Some(1.0)),
-        F::LastOverTime => row.each(|w| Some(values[w.hi - 1])),
-        F::FirstOverTime => row.each(|w| Some(values[w.lo])),
-        F::TsOfLast => row.each(|w| Some(seconds(w.hi - 1))),
-        F::TsOfFirst => row.each(|w| Some(seconds(w.lo))),
-        F::MinOverTime => order::extremes(row, Extreme::Min, &mut scratch.queue, |i| values[i]),
-        F::MaxOverTime => order::extremes(row, Extreme::Max, &mut scratch.queue, |i| values[i]),
-        F::TsOfMin => order::extremes(row, Extreme::Min, &mut scratch.queue, seconds),
-        F::TsOfMax => order::extremes(row, Extreme::Max, &mut scratch.queue, seconds),
-        F::QuantileOverTime => order::quantiles(row, &mut scratch.ranks),
-        F::MadOverTime => order::median_deviations(row, &mut scratch.ranks),
-    }
+    row.each(|w| Some(samples.seconds(w.hi - 1)))
+}
+
+/// `ts_of_first_over_time`
+pub(crate) fn first_time(row: &mut Row<'_>, _: &mut Scratch) -> Result<(), QueryError> {
+    let samples = row.samples;
+    row.each(|w| Some(samples.seconds(w.lo)))
 }

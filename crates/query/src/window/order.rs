@@ -2,13 +2,38 @@
 
 use std::cmp::Ordering;
 
-use super::Row;
-use super::ranks::Ranks;
+use super::ranks::{self, Ranks};
+use super::{Row, Scratch};
 use crate::error::QueryError;
+use crate::notes::is_quantile;
+
+/// `min_over_time`
+pub(crate) fn minima(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    let values = row.samples.values;
+    extremes(row, Extreme::Min, scratch, |index| values[index])
+}
+
+/// `max_over_time`
+pub(crate) fn maxima(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    let values = row.samples.values;
+    extremes(row, Extreme::Max, scratch, |index| values[index])
+}
+
+/// `ts_of_min_over_time`
+pub(crate) fn minimum_times(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    let samples = row.samples;
+    extremes(row, Extreme::Min, scratch, |index| samples.seconds(index))
+}
+
+/// `ts_of_max_over_time`
+pub(crate) fn maximum_times(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    let samples = row.samples;
+    extremes(row, Extreme::Max, scratch, |index| samples.seconds(index))
+}
 
 /// Smallest or largest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extreme {
+enum Extreme {
     Min,
     Max,
 }
@@ -16,10 +41,11 @@ pub(crate) enum Extreme {
 /// The extreme sample of each window that has samples as `value` gives it by index: the last one among equals,
 /// NaN only when there is nothing else. O(1) a sample: windows that hardly overlap are looked through, others slide over a
 /// monotonic queue.
-pub(crate) fn extremes(
+#[inline(always)]
+fn extremes(
     row: &mut Row<'_>,
     wanted: Extreme,
-    queue: &mut Vec<usize>,
+    scratch: &mut Scratch,
     value: impl Fn(usize) -> f64,
 ) -> Result<(), QueryError> {
     let values = row.samples.values;
@@ -41,6 +67,8 @@ pub(crate) fn extremes(
             Some(value(best))
         });
     }
+    scratch.charge(row.samples, size_of::<usize>())?;
+    let queue = &mut scratch.queue;
     // `queue[head..]` holds indices whose values get ever less extreme; the head is the answer.
     queue.clear();
     let (mut head, mut seen) = (0, 0);
@@ -64,18 +92,29 @@ pub(crate) fn extremes(
 }
 
 /// `quantile_over_time`
-pub(crate) fn quantiles(row: &mut Row<'_>, ranks: &mut Ranks) -> Result<(), QueryError> {
-    let params = row.params;
+pub(crate) fn quantiles(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    scratch.charge(row.samples, ranks::BYTES_PER_SAMPLE)?;
+    let ranks = &mut scratch.ranks;
     ranks.reset(row.samples, row.pace)?;
+    let (q_at, q_span, notes) = (row.param(0), row.param_span(0), row.notes);
+    let mut noted = None;
     row.each(|w| {
         ranks.slide(w.lo, w.hi);
-        let q = params.first().map_or(f64::NAN, |q| q.at(w.step));
+        let q = q_at(w.step);
+        if !is_quantile(q) && noted.replace(q.to_bits()) != Some(q.to_bits()) {
+            notes.warn_quantile(q, q_span);
+        }
         Some(quantile(q, ranks.len(), |k| ranks.nth(k)))
     })
 }
 
 /// `mad_over_time`
-pub(crate) fn median_deviations(row: &mut Row<'_>, ranks: &mut Ranks) -> Result<(), QueryError> {
+pub(crate) fn median_deviations(
+    row: &mut Row<'_>,
+    scratch: &mut Scratch,
+) -> Result<(), QueryError> {
+    scratch.charge(row.samples, ranks::BYTES_PER_SAMPLE)?;
+    let ranks = &mut scratch.ranks;
     ranks.reset(row.samples, row.pace)?;
     row.each(|w| {
         ranks.slide(w.lo, w.hi);

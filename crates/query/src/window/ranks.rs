@@ -25,7 +25,7 @@ pub(crate) struct Ranks {
 }
 
 /// Bytes that [`Ranks`] takes for each sample, those of sorting included.
-pub(crate) const BYTES_PER_SAMPLE: usize = 8 + 4 * 4;
+pub(super) const BYTES_PER_SAMPLE: usize = 8 + 4 * 4;
 
 /// So many samples are sorted between two looks at the control: a few milliseconds.
 const SORTED_AT_ONCE: usize = 1 << 14;

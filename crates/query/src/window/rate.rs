@@ -6,25 +6,55 @@
 
 use super::halves::{Halves, cut};
 use super::totals::is_reset;
-use super::{Row, Samples, Window, Windows};
+use super::{Row, Samples, Scratch, Window, Windows};
 use crate::error::QueryError;
 use crate::sum::Sum;
 
+/// `rate`
+pub(crate) fn rates(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    extrapolated(row, Kind::Rate, scratch)
+}
+
+/// `increase`
+pub(crate) fn increases(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    extrapolated(row, Kind::Increase, scratch)
+}
+
+/// `delta`
+pub(crate) fn deltas(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    extrapolated(row, Kind::Delta, scratch)
+}
+
+/// `irate`
+pub(crate) fn instant_rates(row: &mut Row<'_>, _: &mut Scratch) -> Result<(), QueryError> {
+    let samples = row.samples;
+    row.each(|w| instant_rate(samples, w))
+}
+
+/// `idelta`
+pub(crate) fn instant_deltas(row: &mut Row<'_>, _: &mut Scratch) -> Result<(), QueryError> {
+    let samples = row.samples;
+    row.each(|w| instant_delta(samples, w))
+}
+
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     Rate,
     Increase,
     Delta,
 }
 
 /// Extrapolated change over each window with at least two samples.
-pub(crate) fn rate(row: &mut Row<'_>, kind: Kind, lost: &mut Lost) -> Result<(), QueryError> {
+#[inline(always)]
+fn extrapolated(row: &mut Row<'_>, kind: Kind, scratch: &mut Scratch) -> Result<(), QueryError> {
     let (samples, windows) = (row.samples, row.windows);
     let is_counter = kind != Kind::Delta;
     if is_counter {
-        lost.reset(samples.values);
+        scratch.charge(samples, LOST_BYTES_PER_SAMPLE)?;
+        scratch.lost.reset(samples.values);
     }
+    let lost = &mut scratch.lost;
     let unit = match kind {
         Kind::Rate => windows.range as f64 / 1000.0,
         Kind::Increase | Kind::Delta => 1.0,
@@ -174,14 +204,14 @@ impl Span {
 }
 
 /// Per-second rate between the last two samples; a drop counts from zero.
-pub(crate) fn instant_rate(samples: Samples<'_>, w: Window) -> Option<f64> {
+fn instant_rate(samples: Samples<'_>, w: Window) -> Option<f64> {
     let (a, b, seconds) = last_two(samples, w)?;
     let change = if b < a { b } else { b - a };
     Some(change / seconds)
 }
 
 /// Difference of the last two samples.
-pub(crate) fn instant_delta(samples: Samples<'_>, w: Window) -> Option<f64> {
+fn instant_delta(samples: Samples<'_>, w: Window) -> Option<f64> {
     let (a, b, _) = last_two(samples, w)?;
     Some(b - a)
 }

@@ -1,7 +1,7 @@
 //! Straight lines through the samples of a window, and double exponential smoothing.
 
-use super::halves::{Halves, cut};
-use super::{Row, Window};
+use super::halves::cut;
+use super::{Row, Scratch, Window};
 use crate::error::QueryError;
 
 /// What a least-squares line needs to know of a set of samples, around their means.
@@ -11,7 +11,7 @@ use crate::error::QueryError;
 ///
 /// Sources: B. P. Welford, 1962; merging: T. F. Chan, G. H. Golub, R. J. LeVeque, 1979.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Line {
+pub(super) struct Line {
     count: f64,
     mean_x: f64,
     mean_y: f64,
@@ -63,12 +63,14 @@ impl Line {
 }
 
 /// `value` of the slope per second, and of the line's value at the step, in each window with at least two samples.
+#[inline(always)]
 fn lines(
     row: &mut Row<'_>,
-    halves: &mut Halves<Line>,
+    scratch: &mut Scratch,
     value: impl Fn(Window, f64, f64) -> Option<f64>,
 ) -> Result<(), QueryError> {
-    let (samples, windows) = (row.samples, row.windows);
+    scratch.charge(row.samples, size_of::<Line>())?;
+    let (samples, windows, halves) = (row.samples, row.windows, &mut scratch.lines);
     halves.reset();
     row.each(|w| {
         if w.hi - w.lo < 2 {
@@ -86,25 +88,23 @@ fn lines(
 }
 
 /// `deriv`: slope per second.
-pub(crate) fn slopes(row: &mut Row<'_>, halves: &mut Halves<Line>) -> Result<(), QueryError> {
-    lines(row, halves, |_, slope, _| Some(slope))
+pub(crate) fn slopes(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    lines(row, scratch, |_, slope, _| Some(slope))
 }
 
 /// `predict_linear`: the line's value so many seconds after the step.
-pub(crate) fn predictions(row: &mut Row<'_>, halves: &mut Halves<Line>) -> Result<(), QueryError> {
-    let params = row.params;
-    lines(row, halves, |w, slope, now| {
-        let ahead = params.first().map_or(f64::NAN, |p| p.at(w.step));
-        Some(slope * ahead + now)
+pub(crate) fn predictions(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    let ahead = row.param(0);
+    lines(row, scratch, |w, slope, now| {
+        Some(slope * ahead(w.step) + now)
     })
 }
 
 /// `time_to`: seconds from the step until the line reaches the target; none when it never will.
-pub(crate) fn times_to(row: &mut Row<'_>, halves: &mut Halves<Line>) -> Result<(), QueryError> {
-    let params = row.params;
-    lines(row, halves, |w, slope, now| {
-        let target = params.first().map_or(f64::NAN, |p| p.at(w.step));
-        let seconds = (target - now) / slope;
+pub(crate) fn times_to(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    let target = row.param(0);
+    lines(row, scratch, |w, slope, now| {
+        let seconds = (target(w.step) - now) / slope;
         (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
     })
 }
@@ -112,13 +112,13 @@ pub(crate) fn times_to(row: &mut Row<'_>, halves: &mut Halves<Line>) -> Result<(
 /// `double_exponential_smoothing`. Looks at every sample of every window: the recurrence begins anew with
 /// each window's first two samples, and its factors may change from step to step. A factor that is none is an error where
 /// there are samples to smooth, and only there.
-pub(crate) fn smoothed(row: &mut Row<'_>) -> Result<(), QueryError> {
-    let (params, values, pace) = (row.params, row.samples.values, row.pace);
-    let param = |index: usize, step: usize| params.get(index).map_or(f64::NAN, |p| p.at(step));
+pub(crate) fn smoothed(row: &mut Row<'_>, _: &mut Scratch) -> Result<(), QueryError> {
+    let (level_at, trend_at) = (row.param(0), row.param(1));
+    let (values, pace) = (row.samples.values, row.pace);
     let mut wrong = None;
     row.each(|w| {
         pace.owe(w.hi - w.lo);
-        let (level, trend) = (param(0, w.step), param(1, w.step));
+        let (level, trend) = (level_at(w.step), trend_at(w.step));
         if wrong.is_none() {
             wrong = wrong_factor("smoothing", "sf", level).or(wrong_factor("trend", "tf", trend));
         }

@@ -7,7 +7,7 @@
 //! hardly overlap add up four values at a time, the sum of others is the difference of two totals.
 
 use super::halves::{Halves, cut};
-use super::{Row, Samples, Window, Windows};
+use super::{Row, Samples, Scratch, Window, Windows};
 use crate::error::QueryError;
 use crate::sum::{Deviation, Mean, Sum};
 
@@ -21,15 +21,12 @@ const EXACT_BELOW: f64 = (1_u64 << 53) as f64;
 const ROUNDING: f64 = (3_u64 << 51) as f64;
 
 /// `sum_over_time`
-pub(crate) fn sums(
-    row: &mut Row<'_>,
-    totals: &mut Vec<f64>,
-    halves: &mut Halves<Sum>,
-) -> Result<(), QueryError> {
+pub(crate) fn sums(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    scratch.charge(row.samples, size_of::<f64>() + size_of::<Sum>())?;
     exact_or_folded(
         row,
-        totals,
-        halves,
+        &mut scratch.totals,
+        &mut scratch.sums,
         |total, _| total,
         Sum::add,
         |mut tail, head| {
@@ -40,15 +37,12 @@ pub(crate) fn sums(
 }
 
 /// `avg_over_time`
-pub(crate) fn means(
-    row: &mut Row<'_>,
-    totals: &mut Vec<f64>,
-    halves: &mut Halves<Mean>,
-) -> Result<(), QueryError> {
+pub(crate) fn means(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    scratch.charge(row.samples, size_of::<f64>() + size_of::<Mean>())?;
     exact_or_folded(
         row,
-        totals,
-        halves,
+        &mut scratch.totals,
+        &mut scratch.means,
         |total, count| total / count,
         Mean::add,
         |mut tail, head| {
@@ -58,12 +52,25 @@ pub(crate) fn means(
     )
 }
 
+/// `stddev_over_time`
+pub(crate) fn deviations(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    spreads(row, scratch, f64::sqrt)
+}
+
+/// `stdvar_over_time`
+pub(crate) fn variances(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    spreads(row, scratch, |variance| variance)
+}
+
 /// The population variance of each window as `shown` shows it.
-pub(crate) fn variances(
+#[inline(always)]
+fn spreads(
     row: &mut Row<'_>,
-    halves: &mut Halves<Deviation>,
-    shown: fn(f64) -> f64,
+    scratch: &mut Scratch,
+    shown: impl Fn(f64) -> f64,
 ) -> Result<(), QueryError> {
+    scratch.charge(row.samples, size_of::<Deviation>())?;
+    let halves = &mut scratch.deviations;
     fold(row, halves, Deviation::add, |mut tail, head| {
         tail.merge(head);
         shown(tail.variance())
@@ -201,22 +208,35 @@ fn exact_totals(values: &[f64], totals: &mut Vec<f64>) -> bool {
     true
 }
 
+/// `changes`
+pub(crate) fn changes(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    pairs(row, is_change, scratch)
+}
+
+/// `resets`
+pub(crate) fn resets(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    pairs(row, is_reset, scratch)
+}
+
 /// How many neighbours in each window satisfy `counted`.
-pub(crate) fn pairs(
+#[inline(always)]
+fn pairs(
     row: &mut Row<'_>,
     counted: impl Fn(f64, f64) -> bool,
-    counts: &mut Vec<u32>,
+    scratch: &mut Scratch,
 ) -> Result<(), QueryError> {
-    prefix_counts(row.samples.values, counted, counts);
+    let counts = prefix_counts(row.samples, counted, scratch)?;
     row.each(|w| Some(f64::from(count(counts, w))))
 }
 
-/// Fills `counts` for [`count`]: how many neighbours before each sample satisfy `counted`.
-pub(super) fn prefix_counts(
-    values: &[f64],
+/// What [`count`] looks at: how many neighbours before each sample satisfy `counted`.
+pub(super) fn prefix_counts<'s>(
+    samples: Samples<'_>,
     counted: impl Fn(f64, f64) -> bool,
-    counts: &mut Vec<u32>,
-) {
+    scratch: &'s mut Scratch,
+) -> Result<&'s [u32], QueryError> {
+    scratch.charge(samples, size_of::<u32>())?;
+    let (values, counts) = (samples.values, &mut scratch.counts);
     counts.clear();
     counts.reserve_exact(values.len());
     let mut total = 0;
@@ -225,6 +245,7 @@ pub(super) fn prefix_counts(
         total += u32::from(counted(pair[0], pair[1]));
         counts.push(total);
     }
+    Ok(counts)
 }
 
 /// How many neighbours inside a window, which has samples, were counted.
@@ -233,11 +254,11 @@ pub(super) fn count(counts: &[u32], w: Window) -> u32 {
 }
 
 /// True when the value changed; NaN after NaN is no change.
-pub(crate) fn is_change(before: f64, after: f64) -> bool {
+pub(super) fn is_change(before: f64, after: f64) -> bool {
     before != after && !(before.is_nan() && after.is_nan())
 }
 
 /// True when a counter began anew.
-pub(crate) fn is_reset(before: f64, after: f64) -> bool {
+pub(super) fn is_reset(before: f64, after: f64) -> bool {
     after < before
 }
