@@ -23,6 +23,10 @@ pub(super) struct Slot {
     changed: u64,
     /// Samples in order, compressed and open together.
     in_order: u32,
+    /// The times of the oldest and the newest of them. They stand here, so that a slot says whether it has anything to
+    /// do with a question before a pointer is followed: that is a wait for memory each.
+    first: i64,
+    last: i64,
     hints: Hints,
     blocks: Vec<Block>,
     open: Vec<Pair>,
@@ -124,6 +128,10 @@ impl Slot {
             self.make_room(open_samples, sealer, gain);
         }
         self.open.push(pair);
+        if self.in_order == 0 {
+            self.first = pair.0;
+        }
+        self.last = pair.0;
         self.in_order += 1;
         gain.samples += 1;
     }
@@ -180,50 +188,50 @@ impl Slot {
     /// True when group `at` knew a sample inside `range`, or may have.
     pub(super) fn is_present(&self, at: u64, range: TimeRange) -> bool {
         let (in_order, late) = self.known_at(at);
-        let first = self
-            .blocks
-            .first()
-            .map(|b| b.first)
-            .or(self.open.first().map(|p| p.0));
-        let last = self
-            .open
-            .last()
-            .map(|p| p.0)
-            .or(self.blocks.last().map(|b| b.last));
-        let spans = in_order > 0
-            && first
-                .zip(last)
-                .is_some_and(|(first, last)| range.overlaps(first, last));
+        let spans = in_order > 0 && range.overlaps(self.first, self.last);
         spans || self.late()[..late].iter().any(|p| range.contains(p.0))
     }
 
-    /// The blocks that touch `range`: from the first to before the second. Most questions are about all or the newest,
-    /// so the ends are looked at before anything in between.
+    /// The blocks that touch `range`: from the first to before the second.
     fn touching(&self, range: TimeRange) -> (usize, usize) {
-        let blocks = &self.blocks;
-        // All of them are older than what is open.
-        if self.open.first().is_some_and(|p| p.0 <= range.from.0) {
-            return (blocks.len(), blocks.len());
-        }
-        let (Some(oldest), Some(newest)) = (blocks.first(), blocks.last()) else {
+        let (blocks, from) = (&self.blocks, range.from.0);
+        if blocks.is_empty() {
             return (0, 0);
+        }
+        let first = if from <= self.first {
+            0
+        } else {
+            // Samples come regularly, mostly: then this is the block, and no other is looked at.
+            let span = self.last.saturating_sub(self.first).max(1);
+            let part = from.saturating_sub(self.first) as f64 / span as f64;
+            let compressed = 1.0 - self.open.len() as f64 / f64::from(self.in_order);
+            let guess = part / compressed * blocks.len() as f64;
+            partition_near(blocks, guess as usize, |b| b.last < from)
         };
-        let first = match () {
-            () if oldest.last >= range.from.0 => 0,
-            () if newest.last < range.from.0 => blocks.len(),
-            () => blocks.partition_point(|b| b.last < range.from.0),
-        };
-        let end = match () {
-            () if newest.first <= range.to.0 => blocks.len(),
-            () => blocks.partition_point(|b| b.first <= range.to.0),
-        };
-        (first, end.max(first))
+        let touching = blocks[first..].iter().take_while(|b| b.first <= range.to.0);
+        (first, first + touching.count())
     }
 
     /// What group `at` knew inside `range`; `None` when that was nothing.
     pub(super) fn capture(&self, at: u64, range: TimeRange) -> Option<Captured> {
         let (in_order, late) = self.known_at(at);
-        let (first, end) = self.touching(range);
+        let in_blocks = self.in_order as usize - self.open.len();
+        let open = &self.open[..in_order.saturating_sub(in_blocks)];
+        // From the end, since mostly the newest are wanted.
+        let to = open
+            .iter()
+            .rposition(|p| p.0 <= range.to.0)
+            .map_or(0, |at| at + 1);
+        let open = &open[..to];
+        let from = open
+            .iter()
+            .rposition(|p| p.0 < range.from.0)
+            .map_or(0, |at| at + 1);
+        // Blocks are older than what is open.
+        let (first, end) = match from {
+            0 => self.touching(range),
+            _ => (self.blocks.len(), self.blocks.len()),
+        };
         let mut left = in_order;
         if in_order < self.in_order as usize {
             let before = self.blocks[..first].iter().map(|b| b.len as usize);
@@ -237,18 +245,6 @@ impl Slot {
                 blocks.push((block.clone(), len));
             }
         }
-        let in_blocks = self.in_order as usize - self.open.len();
-        let open = &self.open[..in_order.saturating_sub(in_blocks)];
-        // From the end, since mostly the newest are wanted.
-        let to = open
-            .iter()
-            .rposition(|p| p.0 <= range.to.0)
-            .map_or(0, |at| at + 1);
-        let open = &open[..to];
-        let from = open
-            .iter()
-            .rposition(|p| p.0 < range.from.0)
-            .map_or(0, |at| at + 1);
         let late: Vec<Pair> = self.late()[..late]
             .iter()
             .filter(|p| range.contains(p.0))
@@ -262,6 +258,39 @@ impl Slot {
         };
         (!captured.is_empty()).then_some(captured)
     }
+}
+
+/// What `items.partition_point(is_before)` is, looked for from `guess` on in either direction.
+pub(super) fn partition_near<T>(
+    items: &[T],
+    guess: usize,
+    is_before: impl Fn(&T) -> bool,
+) -> usize {
+    let (mut low, mut high) = (0, items.len());
+    let guess = guess.min(high);
+    let mut step = 1;
+    if items.get(guess).is_some_and(&is_before) {
+        low = guess + 1;
+        while low + step <= items.len() {
+            if !is_before(&items[low + step - 1]) {
+                high = low + step - 1;
+                break;
+            }
+            low += step;
+            step *= 2;
+        }
+    } else {
+        high = guess;
+        while high >= step {
+            if is_before(&items[high - step]) {
+                low = high - step + 1;
+                break;
+            }
+            high -= step;
+            step *= 2;
+        }
+    }
+    low + items[low..high].partition_point(is_before)
 }
 
 /// Samples of one series as one group knew them, taken out of the head to be decoded without a lock.

@@ -1,5 +1,6 @@
 //! The head by itself: what each group knew, what views are spared, where samples go, what memory it takes.
 
+use super::slot::partition_near;
 use super::*;
 use crate::config::DuplicatePolicy;
 use crate::error::RejectReason;
@@ -212,8 +213,20 @@ fn a_round_of_samples_does_not_fill_the_head_however_many_series_there_are() {
 }
 
 #[test]
+fn a_guess_does_not_change_what_is_found() {
+    for len in 0..20_usize {
+        let items: Vec<usize> = (0..len).collect();
+        for guess in 0..=len + 1 {
+            for point in 0..=len {
+                assert_eq!(partition_near(&items, guess, |i| *i < point), point);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_slot_stays_small() {
-    assert!(size_of::<Slot>() <= 96, "{} bytes", size_of::<Slot>());
+    assert!(size_of::<Slot>() <= 104, "{} bytes", size_of::<Slot>());
 }
 
 #[test]
