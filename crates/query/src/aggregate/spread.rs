@@ -33,12 +33,7 @@ pub(crate) fn quantile(
             values.clear();
             values.extend(rows.iter().filter_map(|row| vector.get(*row, step)));
             if !values.is_empty() {
-                values.sort_by(order::nan_first);
-                out.put(
-                    at,
-                    step,
-                    order::quantile(q.at(step), values.len(), |k| values[k]),
-                );
+                out.put(at, step, order::quantile_of(q.at(step), &mut values));
             }
         }
     }

@@ -95,16 +95,28 @@ fn extremes(
 pub(crate) fn quantiles(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
     scratch.charge(row.samples, ranks::BYTES_PER_SAMPLE)?;
     let ranks = &mut scratch.ranks;
-    ranks.reset(row.samples, row.pace)?;
     let (q_at, q_span, notes) = (row.param(0), row.param_span(0), row.notes);
     let mut noted = None;
-    row.each(|w| {
-        ranks.slide(w.lo, w.hi);
-        let q = q_at(w.step);
+    let mut q = |step| {
+        let q = q_at(step);
         if !is_quantile(q) && noted.replace(q.to_bits()) != Some(q.to_bits()) {
             notes.warn_quantile(q, q_span);
         }
-        Some(quantile(q, ranks.len(), |k| ranks.nth(k)))
+        q
+    };
+    if row.windows.hardly_overlap() {
+        let values = row.samples.values;
+        let inside = ranks.unranked();
+        return row.each(|w| {
+            inside.clear();
+            inside.extend_from_slice(&values[w.lo..w.hi]);
+            Some(quantile_of(q(w.step), inside))
+        });
+    }
+    ranks.reset(row.samples, row.pace)?;
+    row.each(|w| {
+        ranks.slide(w.lo, w.hi);
+        Some(quantile(q(w.step), ranks.len(), |k| ranks.nth(k)))
     })
 }
 
@@ -122,34 +134,71 @@ pub(crate) fn median_deviations(
     })
 }
 
-/// NaN before every number, as Prometheus sorts for quantiles.
+/// NaN before every number, as Prometheus sorts for quantiles; minus zero before zero, so that equal is the same.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what `sort_by` calls")]
 pub(crate) fn nan_first(a: &f64, b: &f64) -> Ordering {
     match (a.is_nan(), b.is_nan()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Less,
-        (false, true) => Ordering::Greater,
-        (false, false) => a.partial_cmp(b).unwrap_or(Ordering::Equal),
+        (false, false) => a.total_cmp(b),
+        (a, b) => b.cmp(&a),
     }
 }
 
 /// The `q`-quantile of `len` values, the `k`-th smallest of which is `nth(k)`, interpolated between neighbours.
 /// NaN without values or with `q` NaN, -Inf below 0, +Inf above 1.
-pub(crate) fn quantile(q: f64, len: usize, nth: impl Fn(usize) -> f64) -> f64 {
-    if len == 0 || q.is_nan() {
-        return f64::NAN;
+fn quantile(q: f64, len: usize, nth: impl Fn(usize) -> f64) -> f64 {
+    match Between::of(q, len) {
+        Ok(Between {
+            lower,
+            upper,
+            weight,
+        }) => nth(lower) * (1.0 - weight) + nth(upper) * weight,
+        Err(value) => value,
     }
-    if q < 0.0 {
-        return f64::NEG_INFINITY;
+}
+
+/// The `q`-quantile of `values`, which it puts into another order: not sorted, since only two of them are wanted.
+pub(crate) fn quantile_of(q: f64, values: &mut [f64]) -> f64 {
+    let Between {
+        lower,
+        upper,
+        weight,
+    } = match Between::of(q, values.len()) {
+        Ok(between) => between,
+        Err(value) => return value,
+    };
+    let (_, low, above) = values.select_nth_unstable_by(lower, nan_first);
+    let next = above.iter().min_by(|a, b| nan_first(a, b));
+    let high = next.filter(|_| upper > lower).unwrap_or(&*low);
+    *low * (1.0 - weight) + high * weight
+}
+
+/// Between which of some sorted values a quantile lies, and how near to the second of them.
+struct Between {
+    lower: usize,
+    upper: usize,
+    weight: f64,
+}
+
+impl Between {
+    /// `Err` is the quantile where it does not depend on the values.
+    fn of(q: f64, len: usize) -> Result<Between, f64> {
+        if len == 0 || q.is_nan() {
+            return Err(f64::NAN);
+        }
+        if q < 0.0 {
+            return Err(f64::NEG_INFINITY);
+        }
+        if q > 1.0 {
+            return Err(f64::INFINITY);
+        }
+        let rank = q * (len - 1) as f64;
+        let lower = rank.floor() as usize;
+        Ok(Between {
+            lower,
+            upper: (lower + 1).min(len - 1),
+            weight: rank - rank.floor(),
+        })
     }
-    if q > 1.0 {
-        return f64::INFINITY;
-    }
-    let rank = q * (len - 1) as f64;
-    let lower = rank.floor() as usize;
-    let upper = (lower + 1).min(len - 1);
-    let weight = rank - rank.floor();
-    nth(lower) * (1.0 - weight) + nth(upper) * weight
 }
 
 /// Median of the absolute deviations from the median; NaN as soon as a value is. O(log² n).
@@ -223,6 +272,24 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_quantile_is_the_same_from_values_in_any_order() {
+        let mut values = vec![0.0, f64::NAN, -0.0, 3.5, -2.0, f64::INFINITY, 3.5, 7.0];
+        while !values.is_empty() {
+            let mut sorted = values.clone();
+            sorted.sort_by(nan_first);
+            for q in [f64::NAN, -0.1, 0.0, 0.3, 0.5, 0.99, 1.0, 1.1] {
+                let want = quantile(q, sorted.len(), |k| sorted[k]);
+                let got = quantile_of(q, &mut values.clone());
+                assert!(
+                    got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+                    "{q} of {values:?}: {got}, not {want}"
+                );
+            }
+            values.pop();
         }
     }
 

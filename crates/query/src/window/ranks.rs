@@ -59,6 +59,11 @@ impl Ranks {
         Ok(())
     }
 
+    /// Memory for the values of one window, for whoever needs no ranks.
+    pub(crate) fn unranked(&mut self) -> &mut Vec<f64> {
+        &mut self.sorted
+    }
+
     /// Makes `lo..hi` the samples inside; neither end ever moves back.
     pub(crate) fn slide(&mut self, lo: usize, hi: usize) {
         for index in self.from..lo.min(self.to) {
