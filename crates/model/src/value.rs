@@ -33,17 +33,21 @@ pub fn format_value(v: f64) -> String {
 /// Appends what [`format_value`] returns.
 pub fn push_value(out: &mut String, v: f64) {
     use std::fmt::Write as _;
-    if v.is_nan() {
+    let magnitude = v.abs();
+    if magnitude < 9e15 && (v as i64 as f64).to_bits() == v.to_bits() {
+        // Whole numbers, as counters and counts have them; minus zero is not one of them.
+        out.push_str(itoa::Buffer::new().format(v as i64));
+    } else if (1e-5..9e15).contains(&magnitude) {
+        // Where no exponent is written, by the fastest algorithm there is: answers are mostly such numbers.
+        out.push_str(zmij::Buffer::new().format_finite(v));
+    } else if v.is_nan() {
         out.push_str("NaN");
     } else if v.is_infinite() {
         out.push_str(if v > 0.0 { "+Inf" } else { "-Inf" });
-    } else if v != 0.0 && v.trunc() == v && v.abs() < 9e15 {
-        // Whole numbers, as counters and counts have them: several times faster than the general case.
-        let _ = write!(out, "{}", v as i64);
-    } else if v != 0.0 && (v.abs() < 1e-6 || v.abs() >= 1e21) {
+    } else if v != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         push_exponent(out, v);
     } else {
-        // Writing to a String cannot fail; Rust's Display is the shortest text that reads back.
+        // Writing to a String cannot fail; Rust's Display is a shortest text that reads back.
         let _ = write!(out, "{v}");
     }
 }
@@ -118,12 +122,42 @@ mod tests {
             (f64::INFINITY, "+Inf"),
             (STALE_NAN, "NaN"),
             (-0.0, "-0"),
+            // In the middle between two texts of the same length, the even one is taken, as Go does.
+            (1_064_672_692_435.781_2, "1064672692435.7812"),
         ] {
             assert_eq!(format_value(v), want);
+        }
+        // Around the ends of the ranges that are written in different ways.
+        for v in [
+            1e-6, 9.999e-6, 1e-5, 1.000_1e-5, 8.999e15, 9e15, 9.1e15, 1e16, 1.5e16,
+        ] {
+            assert_eq!(format_value(v), format!("{v}"));
+            assert_eq!(format_value(-v), format!("{}", -v));
         }
         assert_eq!(format_exponent(15.0), "1.5e+01");
         assert_eq!(format_exponent(1.0), "1e+00");
         assert_eq!(format_exponent(0.0), "0e+00");
+    }
+
+    #[test]
+    fn every_way_of_writing_gives_the_shortest_text() {
+        let mut state = 1_u64;
+        for _ in 0..100_000 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            // Exponents of 1e-6 to 1e17, every fifth with few digits.
+            let exponent = 1023 - 20 + (state >> 58);
+            let mut v = f64::from_bits(state >> 12 | exponent << 52);
+            if state.is_multiple_of(5) {
+                v = (v * 1000.0).round() / 1000.0;
+            }
+            let text = format_value(v);
+            assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(v.to_bits()));
+            if v >= 1e-6 {
+                assert_eq!(text.len(), format!("{v}").len(), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -96,9 +96,9 @@ pub(crate) fn push_time(out: &mut String, t: TimestampMs) {
     if t.0 < 0 {
         out.push('-');
     }
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{seconds}");
+    out.push_str(itoa::Buffer::new().format(seconds));
     if millis != 0 {
+        // Writing to a String cannot fail.
         let _ = write!(out, ".{millis:03}");
         while out.ends_with('0') {
             out.pop();
