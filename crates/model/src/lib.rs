@@ -24,7 +24,7 @@ pub mod value;
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use time::{DurationMs, TimeRange, TimestampMs};
-pub use value::{STALE_NAN, Sample, is_stale};
+pub use value::{NativeHistogram, STALE_NAN, Sample, SampleValue, is_stale};
 
 /// A hash map keyed per process, for tables that hold names and values from outside: crafted collisions
 /// cannot be prepared. Its order is random: never let it decide an order that is seen.

@@ -11,6 +11,38 @@ pub struct Sample {
     pub v: f64,
 }
 
+/// What a sample of any kind holds, as protocols carry them.
+///
+/// Columns, segments and the evaluator are made for numbers. Histograms are named here, so that whoever reads a protocol has
+/// something to hand over, and the store can refuse it by name instead of half understanding it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum SampleValue {
+    /// A number.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Box<NativeHistogram>),
+}
+
+/// A native histogram of Prometheus: exponential buckets, as remote write carries them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NativeHistogram {
+    /// Bucket `i` ends at `2^(i * 2^-schema)`.
+    pub schema: i8,
+    /// How many observations.
+    pub count: f64,
+    /// The sum of all observations.
+    pub sum: f64,
+    /// Observations no further from zero than this are in the zero bucket.
+    pub zero_threshold: f64,
+    /// How many observations are in the zero bucket.
+    pub zero_count: f64,
+    /// Observations above zero, by index of the bucket.
+    pub positive: Vec<(i32, f64)>,
+    /// Observations below zero, by index of the bucket.
+    pub negative: Vec<(i32, f64)>,
+}
+
 /// The NaN that ends a series (a staleness marker). Only its bits tell it from other NaNs.
 pub const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 

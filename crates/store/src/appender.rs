@@ -4,7 +4,7 @@ use crate::batch::Batch;
 use crate::error::{AppendError, Commit, RejectReason, StoreError};
 use crate::store::Inner;
 use crate::wal::log::Message;
-use bellwether_model::{DurationMs, Labels, TimestampMs};
+use bellwether_model::{DurationMs, Labels, SampleValue, TimestampMs};
 use crossbeam::channel::bounded;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -62,6 +62,26 @@ impl Appender {
     #[inline]
     pub fn push(&mut self, series: SeriesRef, t: TimestampMs, v: f64) {
         self.batch.push(series.0, t.0, v);
+    }
+
+    /// Adds one sample of any kind.
+    ///
+    /// # Errors
+    ///
+    /// Native histograms are refused, and the batch stays as it is.
+    pub fn push_sample(
+        &mut self,
+        series: SeriesRef,
+        t: TimestampMs,
+        value: &SampleValue,
+    ) -> Result<(), RejectReason> {
+        match value {
+            SampleValue::Float(v) => {
+                self.push(series, t, *v);
+                Ok(())
+            }
+            _ => Err(RejectReason::NativeHistogram),
+        }
     }
 
     /// Adds samples of several series at one time: cheaper in the log than one by one, most of all when

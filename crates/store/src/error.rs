@@ -189,6 +189,8 @@ pub enum RejectReason {
     Duplicate,
     /// Older than the store keeps samples.
     BeyondRetention,
+    /// A native histogram: the store holds numbers.
+    NativeHistogram,
 }
 
 impl RejectReason {
@@ -199,6 +201,7 @@ impl RejectReason {
             RejectReason::TooOld => "too_old",
             RejectReason::Duplicate => "duplicate",
             RejectReason::BeyondRetention => "beyond_retention",
+            RejectReason::NativeHistogram => "native_histogram",
         }
     }
 }

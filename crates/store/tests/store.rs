@@ -1,7 +1,7 @@
 //! The store through its public face, on the real disk.
 
 use bellwether_disk::{Disk, RealDisk, write_file_atomically};
-use bellwether_model::{Labels, MatchOp, Matcher, STALE_NAN, TimeRange, TimestampMs};
+use bellwether_model::{Labels, MatchOp, Matcher, STALE_NAN, SampleValue, TimeRange, TimestampMs};
 use bellwether_store::{Commit, Config, ReadOnly, RejectReason, Rejected, Store, StoreError};
 use std::path::Path;
 
@@ -181,6 +181,21 @@ fn labels_are_listed_for_series_with_samples_in_the_range() {
         view.select(&[], TimeRange::ALL, 0),
         Err(StoreError::TooManySeries { max: 0 })
     ));
+}
+
+#[test]
+fn a_native_histogram_is_refused_by_name_and_nothing_else_is() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let store = open(folder.path());
+    let mut appender = store.appender();
+    let series = appender.series(&cpu("a")).expect("creates");
+    let histogram = SampleValue::Histogram(Box::default());
+    let refused = appender.push_sample(series, NOW, &histogram);
+    assert_eq!(refused, Err(RejectReason::NativeHistogram));
+    let taken = appender.push_sample(series, NOW, &SampleValue::Float(1.5));
+    assert_eq!((taken, appender.pending()), (Ok(()), 1));
+    assert_eq!(appender.commit(NOW).expect("commits").accepted, 1);
+    assert_eq!(dump(&store, &[]), [r#"cpu{host="a"} +0 1.5"#]);
 }
 
 #[test]

@@ -383,6 +383,7 @@ fn explain(reason: RejectReason) -> String {
             limits::RETENTION_RAW.name
         ),
         RejectReason::Duplicate => format!("{code}: another value stands at this time"),
+        RejectReason::NativeHistogram => format!("{code}: only numbers are stored"),
     }
 }
 
