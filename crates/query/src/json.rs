@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use bellwether_model::{Labels, TimestampMs, value::push_value};
 
-use crate::answer::{Answer, Value};
+use crate::answer::{Answer, Matrix, Value};
 
 /// Appends `{"resultType":..,"result":..}` to `out`.
 pub fn write_json(answer: &Answer, out: &mut String) {
@@ -39,16 +39,7 @@ pub fn write_json(answer: &Answer, out: &mut String) {
         }
         Value::Matrix(matrix) => {
             out.push_str("{\"resultType\":\"matrix\",\"result\":[");
-            // The times of all series are the same: written once, copied for each.
-            let times: Option<Vec<String>> = matrix.times().map(|times| {
-                let text = |t| {
-                    let mut text = String::from("[");
-                    push_time(&mut text, t);
-                    text.push_str(",\"");
-                    text
-                };
-                times.map(text).collect()
-            });
+            let times = Times::of(matrix);
             for index in 0..matrix.len() {
                 out.push_str(if index == 0 {
                     "{\"metric\":"
@@ -63,7 +54,7 @@ pub fn write_json(answer: &Answer, out: &mut String) {
                         if !std::mem::take(&mut first) {
                             out.push(',');
                         }
-                        out.push_str(&times[step]);
+                        out.push_str(times.text(step));
                         push_value(out, v);
                         out.push_str("\"]");
                     });
@@ -81,6 +72,38 @@ pub fn write_json(answer: &Answer, out: &mut String) {
         }
     }
     out.push('}');
+}
+
+/// The times of all series of a range query are the same: written once, copied for each.
+struct Times {
+    text: String,
+    /// Where the text of each step ends.
+    ends: Vec<usize>,
+}
+
+impl Times {
+    /// Fewer series than this come off better when each writes its own.
+    const SERIES_MIN: usize = 4;
+
+    fn of(matrix: &Matrix) -> Option<Times> {
+        if matrix.len() < Times::SERIES_MIN {
+            return None;
+        }
+        let (mut text, mut ends) = (String::new(), Vec::new());
+        for t in matrix.times()? {
+            text.push('[');
+            push_time(&mut text, t);
+            text.push_str(",\"");
+            ends.push(text.len());
+        }
+        Some(Times { text, ends })
+    }
+
+    /// How the sample of a step begins.
+    fn text(&self, step: usize) -> &str {
+        let start = step.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start..self.ends[step]]
+    }
 }
 
 fn push_sample(out: &mut String, t: TimestampMs, v: f64) {

@@ -9,14 +9,24 @@ use crate::notes::is_quantile;
 
 /// `min_over_time`
 pub(crate) fn minima(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
-    let values = row.samples.values;
-    extremes(row, Extreme::Min, scratch, |index| values[index])
+    values(row, Extreme::Min, scratch)
 }
 
 /// `max_over_time`
 pub(crate) fn maxima(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
+    values(row, Extreme::Max, scratch)
+}
+
+fn values(row: &mut Row<'_>, wanted: Extreme, scratch: &mut Scratch) -> Result<(), QueryError> {
     let values = row.samples.values;
-    extremes(row, Extreme::Max, scratch, |index| values[index])
+    if row.windows.hardly_overlap() {
+        return row.each(|w| {
+            let inside = &values[w.lo..w.hi];
+            let found = wanted.among(inside);
+            Some(found.unwrap_or_else(|| inside[wanted.last_among(inside)]))
+        });
+    }
+    extremes(row, wanted, scratch, |index| values[index])
 }
 
 /// `ts_of_min_over_time`
@@ -38,6 +48,49 @@ enum Extreme {
     Max,
 }
 
+impl Extreme {
+    /// Whether a sample takes the place of an earlier one.
+    #[inline(always)]
+    fn beats(self, a: f64, b: f64) -> bool {
+        match self {
+            _ if b.is_nan() => true,
+            Extreme::Min => a <= b,
+            Extreme::Max => a >= b,
+        }
+    }
+
+    /// Where in `values`, of which there is one at least, the extreme is: the last one among equals.
+    fn last_among(self, values: &[f64]) -> usize {
+        (1..values.len()).fold(0, |best, i| {
+            if self.beats(values[i], values[best]) {
+                i
+            } else {
+                best
+            }
+        })
+    }
+
+    /// The extreme of `values`, eight at a time in whatever order. `None` where that does not say it: where there is nothing
+    /// but NaN and the opposite infinity, and for zeros, which are equal but not the same.
+    #[inline(always)]
+    fn among(self, values: &[f64]) -> Option<f64> {
+        let (worst, is_better): (f64, fn(f64, f64) -> bool) = match self {
+            Extreme::Min => (f64::INFINITY, |a, b| a < b),
+            Extreme::Max => (f64::NEG_INFINITY, |a, b| a > b),
+        };
+        let better = |best: f64, v: f64| if is_better(v, best) { v } else { best };
+        let mut lanes = [worst; 8];
+        let (eights, rest) = values.as_chunks::<8>();
+        for eight in eights {
+            for (best, v) in lanes.iter_mut().zip(eight) {
+                *best = better(*best, *v);
+            }
+        }
+        let best = rest.iter().chain(&lanes).copied().fold(worst, better);
+        (best != worst && best != 0.0).then_some(best)
+    }
+}
+
 /// The extreme sample of each window that has samples as `value` gives it by index: the last one among equals,
 /// NaN only when there is nothing else. O(1) a sample: windows that hardly overlap are looked through, others slide over a
 /// monotonic queue.
@@ -49,23 +102,8 @@ fn extremes(
     value: impl Fn(usize) -> f64,
 ) -> Result<(), QueryError> {
     let values = row.samples.values;
-    let beats = |a: f64, b: f64| match wanted {
-        _ if b.is_nan() => true,
-        Extreme::Min => a <= b,
-        Extreme::Max => a >= b,
-    };
     if row.windows.hardly_overlap() {
-        return row.each(|w| {
-            let newer = w.lo + 1..w.hi;
-            let best = newer.fold(w.lo, |best, i| {
-                if beats(values[i], values[best]) {
-                    i
-                } else {
-                    best
-                }
-            });
-            Some(value(best))
-        });
+        return row.each(|w| Some(value(w.lo + wanted.last_among(&values[w.lo..w.hi]))));
     }
     scratch.charge(row.samples, size_of::<usize>())?;
     let queue = &mut scratch.queue;
@@ -77,7 +115,7 @@ fn extremes(
             while queue.len() > head
                 && queue
                     .last()
-                    .is_some_and(|q| beats(values[seen], values[*q]))
+                    .is_some_and(|q| wanted.beats(values[seen], values[*q]))
             {
                 queue.pop();
             }
@@ -273,6 +311,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_extreme_is_the_same_in_whatever_order() {
+        let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, -1.0];
+        let mut list: Vec<f64> = (0..40).map(|i| f64::from(i * 7 % 11 - 5)).collect();
+        for (i, value) in special.iter().cycle().take(200).enumerate() {
+            let at = i * 13 % list.len();
+            list[at] = *value;
+            for wanted in [Extreme::Min, Extreme::Max] {
+                for len in 1..=list.len() {
+                    let values = &list[..len];
+                    let slow = values[wanted.last_among(values)];
+                    if let Some(fast) = wanted.among(values) {
+                        assert_eq!(fast.to_bits(), slow.to_bits(), "{wanted:?} of {values:?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(Extreme::Max.among(&[1.0, f64::NAN, 3.0, 2.0]), Some(3.0));
+        assert_eq!(Extreme::Min.among(&[0.0, 1.0]), None);
     }
 
     #[test]

@@ -134,13 +134,14 @@ fn folded<A: Copy + Default>(
     finish(halved.tail, halved.head)
 }
 
-/// 0 for whole numbers small enough for [`ROUNDING`], else 1. NaN is none, nor is negative zero, which would not survive an
-/// addition. No bool, so that several values are looked at at a time.
+/// No bit set for whole numbers small enough for [`ROUNDING`]. NaN is none, nor is negative zero, which would not survive an
+/// addition. Masks and no bool, so that several values are looked at at a time.
 #[inline(always)]
 fn is_no_whole(value: f64) -> u64 {
-    let is_rounded = value + ROUNDING - ROUNDING != value; // True of NaN.
-    let is_negative_zero = value.to_bits() == (-0.0_f64).to_bits();
-    u64::from(is_rounded) | u64::from(is_negative_zero)
+    let mask = |is_so: bool| if is_so { u64::MAX } else { 0 };
+    let is_rounded = mask(value + ROUNDING - ROUNDING != value); // True of NaN.
+    let bits_of_zero = mask(value == 0.0) & value.to_bits();
+    is_rounded | bits_of_zero
 }
 
 /// Values between two looks at whether sums are exact still.
@@ -158,21 +159,21 @@ pub(super) struct Exact {
 pub(super) fn exact_total(values: &[f64]) -> Option<Exact> {
     let (mut total, mut magnitude) = ([0.0; 4], [0.0; 4]);
     for lot in values.chunks(LOT) {
-        let mut others = 0;
+        let mut others = [0; 4];
         let (quads, rest) = lot.as_chunks::<4>();
         for quad in quads {
             for lane in 0..4 {
-                others |= is_no_whole(quad[lane]);
+                others[lane] |= is_no_whole(quad[lane]);
                 magnitude[lane] += quad[lane].abs();
                 total[lane] += quad[lane];
             }
         }
         for &value in rest {
-            others |= is_no_whole(value);
+            others[0] |= is_no_whole(value);
             magnitude[0] += value.abs();
             total[0] += value;
         }
-        if others != 0 || !is_exact(magnitude.iter().sum()) {
+        if others != [0; 4] || !is_exact(magnitude.iter().sum()) {
             return None;
         }
     }
