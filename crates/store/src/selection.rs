@@ -213,7 +213,10 @@ impl Selection {
         let captured: Vec<Captured> = generations
             .filter_map(|generation| generation.capture(id, self.view.pin.group, range))
             .collect();
-        if !is_disjoint || !captured.iter().all(|part| part.follows(until)) {
+        let end = captured
+            .iter()
+            .try_fold(until, |until, part| part.follows(until));
+        if !is_disjoint || end.is_none() {
             return Ok(false);
         }
         published.segments.each_holding(id, range, |segment, ix| {
@@ -226,7 +229,8 @@ impl Selection {
             times,
             values,
         };
-        for part in captured {
+        for mut part in captured {
+            part.digest(digests);
             merge.add_captured(part)?;
         }
         Ok(true)

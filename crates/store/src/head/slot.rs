@@ -8,6 +8,7 @@
 //! duplicate policy. Among late samples of one time the order of arrival is kept.
 
 use super::block::{Block, Corrupted, Hints, Sealer};
+use crate::digest::Digest;
 use bellwether_model::TimeRange;
 
 /// Blocks of a series whose bytes are put next to each other once there are so many.
@@ -307,11 +308,26 @@ impl Captured {
         self.blocks.is_empty() && self.open.is_empty() && self.late.is_empty()
     }
 
-    /// Whether all samples came in order, and lie after `t`. Blocks at the beginning of the range may stick out of it.
-    pub(crate) fn follows(&self, t: i64) -> bool {
+    /// The time of the last sample, if all came in order and lie after `t`; else `None`. Blocks at the ends of the range may
+    /// stick out of it.
+    pub(crate) fn follows(&self, t: i64) -> Option<i64> {
         let first = self.blocks.first().map(|(block, _)| block.first);
-        let first = first.or(self.open.first().map(|p| p.0));
-        self.late.is_empty() && first.is_none_or(|first| first.max(self.range.from.0) > t)
+        let first = first.or(self.open.first().map(|p| p.0))?;
+        let last = self.blocks.last().map(|(block, _)| block.last);
+        let last = self.open.last().map(|p| p.0).or(last)?;
+        let is_after = first.max(self.range.from.0) > t;
+        (self.late.is_empty() && is_after).then_some(last.min(self.range.to.0))
+    }
+
+    /// Moves to `digests` the blocks of which that is all one needs to know.
+    pub(crate) fn digest(&mut self, digests: &mut Vec<Digest>) {
+        let range = self.range;
+        self.blocks.retain(|(block, len)| {
+            let is_whole = *len == block.len as usize;
+            let digest = block.digest(range).filter(|_| is_whole);
+            digests.extend(digest);
+            digest.is_none()
+        });
     }
 
     /// The most samples that decoding puts into a column: blocks at the ends of the range are decoded whole.
