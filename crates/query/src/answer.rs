@@ -167,6 +167,16 @@ impl Matrix {
         }
     }
 
+    /// Number of points of all series.
+    pub(crate) fn points(&self) -> usize {
+        match &self.0 {
+            Rows::Steps { vector, order, .. } => {
+                order.iter().map(|row| mask::count(vector.mask(*row))).sum()
+            }
+            Rows::Samples(vector) => vector.rows.iter().map(|(_, c)| c.times.len()).sum(),
+        }
+    }
+
     /// As [`Matrix::for_each`], with the index into [`Matrix::times`] instead of the time.
     pub(crate) fn for_each_step(&self, index: usize, mut visit: impl FnMut(usize, f64)) {
         if let Rows::Steps { vector, order, .. } = &self.0 {

@@ -8,6 +8,13 @@ use bellwether_model::{Labels, TimestampMs, value::push_value};
 
 use crate::answer::{Answer, Matrix, Value};
 
+/// About what a point of a range takes: `[1700000000,"0.123456789"],`.
+const POINT_BYTES: usize = 30;
+/// Above this much it is no longer worth it.
+const RESERVED_MAX: usize = 8 << 20;
+/// About what a series takes beside its points.
+const SERIES_BYTES: usize = 128;
+
 /// Appends `{"resultType":..,"result":..}` to `out`.
 pub fn write_json(answer: &Answer, out: &mut String) {
     match &answer.value {
@@ -40,6 +47,9 @@ pub fn write_json(answer: &Answer, out: &mut String) {
         Value::Matrix(matrix) => {
             out.push_str("{\"resultType\":\"matrix\",\"result\":[");
             let times = Times::of(matrix);
+            // Growing step by step would copy the text again and again, into fresh memory each time.
+            let expected = matrix.points() * POINT_BYTES + matrix.len() * SERIES_BYTES;
+            out.reserve(expected.min(RESERVED_MAX));
             for index in 0..matrix.len() {
                 out.push_str(if index == 0 {
                     "{\"metric\":"

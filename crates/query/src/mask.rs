@@ -27,6 +27,11 @@ pub(crate) fn fill(mask: &mut [u64], steps: usize) {
     }
 }
 
+/// How many steps have a value.
+pub(crate) fn count(mask: &[u64]) -> usize {
+    mask.iter().map(|word| word.count_ones() as usize).sum()
+}
+
 pub(crate) fn is_empty(mask: &[u64]) -> bool {
     mask.iter().all(|word| *word == 0)
 }

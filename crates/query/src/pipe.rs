@@ -22,8 +22,18 @@ use crate::vector::{RowBuffer, RowName, Vector};
 use crate::window::newest::{self, Wanted};
 use crate::window::{self, Param, Row, Scratch, Shift, WindowFn, Windows};
 
-/// Series a chunk. Small enough to balance two threads over 1,000 series, large enough that merging costs nothing.
-const CHUNK: usize = 128;
+/// Series a chunk, of so many: small enough to balance two threads, large enough that merging costs little. Nothing else may
+/// decide about it, or sums would differ in their last digits between the points of a range and instant queries.
+fn chunk_of(series: usize) -> usize {
+    (series / 8).clamp(32, 128)
+}
+
+/// What finding a series and its group costs, in samples read.
+const SERIES_COST: usize = 500;
+/// Below this many samples' worth of work another thread costs more than it does.
+const WORTH_A_THREAD: usize = 100_000;
+/// How far apart samples are taken to be where that is not known, milliseconds.
+const USUAL_INTERVAL: i64 = 10_000;
 
 /// A kernel whose arguments are evaluated.
 #[derive(Debug)]
@@ -131,9 +141,10 @@ impl Pipe<'_> {
         take: impl FnMut(T) -> Result<(), QueryError> + Send,
     ) -> Result<(), QueryError> {
         let series = self.answered.labels.len();
+        let chunk_len = chunk_of(series);
         let work = |worker: &mut Worker, chunk: usize| {
             let mut part = new();
-            for index in chunk * CHUNK..series.min((chunk + 1) * CHUNK) {
+            for index in chunk * chunk_len..series.min((chunk + 1) * chunk_len) {
                 self.budget.check()?;
                 self.row(index, worker)?;
                 if !mask::is_empty(&worker.row.mask) {
@@ -142,8 +153,27 @@ impl Pipe<'_> {
             }
             Ok(part)
         };
-        let chunks = series.div_ceil(CHUNK);
-        chunks::in_order(chunks, self.threads, || self.worker(), work, take)
+        let chunks = series.div_ceil(chunk_len);
+        chunks::in_order(
+            chunks,
+            self.threads_for(series),
+            || self.worker(),
+            work,
+            take,
+        )
+    }
+
+    /// How many threads so many series are worth.
+    fn threads_for(&self, series: usize) -> usize {
+        let needed = self.needed();
+        let span = needed.to.0.saturating_sub(needed.from.0);
+        let samples = usize::try_from(span / USUAL_INTERVAL).unwrap_or(usize::MAX);
+        let each = samples.saturating_add(self.grid.count + SERIES_COST);
+        if series.saturating_mul(each) < WORTH_A_THREAD {
+            1
+        } else {
+            self.threads
+        }
     }
 
     fn worker(&self) -> Result<Worker, QueryError> {

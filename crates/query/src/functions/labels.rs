@@ -19,7 +19,9 @@ pub(crate) fn replace(
     pattern: &str,
     span: Span,
 ) -> Result<Vector, QueryError> {
-    let regex = compile(pattern, span)?;
+    // Texts on both sides, as where every series gets a label: making a regular expression would take longer than the rest.
+    let is_text = regex::escape(pattern) == pattern && !replacement.contains('$');
+    let regex = (!is_text).then(|| compile(pattern, span)).transpose()?;
     check_target(target, "label_replace", span)?;
     let dollars = replacement.bytes().filter(|b| *b == b'$').count();
     let mut replaced = String::new();
@@ -27,6 +29,12 @@ pub(crate) fn replace(
     for row in 0..vector.len() {
         vector.budget().check()?;
         let value = vector.name(row).labels.get(source).unwrap_or("");
+        let Some(regex) = &regex else {
+            if value == pattern {
+                set(&mut vector, row, target, replacement, "label_replace")?;
+            }
+            continue;
+        };
         let Some(captures) = regex.captures(value) else {
             continue;
         };
