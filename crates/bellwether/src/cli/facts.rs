@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use bellwether_lang::promql;
 use bellwether_lang::rules::{MetricFacts, StoreFacts};
 use bellwether_model::labels::Quoted;
-use bellwether_model::{DurationMs, METRIC_NAME, Matcher, TimeRange};
+use bellwether_model::{DurationMs, METRIC_NAME, Matcher, TimeRange, limits};
+use bellwether_query::source::store::ViewSource;
+use bellwether_query::{self as query, Control, Options};
 use bellwether_server::client::{get, post_form};
 use bellwether_store::View;
 use serde_json::Value;
@@ -57,13 +60,30 @@ fn of_metric(view: &View, name: &str, range: TimeRange) -> Result<MetricFacts> {
         let hour = TimeRange::new(newest - LOOK_BACK.0, newest);
         selection.read(0, hour, &mut times, &mut values)?;
     }
-    Ok(MetricFacts::new(
-        name,
-        labels.collect(),
-        series,
-        &times,
-        &values,
-    ))
+    let mut facts = MetricFacts::new(name, labels.collect(), series, &times, &values);
+    facts.values = extremes(name, |query| {
+        // What is too much to look through leaves the question open.
+        let expr = promql::parse(query).ok()?;
+        let (source, options) = (ViewSource(view), Options::default());
+        let answer = query::instant(&expr, &source, range.to, &options, &Control::new());
+        match answer.ok()?.value {
+            query::Value::Vector(series) => Some(series.first()?.1.v),
+            _ => None,
+        }
+    });
+    Ok(facts)
+}
+
+/// The least and the greatest of all values of a metric, by the answers to two questions.
+fn extremes(name: &str, ask: impl Fn(&str) -> Option<f64>) -> Option<(f64, f64)> {
+    let history = DurationMs(limits::RETENTION_RAW.millis());
+    let of = |end: &str| {
+        let name = Quoted(name);
+        ask(&format!(
+            "{end}({end}_over_time({{__name__={name}}}[{history}]))"
+        ))
+    };
+    Some((of("min")?, of("max")?))
 }
 
 fn of_server(base: &str, wanted: &BTreeSet<String>) -> Result<StoreFacts> {
@@ -114,7 +134,14 @@ fn of_asked(base: &str, name: &str) -> Result<MetricFacts> {
         }
     }
     let count = list(&series).count();
-    Ok(MetricFacts::new(name, labels, count, &times, &values))
+    let mut facts = MetricFacts::new(name, labels, count, &times, &values);
+    facts.values = extremes(name, |query| {
+        let form = [("query", query.to_owned())];
+        let body = post_form(&format!("{base}/api/v1/query"), &form).ok()?;
+        let found = answer(&body).ok()?;
+        found["result"][0]["value"][1].as_str()?.parse().ok()
+    });
+    Ok(facts)
 }
 
 /// The data of an answer of the API.

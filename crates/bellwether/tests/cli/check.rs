@@ -183,7 +183,10 @@ fn the_shipped_rules_are_good() {
 #[test]
 fn a_data_folder_knows_which_metrics_there_are() {
     let world = World::new();
-    let sample = |i: i64| format!("up,job=etl value=1 {}", 1_700_000_000 + 60 * i);
+    let sample = |i: i64| {
+        let (time, used) = (1_700_000_000 + 60 * i, 0.2 * i as f64);
+        format!("up,job=etl value=1 {time}\ndisk,path=a used_ratio={used} {time}")
+    };
     let samples: Vec<String> = (0..5).map(sample).collect();
     world.write("up.lp", samples.join("\n"));
     let import = "import lp up.lp --precision s --data data --retention 100y";
@@ -191,34 +194,41 @@ fn a_data_folder_knows_which_metrics_there_are() {
     assert_eq!(ran.code, Some(0), "{ran}");
     world.write(
         "rules/a.rules",
-        "alert Down\n  expr   upp_value{job=\"a\"}\n  error  == 0\n\nalert Slow\n  expr   deriv(up_value{jbo=\"a\"}[1m])\n  error  > 0\n",
+        "alert Down\n  expr   upp_value{job=\"a\"}\n  error  == 0\n\nalert Slow\n  expr   deriv(up_value{jbo=\"a\"}[1m])\n  error  > 0\n\nalert Full\n  expr   disk_used_ratio\n  error  > 90\n",
     );
     check(
         &world,
         &["--data", "data"],
         expect![[r#"
-        exit 0
-        rules/a.rules:2:10: warning: the store has never seen `upp_value`
-           |
-         2 |   expr   upp_value{job="a"}
-           |          ^^^^^^^^^ did you mean `up_value`?
-           = help: to switch it off here: `# lint: off unknown-metric REASON`
+            exit 0
+            rules/a.rules:2:10: warning: the store has never seen `upp_value`
+               |
+             2 |   expr   upp_value{job="a"}
+               |          ^^^^^^^^^ did you mean `up_value`?
+               = help: to switch it off here: `# lint: off unknown-metric REASON`
 
-        rules/a.rules:6:16: warning: `deriv` over 1m sees fewer than two samples
-           |
-         6 |   expr   deriv(up_value{jbo="a"}[1m])
-           |                ^^^^^^^^ `up_value` has one every 1m
-           = help: write `[4m]` or longer
-           = help: to switch it off here: `# lint: off short-window REASON`
+            rules/a.rules:6:16: warning: `deriv` over 1m sees fewer than two samples
+               |
+             6 |   expr   deriv(up_value{jbo="a"}[1m])
+               |                ^^^^^^^^ `up_value` has one every 1m
+               = help: write `[4m]` or longer
+               = help: to switch it off here: `# lint: off short-window REASON`
 
-        rules/a.rules:6:25: warning: `up_value` has never had the label `jbo`
-           |
-         6 |   expr   deriv(up_value{jbo="a"}[1m])
-           |                         ^^^ did you mean `job`?
-           = help: to switch it off here: `# lint: off unknown-label REASON`
+            rules/a.rules:6:25: warning: `up_value` has never had the label `jbo`
+               |
+             6 |   expr   deriv(up_value{jbo="a"}[1m])
+               |                         ^^^ did you mean `job`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
 
-        1 file with 2 alerts, 0 recording rules, 0 channels, 0 routes: no errors, 3 warnings
-    "#]],
+            rules/a.rules:11:10: warning: `error > 90` is out of reach
+               |
+            11 |   error  > 90
+               |          ^^^^ all values of `disk_used_ratio` in the store lie between 0 and 0.8
+               = help: in a share of one, 90 of a hundred is `90%`
+               = help: to switch it off here: `# lint: off unreachable-level REASON`
+
+            1 file with 3 alerts, 0 recording rules, 0 channels, 0 routes: no errors, 4 warnings
+        "#]],
     );
     check(
         &world,

@@ -12,7 +12,7 @@ use super::clause::{Clause, LevelClause};
 use super::diagnostic::Mistake;
 use super::labels::{self, Produced, Recorded};
 use super::levels;
-use super::lint::Lint;
+use super::lint::{self, Lint};
 use super::scan::Placed;
 use super::template::ParsedText;
 use super::text::Text;
@@ -44,7 +44,7 @@ impl<'a> Subject<'a> {
         })
     }
 
-    fn levels(&self) -> Vec<&'a LevelClause> {
+    pub(super) fn levels(&self) -> Vec<&'a LevelClause> {
         let lines = self
             .draft
             .clauses
@@ -311,7 +311,8 @@ fn value_and_levels(expr: &Expr, lines: &[&LevelClause], draft: &Draft) -> Vec<M
         absent_at_once(expr, lines),
         counter_as_it_is(expr, lines, expr_word),
     ];
-    found.into_iter().flatten().collect()
+    let out_of_reach = lint::reach::judge(expr, lines, expr_word);
+    found.into_iter().flatten().chain(out_of_reach).collect()
 }
 
 /// The first line that compares what `expr` has compared already, or that holds whatever the value.

@@ -316,6 +316,10 @@ impl Folder<'_> {
                     recorded: &recorded,
                 };
                 found.extend(lint::store::judge(&judged, facts));
+                if draft.kind == Kind::Alert {
+                    let lines = Subject::new(draft, &[]).levels();
+                    found.extend(lint::reach::judge_against(expr, &lines, *word, facts));
+                }
             }
             self.tell(draft, found);
         }

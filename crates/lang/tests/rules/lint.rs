@@ -11,7 +11,11 @@ use expect_test::{Expect, expect};
 fn metric(name: &str, labels: &[&str], series: usize, values: &[f64]) -> (String, MetricFacts) {
     let labels: BTreeSet<String> = labels.iter().map(|l| (*l).to_owned()).collect();
     let times: Vec<i64> = (0..values.len()).map(|i| i as i64 * 15_000).collect();
-    let facts = MetricFacts::new(name, labels, series, &times, values);
+    let mut facts = MetricFacts::new(name, labels, series, &times, values);
+    let (low, high) = (f64::INFINITY, f64::NEG_INFINITY);
+    facts.values = Some(values.iter().fold((low, high), |(low, high), value| {
+        (value.min(low), value.max(high))
+    }));
     (name.to_owned(), facts)
 }
 
@@ -26,6 +30,7 @@ fn facts() -> StoreFacts {
         metric("queue_depth", &["queue"], 3, &[5.0, 9.0, 8.0, 2.0]),
         metric("task_seconds", &["task"], 5000, &[1.0, 1.0]),
         metric("seen_once", &[], 1, &[1.0]),
+        metric("share_used", &["disk"], 3, &[0.25, 0.5, 0.75]),
     ];
     StoreFacts {
         metrics: metrics.into_iter().collect(),
@@ -54,6 +59,7 @@ fn kinds_and_intervals_are_read_from_samples() {
             (MetricKind::Counter, Some(15_000)),
             (MetricKind::Gauge, Some(15_000)),
             (MetricKind::Unknown, None),
+            (MetricKind::Unknown, Some(15_000)),
             (MetricKind::Unknown, Some(15_000)),
         ]
     );
@@ -118,6 +124,97 @@ fn a_result_of_very_many_series_is_told() {
                |        ^^^^^^^^^^^^ `task_seconds` has so many; more than 1000 (lint.series)
                = help: aggregate: `sum by (job) (...)`
                = help: to switch it off here: `# lint: off high-cardinality REASON`
+        "]],
+    );
+}
+
+#[test]
+fn levels_that_no_value_of_the_store_can_reach_are_told() {
+    check(
+        "alert A\n  expr share_used\n  warning > 0.9\n  critical > 95\n\
+         alert B\n  expr max by (disk) (100 * share_used)\n  warning > 90 clear < -1\n  critical > 1e3\n\
+         alert C\n  expr queue_depth\n  warning < 0 for 5m\n  # lint: off unreachable-level it may come back\n  \n\
+         alert D\n  expr share_used > 80\n  warning\n\
+         alert Fine\n  expr queue_depth\n  warning > 1000\n\
+         alert State\n  expr share_used\n  warning == 7\n",
+        expect![[r"
+            a.rules:4:12: warning: `critical > 95` is out of reach
+               |
+             4 |   critical > 95
+               |            ^^^^ all values of `share_used` in the store lie between 0.25 and 0.75
+               = help: in a share of one, 95 of a hundred is `95%`
+               = help: to switch it off here: `# lint: off unreachable-level REASON`
+
+            a.rules:7:22: warning: `clear < -1` is out of reach: what fires never ends
+               |
+             7 |   warning > 90 clear < -1
+               |                      ^^^^ all values of `share_used` in the store lie between 0.25 and 0.75
+               = help: to switch it off here: `# lint: off unreachable-level REASON`
+
+            a.rules:8:12: warning: `critical > 1000` is out of reach
+               |
+             8 |   critical > 1e3
+               |            ^^^^^ all values of `share_used` in the store lie between 0.25 and 0.75
+               = help: to switch it off here: `# lint: off unreachable-level REASON`
+
+            a.rules:15:3: warning: `> 80` in the expression is out of reach
+               |
+            15 |   expr share_used > 80
+               |   ^^^^ all values of `share_used` in the store lie between 0.25 and 0.75
+               = help: in a share of one, 80 of a hundred is `80%`
+               = help: the result is always empty
+               = help: to switch it off here: `# lint: off unreachable-level REASON`
+        "]],
+    );
+}
+
+#[test]
+fn levels_that_the_expression_puts_out_of_reach_are_told_without_a_store() {
+    check(
+        "alert A\n  expr count(share_used)\n  warning == 0\n\
+         alert B\n  expr count(share_used > bool 0.5) == 0\n  warning\n\
+         alert C\n  expr up\n  critical > 1 for 5m\n  \n\
+         alert D\n  expr rate(http_requests_total[5m])\n  critical < 0\n\
+         alert Fine\n  expr absent(up)\n  critical == 1 for 5m\n",
+        expect![[r"
+            a.rules:3:11: warning: `warning == 0` is out of reach
+               |
+             3 |   warning == 0
+               |           ^^^^ the values of this expression are never below 1
+               = help: nothing is counted as nothing, not as 0: `... or vector(0)`, or `absent(...)`
+               = help: to switch it off here: `# lint: off unreachable-level REASON`
+
+            a.rules:5:3: warning: `== 0` in the expression is out of reach
+               |
+             5 |   expr count(share_used > bool 0.5) == 0
+               |   ^^^^ the values of this expression are never below 1
+               = help: nothing is counted as nothing, not as 0: `... or vector(0)`, or `absent(...)`
+               = help: the result is always empty
+               = help: to switch it off here: `# lint: off unreachable-level REASON`
+
+            a.rules:8:8: warning: the store has never seen `up`
+               |
+             8 |   expr up
+               |        ^^ nothing near it is there either
+               = help: to switch it off here: `# lint: off unknown-metric REASON`
+
+            a.rules:9:12: warning: `critical > 1` is out of reach
+               |
+             9 |   critical > 1 for 5m
+               |            ^^^ the values of this expression lie between 0 and 1
+               = help: to switch it off here: `# lint: off unreachable-level REASON`
+
+            a.rules:13:12: warning: `critical < 0` is out of reach
+               |
+            13 |   critical < 0
+               |            ^^^ the values of this expression are never below 0
+               = help: to switch it off here: `# lint: off unreachable-level REASON`
+
+            a.rules:15:15: warning: the store has never seen `up`
+               |
+            15 |   expr absent(up)
+               |               ^^ nothing near it is there either
+               = help: to switch it off here: `# lint: off unknown-metric REASON`
         "]],
     );
 }

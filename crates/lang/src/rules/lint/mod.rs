@@ -3,8 +3,9 @@
 //! Some need the rules only, others a store's word about its metrics ([`StoreFacts`]). In an item, or right above it,
 //! `# lint: off NAME reason` silences one; the reason is needed.
 //!
-//! - `silence`: the comments; `store`: rules against what a store has seen.
+//! - `silence`: the comments; `store`: rules against what a store has seen; `reach`: conditions that no value can meet.
 
+pub(super) mod reach;
 pub(super) mod silence;
 pub(super) mod store;
 
@@ -43,11 +44,13 @@ pub enum Lint {
     UnknownLabel,
     /// A metric that the store has never seen.
     UnknownMetric,
+    /// A level, or its clearing, that no value can reach.
+    UnreachableLevel,
 }
 
 impl Lint {
     /// Every lint, by name.
-    pub const ALL: [Lint; 15] = [
+    pub const ALL: [Lint; 16] = [
         Lint::AbsentWithoutFor,
         Lint::ComparesTwice,
         Lint::CounterWithoutRate,
@@ -63,6 +66,7 @@ impl Lint {
         Lint::Slip,
         Lint::UnknownLabel,
         Lint::UnknownMetric,
+        Lint::UnreachableLevel,
     ];
 
     /// As comments and messages name it.
@@ -83,6 +87,7 @@ impl Lint {
             Lint::Slip => "slip",
             Lint::UnknownLabel => "unknown-label",
             Lint::UnknownMetric => "unknown-metric",
+            Lint::UnreachableLevel => "unreachable-level",
         }
     }
 

@@ -46,6 +46,8 @@ pub struct MetricFacts {
     pub interval: Option<DurationMs>,
     /// What kind it is.
     pub kind: MetricKind,
+    /// The least and the greatest value of all its samples; `None` when that is not known.
+    pub values: Option<(f64, f64)>,
 }
 
 /// How the values of a metric move.
@@ -88,6 +90,7 @@ impl MetricFacts {
             // The median: a hole or two say nothing.
             interval: gaps.get(gaps.len() / 2).map(|gap| DurationMs(*gap)),
             kind,
+            values: None,
         }
     }
 }
