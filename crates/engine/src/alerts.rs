@@ -9,12 +9,17 @@ use bellwether_lang::rules::{Alert, RuleSet, Text, TextContext};
 use bellwether_model::notice::NoticeKind;
 use bellwether_model::{Labels, TimestampMs};
 
-use crate::effects::{Lapse, Tick};
+use crate::effects::{Approach, Lapse, Tick};
 use crate::instance::{Beat, Change, End, Episode, Evidence, Instance, Phase, Policy};
 use crate::plan::{Step, sets_severity};
 use crate::series::{self, Shown};
 use crate::state::{RowKey, encode_instance};
 use crate::tell::{Telling, shown_labels, tell};
+
+/// Why what is no longer evaluated ends.
+pub(crate) const REMOVED: &str = "rule removed";
+const VANISHED: &str = "the series vanished";
+const MISSING: &str = "the series is missing";
 
 /// The instances of a rule, by the labels of their result without the metric's name.
 pub(crate) type Instances = BTreeMap<Labels, Instance>;
@@ -56,6 +61,7 @@ impl Turn<'_> {
             let change = instance.step(evidence, &policy, beat);
             self.note_lapse(instance, before, &policy, out);
             self.tell(instance, change, &policy, None, out);
+            self.approach(instance, before, &policy, None, out);
             self.write(instance, before, out);
             if !instance.is_active() && !policy.watches() {
                 ended.push(result.clone());
@@ -102,6 +108,7 @@ impl Turn<'_> {
             }
             active += usize::from(instance.is_active());
             self.tell(&mut instance, change, &policy, None, out);
+            self.approach(&instance, Shown::Inactive, &policy, None, out);
             self.write(&instance, Shown::Inactive, out);
             if out.keeps_state() {
                 let state = encode_instance(&instance);
@@ -124,12 +131,13 @@ impl Turn<'_> {
         for (result, mut instance) in std::mem::take(instances) {
             let policy = Policy::of(self.alert, &result);
             let before = Shown::of(&instance);
-            if let Phase::Firing(episode) = std::mem::replace(&mut instance.phase, Phase::Inactive)
-            {
+            let phase = std::mem::replace(&mut instance.phase, Phase::Inactive);
+            if let Phase::Firing(episode) = phase {
                 let how = End::Resolved;
                 let change = Change::Ended { how, episode };
-                self.tell(&mut instance, change, &policy, Some("rule removed"), out);
+                self.tell(&mut instance, change, &policy, Some(REMOVED), out);
             }
+            self.approach(&instance, before, &policy, Some(REMOVED), out);
             self.write(&instance, before, out);
             out.instances.push(self.row(&result).change(None));
         }
@@ -149,6 +157,33 @@ impl Turn<'_> {
             until: self.now,
             hold_for: policy.hold_for(level),
         });
+    }
+
+    /// What happened on the way to fire, for the history.
+    fn approach(
+        &self,
+        instance: &Instance,
+        before: Shown,
+        policy: &Policy<'_>,
+        reason: Option<&str>,
+        out: &mut Tick,
+    ) {
+        let missing = instance.missing_since().is_some();
+        let approach = approach(instance, before, self.now).filter(|_| out.keeps_state());
+        out.approaches.extend(approach.map(|approach| {
+            let reason = reason.or(match approach.to {
+                Some(_) if missing => Some(MISSING),
+                None if missing => Some(VANISHED),
+                _ => None,
+            });
+            let level = approach.to.or(approach.from);
+            Approach {
+                rule: self.alert.name.clone(),
+                threshold: level.and_then(|level| policy.threshold(level)),
+                reason: reason.map(str::to_owned),
+                ..approach
+            }
+        }));
     }
 
     fn row(&self, result: &Labels) -> RowKey {
@@ -192,8 +227,8 @@ impl Turn<'_> {
         };
         let missing = instance.missing_since().is_some();
         let reason = reason.or(match kind {
-            NoticeKind::Gone => Some("the series vanished"),
-            NoticeKind::Fire | NoticeKind::Rise if missing => Some("the series is missing"),
+            NoticeKind::Gone => Some(VANISHED),
+            NoticeKind::Fire | NoticeKind::Rise if missing => Some(MISSING),
             _ => None,
         });
         let (identity, value) = (instance.identity.clone(), instance.value);
@@ -220,6 +255,26 @@ impl Turn<'_> {
         };
         tell(self.rules, &telling, episode, out);
     }
+}
+
+/// What is new about an instance that does not fire, if anything is: without rule, threshold and reason.
+pub(crate) fn approach(instance: &Instance, before: Shown, now: TimestampMs) -> Option<Approach> {
+    let pending = |shown| match shown {
+        Shown::Pending { level, .. } => Some(level),
+        Shown::Inactive | Shown::Firing { .. } => None,
+    };
+    let (from, to) = (pending(before), pending(Shown::of(instance)));
+    // What fires now is told.
+    (from != to && !matches!(instance.phase, Phase::Firing(_))).then(|| Approach {
+        at: now,
+        rule: String::new(),
+        identity: instance.identity.clone(),
+        from,
+        to,
+        value: instance.value,
+        threshold: None,
+        reason: None,
+    })
 }
 
 /// The rendered texts of a firing alert.

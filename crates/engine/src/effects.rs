@@ -3,6 +3,7 @@
 //! The caller stores the samples first and then commits everything else in one ledger transaction. A crash
 //! between the two repeats the tick, with the same outcome: the samples are duplicates, the keys are the same.
 
+use crate::history::HistoryKind;
 use bellwether_lang::rules::Level;
 use bellwether_model::notice::{Notice, NoticeKind};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
@@ -15,6 +16,8 @@ pub struct Tick {
     pub samples: Vec<(Labels, TimestampMs, f64)>,
     /// What happened to alerts, for the history.
     pub transitions: Vec<Transition>,
+    /// What happened to alerts on their way to fire, for the history: nobody is told.
+    pub approaches: Vec<Approach>,
     /// What is to be sent, for the outbox.
     pub notices: Vec<Notice>,
     /// Rows of state that changed, for the ledger. Of one key the last change counts.
@@ -60,6 +63,7 @@ impl Tick {
     pub fn clear(&mut self) {
         self.samples.clear();
         self.transitions.clear();
+        self.approaches.clear();
         self.notices.clear();
         self.instances.clear();
         self.lapses.clear();
@@ -69,6 +73,7 @@ impl Tick {
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
             && self.transitions.is_empty()
+            && self.approaches.is_empty()
             && self.notices.is_empty()
             && self.instances.is_empty()
     }
@@ -101,6 +106,38 @@ pub struct Transition {
     pub channels: Vec<String>,
     /// Why, when there is more to say than that a condition is or is no longer true.
     pub reason: Option<String>,
+}
+
+/// A step of an alert that does not fire yet: it became pending, is pending for another level, or ended before it fired.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Approach {
+    /// The time of the evaluation.
+    pub at: TimestampMs,
+    /// The alert's name.
+    pub rule: String,
+    /// The labels that identify the alert.
+    pub identity: Labels,
+    /// The level it was on its way to; `None` when it begins.
+    pub from: Option<Level>,
+    /// The level it is on its way to; `None` when it ended.
+    pub to: Option<Level>,
+    /// The value that led here; the last one seen when the series vanished.
+    pub value: f64,
+    /// The number the value was compared with, when the level's line has one.
+    pub threshold: Option<f64>,
+    /// Why, when there is more to say than that a condition is or is no longer true.
+    pub reason: Option<String>,
+}
+
+impl Approach {
+    /// What it is in the history.
+    pub fn kind(&self) -> HistoryKind {
+        if self.to.is_some() {
+            HistoryKind::Pending
+        } else {
+            HistoryKind::Lapse
+        }
+    }
 }
 
 /// A condition that was true, but not for long enough.

@@ -11,6 +11,37 @@ use bellwether_model::{DurationMs, Labels, TimeRange, TimestampMs, limits};
 
 use crate::effects::Transition;
 
+/// What happened to an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryKind {
+    /// Its condition became true, and has to stay so for a while; or it is now on its way to another level.
+    Pending,
+    /// Its condition was no longer true before it fired.
+    Lapse,
+    /// What people are told.
+    Told(NoticeKind),
+}
+
+impl HistoryKind {
+    /// One lower-case word.
+    pub fn text(self) -> &'static str {
+        match self {
+            HistoryKind::Pending => "pending",
+            HistoryKind::Lapse => "lapse",
+            HistoryKind::Told(kind) => kind.text(),
+        }
+    }
+
+    /// The kind that [`HistoryKind::text`] names so.
+    pub fn from_text(text: &str) -> Option<HistoryKind> {
+        match text {
+            "pending" => Some(HistoryKind::Pending),
+            "lapse" => Some(HistoryKind::Lapse),
+            told => NoticeKind::from_text(told).map(HistoryKind::Told),
+        }
+    }
+}
+
 /// One change of one alert, as far as sums need it.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
@@ -21,7 +52,7 @@ pub struct Change<'a> {
     /// The labels that identify the alert.
     pub identity: &'a Labels,
     /// What happened.
-    pub kind: NoticeKind,
+    pub kind: HistoryKind,
     /// The level after; `None` when it ended.
     pub to: Option<Level>,
 }
@@ -32,7 +63,7 @@ impl<'a> From<&'a Transition> for Change<'a> {
             at: transition.at,
             rule: &transition.rule,
             identity: &transition.identity,
-            kind: transition.kind,
+            kind: HistoryKind::Told(transition.kind),
             to: transition.to,
         }
     }
@@ -43,6 +74,8 @@ impl<'a> From<&'a Transition> for Change<'a> {
 pub struct RuleHistory {
     /// The rule's name.
     pub rule: String,
+    /// Times an alert was pending and never fired.
+    pub lapsed: u64,
     /// Times an alert began to fire.
     pub fired: u64,
     /// Times a level went up.
@@ -124,11 +157,19 @@ pub fn summarize<'a>(
 }
 
 fn take(history: &mut RuleHistory, course: &mut Course, change: &Change<'_>) {
+    let kind = match change.kind {
+        HistoryKind::Pending => return,
+        HistoryKind::Lapse => {
+            history.lapsed += 1;
+            return;
+        }
+        HistoryKind::Told(kind) => kind,
+    };
     if let Some((level, since)) = course.at {
         spend(history, level, since, change.at);
     }
     course.at = change.to.map(|level| (level, change.at));
-    match change.kind {
+    match kind {
         NoticeKind::Fire => {
             history.fired += 1;
             course.fired = Some(change.at);
@@ -139,7 +180,7 @@ fn take(history: &mut RuleHistory, course: &mut Course, change: &Change<'_>) {
         NoticeKind::Resolve => history.resolved += 1,
         NoticeKind::Gone => history.gone += 1,
     }
-    if change.kind.ends()
+    if kind.ends()
         && let Some(fired) = course.fired.take()
     {
         history.durations.push(change.at.since(fired));
@@ -180,7 +221,7 @@ mod tests {
             at: TimestampMs(minute * MINUTE),
             rule: "A",
             identity,
-            kind,
+            kind: HistoryKind::Told(kind),
             to,
         };
         list.iter().map(change).collect()
@@ -199,10 +240,24 @@ mod tests {
             (15, Fire, Some(Level::Error)),
         ];
         let range = TimeRange::new(0, 20 * MINUTE);
-        let sums = summarize(changes(&identity, &list), range);
+        let mut all = changes(&identity, &list);
+        // What was pending in between is no end of what fires.
+        let waited = [
+            (3, HistoryKind::Pending, Some(Level::Error)),
+            (4, HistoryKind::Lapse, None),
+        ];
+        let waited = waited.map(|(minute, kind, to)| Change {
+            at: TimestampMs(minute * MINUTE),
+            kind,
+            to,
+            ..all[0]
+        });
+        all.splice(2..2, waited);
+        let sums = summarize(all, range);
         let minutes = |n| DurationMs(n * MINUTE);
         let want = RuleHistory {
             rule: "A".into(),
+            lapsed: 1,
             fired: 2,
             rose: 1,
             fell: 1,

@@ -50,7 +50,7 @@ pub mod route;
 mod testing;
 
 pub use bellwether_model::notice::{Notice, NoticeKind};
-pub use effects::{InstanceChange, Tick, Transition};
+pub use effects::{Approach, InstanceChange, Tick, Transition};
 pub use engine::{Engine, Evaluating, Event, Options, Restored};
 pub use order::{Circle, check};
 pub use slots::Spread;

@@ -6,8 +6,8 @@ use bellwether_lang::rules::RuleSet;
 use bellwether_model::notice::NoticeKind;
 use bellwether_model::{DurationMs, STALE_NAN, TimestampMs};
 
-use crate::alerts::Turn;
-use crate::effects::Tick;
+use crate::alerts::{self, REMOVED, Turn};
+use crate::effects::{Approach, Tick};
 use crate::engine::RuleState;
 use crate::instance::Phase;
 use crate::order::Node;
@@ -79,12 +79,18 @@ fn remove_unknown(
                 value: instance.value,
                 threshold: None,
                 annotations: Vec::new(),
-                reason: Some("rule removed"),
+                reason: Some(REMOVED),
                 query_path: String::new(),
                 broken: None,
             };
             tell(rules, &telling, &mut episode, out);
         }
+        let ended = alerts::approach(&instance, before, now);
+        out.approaches.extend(ended.map(|ended| Approach {
+            rule: name.to_owned(),
+            reason: Some(REMOVED.to_owned()),
+            ..ended
+        }));
         let identity = &instance.identity;
         let after = Shown::Inactive;
         series::write(identity, severity_is_set, before, after, data_time, out);

@@ -113,6 +113,7 @@ fn history(args: &args::Alerts, asker: &Asker<'_>) -> Result<()> {
     print::out(&output::aligned(&titles, changes.iter().map(change_row)))?;
     let titles = [
         "rule",
+        "lapsed",
         "fired",
         "resolved",
         "gone",
@@ -144,13 +145,14 @@ fn change_row(change: &Value) -> [String; 7] {
     ]
 }
 
-fn rule_row(rule: &Value) -> [String; 9] {
+fn rule_row(rule: &Value) -> [String; 10] {
     let flapping = rule["flapping"].as_array().into_iter().flatten();
     let flapping: Vec<String> = flapping
         .map(|labels| label_set(labels, &["alertname"]))
         .collect();
     [
         text(&rule["rule"]).to_owned(),
+        rule["lapsed"].to_string(),
         rule["fired"].to_string(),
         rule["resolved"].to_string(),
         rule["gone"].to_string(),

@@ -61,15 +61,15 @@ fn history_is_a_log_and_sums_by_rule() {
         &world,
         &whole,
         expect![[r#"
-        exit 0
-        time                      change   level                alert        value  threshold  reason
-        1970-01-01T00:00:10.000Z  fire     warning              Disk{i="a"}  0.03   0.05
-        1970-01-01T00:01:10.000Z  rise     warning -> critical  Disk{i="a"}  0.03   0.05
-        1970-01-01T00:02:10.000Z  resolve  critical             Disk{i="a"}  0.03   0.05
+            exit 0
+            time                      change   level                alert        value  threshold  reason
+            1970-01-01T00:00:10.000Z  fire     warning              Disk{i="a"}  0.03   0.05
+            1970-01-01T00:01:10.000Z  rise     warning -> critical  Disk{i="a"}  0.03   0.05
+            1970-01-01T00:02:10.000Z  resolve  critical             Disk{i="a"}  0.03   0.05
 
-        rule  fired  resolved  gone  firing  time firing  median  longest  flapping
-        Disk  1      1         0     0       2m           2m      2m
-    "#]],
+            rule  lapsed  fired  resolved  gone  firing  time firing  median  longest  flapping
+            Disk  0       1      1         0     0       2m           2m      2m
+        "#]],
     );
     check(
         &world,
@@ -80,7 +80,7 @@ fn history_is_a_log_and_sums_by_rule() {
         .concat(),
         expect![[r#"
             exit 0
-            {"history":[{"at":"1970-01-01T00:02:10.000Z","from":"critical","kind":"resolve","labels":{"alertname":"Disk","i":"a"},"rule":"Disk","threshold":"0.05","value":"0.03"}],"rules":[{"fell":0,"fired":1,"firing":0,"firingSeconds":120,"flapping":[],"gone":0,"levelSeconds":{"critical":60,"warning":60},"longestSeconds":120,"medianSeconds":120,"resolved":1,"rose":1,"rule":"Disk"}]}
+            {"history":[{"at":"1970-01-01T00:02:10.000Z","from":"critical","kind":"resolve","labels":{"alertname":"Disk","i":"a"},"rule":"Disk","threshold":"0.05","value":"0.03"}],"rules":[{"fell":0,"fired":1,"firing":0,"firingSeconds":120,"flapping":[],"gone":0,"lapsed":0,"levelSeconds":{"critical":60,"warning":60},"longestSeconds":120,"medianSeconds":120,"resolved":1,"rose":1,"rule":"Disk"}]}
             ! older changes are left out; --limit shows more
         "#]],
     );

@@ -106,6 +106,9 @@ impl Backtest {
         }
         let changes = backtest.transitions.iter().map(Change::from);
         backtest.rules = summarize(changes, range);
+        for rule in &mut backtest.rules {
+            rule.lapsed = backtest.lapsed.get(&rule.rule).copied().unwrap_or_default();
+        }
         let nearest = replay.nearest();
         backtest.nearest = nearest
             .map(|(alert, level, value)| ((alert.to_owned(), level), value.clone()))
@@ -159,27 +162,6 @@ impl Backtest {
         }
     }
 
-    /// The worst level of an alert within each of `cells` equal parts of the range.
-    pub fn strip(&self, course: &[Firing], cells: usize) -> Vec<Option<Level>> {
-        let mut strip = vec![None; cells];
-        let length = self.range.to.since(self.range.from).0.max(1);
-        let cell = |at: TimestampMs| {
-            let into = i128::from(at.since(self.range.from).0.max(0));
-            usize::try_from(into * cells as i128 / i128::from(length)).unwrap_or(usize::MAX)
-        };
-        for firing in course {
-            let end = firing
-                .to
-                .map_or(self.range.to, |to| to.minus(DurationMs(1)));
-            let last = cell(end).min(cells.saturating_sub(1));
-            let first = cell(firing.from).min(last);
-            for level in strip.iter_mut().take(last + 1).skip(first) {
-                *level = (*level).max(Some(firing.level));
-            }
-        }
-        strip
-    }
-
     /// What `after` does otherwise than these rules.
     pub fn difference(&self, after: &Backtest) -> Vec<Difference> {
         let keys: std::collections::BTreeSet<_> =
@@ -213,6 +195,25 @@ pub struct Difference {
     pub before: Vec<Firing>,
     /// When it fires under the rules at hand.
     pub after: Vec<Firing>,
+}
+
+/// The worst level of an alert within each of `cells` equal parts of the range.
+pub fn strip(range: TimeRange, course: &[Firing], cells: usize) -> Vec<Option<Level>> {
+    let mut strip = vec![None; cells];
+    let length = range.to.since(range.from).0.max(1);
+    let cell = |at: TimestampMs| {
+        let into = i128::from(at.since(range.from).0.max(0));
+        usize::try_from(into * cells as i128 / i128::from(length)).unwrap_or(usize::MAX)
+    };
+    for firing in course {
+        let end = firing.to.map_or(range.to, |to| to.minus(DurationMs(1)));
+        let last = cell(end).min(cells.saturating_sub(1));
+        let first = cell(firing.from).min(last);
+        for level in strip.iter_mut().take(last + 1).skip(first) {
+            *level = (*level).max(Some(firing.level));
+        }
+    }
+    strip
 }
 
 #[cfg(test)]
@@ -276,7 +277,7 @@ mod tests {
             (nearest.value, nearest.threshold, nearest.at, nearest.held),
             (12.0, 20.0, at(7), false)
         );
-        let strip = got.strip(course, 10);
+        let strip = strip(got.range, course, 10);
         let strip: Vec<&str> = strip.iter().map(|l| l.map_or(".", Level::word)).collect();
         assert_eq!(
             strip,

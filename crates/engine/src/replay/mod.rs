@@ -35,7 +35,7 @@ use crate::status::Status;
 
 use ahead::Asked;
 pub(crate) use ahead::Block;
-pub use backtest::{Backtest, BacktestError, Difference, Firing};
+pub use backtest::{Backtest, BacktestError, Difference, Firing, strip};
 use nearest::Nearest;
 pub use nearest::NearestValue;
 use past::Past;

@@ -127,6 +127,7 @@ proptest! {
         let mut crashes = crashes.into_iter();
         with.run_with_crashes(end(), |_| crashes.next().flatten());
         prop_assert_eq!(&with.transitions, &without.transitions);
+        prop_assert_eq!(&with.approaches, &without.approaches);
         prop_assert_eq!(&with.notices, &without.notices);
         prop_assert_eq!(&with.samples, &without.samples);
         prop_assert_eq!(with.rows(), without.rows());

@@ -8,6 +8,7 @@
 //! openings WINDOW TIME  the block holds the next two times, from TIME on, in which the window is open
 //! load STEP             series in the notation of PromQL's tests, from time zero on
 //! until T               evaluate up to T; the block holds all that was told: TIME KIND LEVEL ALERT{labels} = VALUE -> channels
+//! approached            the block holds what came since the last `approached`: TIME pending|lapse LEVEL ALERT{labels} = VALUE over THRESHOLD
 //! at                    the block holds all that is pending or firing now
 //! eval EXPR             the block holds the result now: {labels} VALUE
 //! skip T                nothing is evaluated up to T, though the program runs
@@ -18,7 +19,7 @@
 //!
 //! An empty block says that there is nothing. Scripts named `edge_NN_..` are the edge cases of the design (alerting.md 3).
 
-use bellwether_engine::{AlertStatus, Event, Transition, calendar};
+use bellwether_engine::{AlertStatus, Approach, Event, Transition, calendar};
 use bellwether_lang::promql::{parse, parse_series_line};
 use bellwether_lang::rules::Window;
 use bellwether_model::value::format_value;
@@ -61,6 +62,7 @@ scripts! {
     levels
     overrides
     own_alerts
+    pending
     recording
     routes
     series
@@ -160,6 +162,10 @@ fn run(path: &str, text: &str) {
                 alerts.sort();
                 Some(alerts)
             }
+            "approached" => {
+                let new = world.approaches.drain(..);
+                Some(new.map(|approach| approach_text(&approach)).collect())
+            }
             "eval" => Some(eval(&world, rest)),
             other => panic!("{path}:{}: unknown command {other}", command.line),
         };
@@ -249,6 +255,24 @@ fn transition_text(t: &Transition) -> String {
         name(&t.identity),
         format_value(t.value),
         t.channels.join(", "),
+    )
+}
+
+fn approach_text(a: &Approach) -> String {
+    let level = match (a.from, a.to) {
+        (Some(from), Some(to)) => format!("{from} -> {to}"),
+        (from, to) => to.or(from).map_or("", |level| level.word()).to_owned(),
+    };
+    let threshold = a.threshold.map(|t| format!(" over {}", format_value(t)));
+    let reason = a.reason.as_ref().map(|r| format!(" because {r}"));
+    format!(
+        "{} {} {level} {} = {}{}{}",
+        since_zero(a.at),
+        a.kind().text(),
+        name(&a.identity),
+        format_value(a.value),
+        threshold.unwrap_or_default(),
+        reason.unwrap_or_default(),
     )
 }
 

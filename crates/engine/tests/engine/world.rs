@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bellwether_engine::{Engine, Event, Notice, Options, Spread, Tick, Transition};
+use bellwether_engine::{Approach, Engine, Event, Notice, Options, Spread, Tick, Transition};
 use bellwether_lang::rules::{self, Checked, RuleSet, SourceFile};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 use bellwether_query::source::memory::MemorySource;
@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) now: TimestampMs,
     /// What was committed.
     pub(crate) transitions: Vec<Transition>,
+    /// What was committed of alerts that do not fire yet.
+    pub(crate) approaches: Vec<Approach>,
     pub(crate) notices: Vec<Notice>,
     /// Every sample the engine has written, by series and time, as bits.
     pub(crate) samples: BTreeMap<(Labels, TimestampMs), u64>,
@@ -108,6 +110,7 @@ impl World {
             last_tick: None,
             now: TimestampMs(-1),
             transitions: Vec::new(),
+            approaches: Vec::new(),
             notices: Vec::new(),
             samples: BTreeMap::new(),
             keys: BTreeSet::new(),
@@ -224,6 +227,7 @@ impl World {
             assert_eq!(Notice::decode(&notice.encode()).as_ref(), Ok(notice));
         }
         self.transitions.extend(tick.transitions.iter().cloned());
+        self.approaches.extend(tick.approaches.iter().cloned());
         self.notices.extend(tick.notices.iter().cloned());
     }
 

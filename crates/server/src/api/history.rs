@@ -6,8 +6,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use bellwether_engine::NoticeKind;
-use bellwether_engine::history::{Change, RuleHistory, summarize};
+use bellwether_engine::history::{Change, HistoryKind, RuleHistory, summarize};
 use bellwether_lang::rules::Level;
 use bellwether_ledger::{HistoryCursor, HistoryRow, Ledger, LedgerError};
 use bellwether_model::value::{format_value, push_value};
@@ -71,7 +70,7 @@ pub(crate) fn by_rule_body(ledger: &Ledger, asked: &Asked) -> Result<String, Ref
             at: row.at,
             rule: &row.rule,
             identity: &row.labels,
-            kind: NoticeKind::from_text(&row.kind)?,
+            kind: HistoryKind::from_text(&row.kind)?,
             to: row.to.and_then(level),
         })
     });
@@ -171,6 +170,7 @@ pub(super) fn push_rule_fields(out: &mut String, rule: &RuleHistory) {
     out.push_str("{\"rule\":");
     push_json_string(out, &rule.rule);
     for (name, number) in [
+        ("lapsed", rule.lapsed),
         ("fired", rule.fired),
         ("rose", rule.rose),
         ("fell", rule.fell),
@@ -229,6 +229,8 @@ mod tests {
     fn world() -> World {
         let world = World::new();
         let history = vec![
+            row(5, "Disk", "<a>", "lapse", None),
+            row(8, "Disk", "<a>", "pending", Some(2)),
             row(10, "Disk", "<a>", "fire", Some(2)),
             row(20, "Disk", "<a>", "rise", Some(4)),
             row(30, "Load", "b", "fire", Some(2)),
@@ -275,7 +277,7 @@ mod tests {
             };
             path = format!("/api/bw/v1/history?limit=1&rule=Disk&next={next}");
         }
-        assert_eq!(kinds, ["gone", "rise", "fire"]);
+        assert_eq!(kinds, ["gone", "rise", "fire", "pending", "lapse"]);
     }
 
     #[test]
@@ -283,7 +285,7 @@ mod tests {
         check(
             "/api/bw/v1/history/rules?until=100",
             expect![[
-                r#"{"status":"success","data":{"rules":[{"rule":"Disk","fired":1,"rose":1,"fell":0,"resolved":0,"gone":1,"firing":0,"firingSeconds":40,"medianSeconds":40,"longestSeconds":40,"levelSeconds":{"warning":10,"critical":30},"flapping":[]},{"rule":"Load","fired":1,"rose":0,"fell":0,"resolved":0,"gone":0,"firing":1,"firingSeconds":70,"levelSeconds":{"warning":70},"flapping":[]}]}}"#
+                r#"{"status":"success","data":{"rules":[{"rule":"Disk","lapsed":1,"fired":1,"rose":1,"fell":0,"resolved":0,"gone":1,"firing":0,"firingSeconds":40,"medianSeconds":40,"longestSeconds":40,"levelSeconds":{"warning":10,"critical":30},"flapping":[]},{"rule":"Load","lapsed":0,"fired":1,"rose":0,"fell":0,"resolved":0,"gone":0,"firing":1,"firingSeconds":70,"levelSeconds":{"warning":70},"flapping":[]}]}}"#
             ]],
         );
     }

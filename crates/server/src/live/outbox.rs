@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bellwether_engine::{Tick, Transition};
+use bellwether_engine::{Approach, Tick, Transition};
 use bellwether_ledger::{
     HistoryRow, InstanceRow, NewNotice, OutboxRow, RuleSources, Status, TickCommit,
 };
@@ -37,7 +37,7 @@ pub(crate) fn tick_commit(
             .iter()
             .map(|notice| new_notice(notice, now))
             .collect(),
-        history: effects.transitions.iter().map(history_row).collect(),
+        history: history(effects),
     }
 }
 
@@ -49,6 +49,27 @@ fn new_notice(notice: &Notice, now: TimestampMs) -> NewNotice {
         created: now,
         send_at: now,
         silenced: None,
+    }
+}
+
+/// What is told of an alert comes before what begins anew of it.
+fn history(effects: &Tick) -> Vec<HistoryRow> {
+    let told = effects.transitions.iter().map(history_row);
+    told.chain(effects.approaches.iter().map(approach_row))
+        .collect()
+}
+
+fn approach_row(approach: &Approach) -> HistoryRow {
+    HistoryRow {
+        at: approach.at,
+        rule: approach.rule.clone(),
+        labels: approach.identity.clone(),
+        kind: approach.kind().text().to_owned(),
+        from: approach.from.map(|level| level as u8),
+        to: approach.to.map(|level| level as u8),
+        value: approach.value,
+        threshold: approach.threshold,
+        reason: approach.reason.clone(),
     }
 }
 
