@@ -80,7 +80,7 @@ impl Ledger {
                 instances.push((key.value().to_vec(), record.state));
             }
             let meta: MetaRecord = read_meta(&txn.open_table(META)?)?;
-            let outbox = crate::outbox::open_rows(txn)?;
+            let outbox = crate::outbox::open_rows(txn, None)?;
             Ok(Snapshot {
                 last_tick: meta.last_tick.map(TimestampMs),
                 instances,

@@ -117,7 +117,13 @@ impl Ledger {
 
     /// All open intents, in the order in which they were made.
     pub fn outbox_open(&self) -> Result<Vec<OutboxRow>, LedgerError> {
-        self.read("reading the outbox of", open_rows)
+        self.outbox_open_after(None)
+    }
+
+    /// The intents that wait and were made behind the one of this sequence, in the order in which they were made. Only
+    /// these are read, so that whoever keeps up pays for what is new.
+    pub fn outbox_open_after(&self, known: Option<u64>) -> Result<Vec<OutboxRow>, LedgerError> {
+        self.read("reading the outbox of", |txn| open_rows(txn, known))
     }
 
     /// At most `limit` intents that ended within `range`, the latest first.
@@ -285,11 +291,17 @@ fn next_sequence(meta: &mut MetaRecord) -> Result<u64, Failure> {
 }
 
 /// The open intents, in the order in which they were made.
-pub(crate) fn open_rows(txn: &ReadTransaction) -> Result<Vec<OutboxRow>, Failure> {
+pub(crate) fn open_rows(
+    txn: &ReadTransaction,
+    after: Option<u64>,
+) -> Result<Vec<OutboxRow>, Failure> {
     let rows = txn.open_table(OUTBOX)?;
     let mut found = Vec::new();
     for entry in txn.open_table(DUE)?.iter()? {
-        found.push(row_at(&rows, entry?.0.value().1)?);
+        let sequence = entry?.0.value().1;
+        if after.is_none_or(|after| after < sequence) {
+            found.push(row_at(&rows, sequence)?);
+        }
     }
     found.sort_unstable_by_key(|row| row.sequence);
     Ok(found)

@@ -150,7 +150,11 @@ fn a_key_is_enqueued_once_for_ever() {
             repeated: 2
         }
     );
-    assert_eq!(keys(&ledger.outbox_open().unwrap()), ["b", "c"]);
+    let open = ledger.outbox_open().unwrap();
+    assert_eq!(keys(&open), ["b", "c"]);
+    let behind = |row: &OutboxRow| ledger.outbox_open_after(Some(row.sequence)).unwrap();
+    assert_eq!(keys(&behind(&open[0])), ["c"]);
+    assert!(behind(&open[1]).is_empty());
     let balance = ledger.balance().unwrap();
     assert_eq!(
         (

@@ -1,7 +1,8 @@
 //! The rule folder: reading it, and noticing that it changed.
 //!
-//! A folder that is not there holds no rules; one that cannot be read, or holds a mistake, keeps what
-//! runs. Change is noticed by content, so that a touched file reloads nothing.
+//! A folder that cannot be read, or holds a mistake, keeps what runs. One that is not there is as good as empty where no
+//! rule file has ever been seen; else it has vanished (a mount that is gone), and cannot be read. Change is noticed by
+//! content, so that a touched file reloads nothing.
 //!
 //! Not here: what a rule means (`lang`), what a reload does to state (`engine`).
 
@@ -20,6 +21,8 @@ pub(crate) struct RuleFolder {
     seen: Option<Vec<RawFile>>,
     /// The trouble that was last handed out, so that it is told once.
     trouble: Option<String>,
+    /// Whether there were rule files when it could last be read.
+    has_files: bool,
 }
 
 /// What a look at the folder gave.
@@ -42,7 +45,13 @@ impl RuleFolder {
             path: path.to_owned(),
             seen: None,
             trouble: None,
+            has_files: false,
         }
+    }
+
+    /// Says that rules were loaded from here before the start: a folder that is not there has vanished.
+    pub(crate) fn expect_files(&mut self) {
+        self.has_files = true;
     }
 
     /// Looks, and checks what is new. With `again`, what is not new is handed out as well.
@@ -63,6 +72,7 @@ impl RuleFolder {
             return Look::Same;
         }
         let (files, checked) = rules::check_raw(&raw);
+        self.has_files = !raw.is_empty();
         self.seen = Some(raw);
         Look::Changed {
             files,
@@ -75,6 +85,12 @@ impl RuleFolder {
         match found.unreadable.first() {
             None => Ok(found.files),
             Some(Unreadable { path, source }) if is_missing(source) && *path == self.path => {
+                if self.has_files {
+                    let path = path.display();
+                    return Err(format!(
+                        "{path} is not there any more; an empty folder would mean that there are no rules"
+                    ));
+                }
                 Ok(Vec::new())
             }
             Some(Unreadable { path, source }) => Err(format!("{}: {source}", path.display())),
@@ -142,8 +158,37 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_holds_nothing() {
+    fn a_folder_that_was_never_there_holds_nothing() {
         let mut watch = RuleFolder::new(Path::new("no/such/folder"));
         assert!(matches!(watch.look(false), Look::Changed { files, .. } if files.is_empty()));
+        let mut watch = RuleFolder::new(Path::new("no/such/folder"));
+        watch.expect_files();
+        assert!(matches!(watch.look(true), Look::Unreadable(_)));
+    }
+
+    #[test]
+    fn a_folder_that_vanishes_is_trouble_and_an_empty_one_is_none() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, away) = (place.path().join("rules"), place.path().join("away"));
+        RealDisk.create_dir_all(&folder).unwrap();
+        write(
+            &folder.join("a.rules"),
+            "alert Up\n  expr  up\n  error  == 0\n",
+        );
+        let mut watch = RuleFolder::new(&folder);
+        assert!(matches!(watch.look(false), Look::Changed { files, .. } if files.len() == 1));
+        RealDisk.rename(&folder, &away).unwrap();
+        assert!(
+            matches!(watch.look(false), Look::Unreadable(why) if why.contains("is not there any more"))
+        );
+        assert!(matches!(watch.look(false), Look::Same));
+        // It is back with what it held.
+        RealDisk.rename(&away, &folder).unwrap();
+        assert!(matches!(watch.look(false), Look::Changed { files, .. } if files.len() == 1));
+        RealDisk.remove_file(&folder.join("a.rules")).unwrap();
+        assert!(matches!(watch.look(false), Look::Changed { files, .. } if files.is_empty()));
+        // Without rules there is nothing left to lose.
+        RealDisk.rename(&folder, &away).unwrap();
+        assert!(matches!(watch.look(false), Look::Same));
     }
 }

@@ -50,14 +50,6 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Takes over what waits; a notice whose attempt runs stays as it is.
-    pub(crate) fn refill(&mut self, waiting: impl IntoIterator<Item = Waiting>) {
-        self.waiting.clear();
-        for one in waiting {
-            self.add(one);
-        }
-    }
-
     /// Adds what waits, unless its attempt runs.
     pub(crate) fn add(&mut self, one: Waiting) {
         if !self.running.contains_key(&one.notice.key) {
@@ -153,14 +145,19 @@ mod tests {
         }
     }
 
+    fn queue(waiting: impl IntoIterator<Item = Waiting>) -> Queue {
+        let mut queue = Queue::default();
+        waiting.into_iter().for_each(|one| queue.add(one));
+        queue
+    }
+
     fn keys(started: &[Waiting]) -> Vec<&str> {
         started.iter().map(|w| w.notice.key.as_str()).collect()
     }
 
     #[test]
     fn an_alert_is_told_in_order() {
-        let mut queue = Queue::default();
-        queue.refill([
+        let mut queue = queue([
             waiting("resolved", "ops", "A", 2, 2),
             waiting("firing", "ops", "A", 1, 1),
         ]);
@@ -172,8 +169,7 @@ mod tests {
 
     #[test]
     fn a_retry_keeps_its_place() {
-        let mut queue = Queue::default();
-        queue.refill([
+        let mut queue = queue([
             waiting("firing", "ops", "A", 1, 100),
             waiting("resolved", "ops", "A", 2, 2),
         ]);
@@ -185,20 +181,18 @@ mod tests {
 
     #[test]
     fn a_hung_channel_holds_back_no_other() {
-        let mut queue = Queue::default();
         let stuck = (0..20).map(|i| waiting(&format!("s{i}"), "stuck", &format!("A{i}"), i, 0));
-        queue.refill(stuck.chain([waiting("ops", "ops", "Z", 99, 0)]));
+        let mut queue = queue(stuck.chain([waiting("ops", "ops", "Z", 99, 0)]));
         let started = queue.start(TimestampMs(100), 8);
         assert_eq!(started.len(), 9);
         assert!(keys(&started).contains(&"ops"));
     }
 
     #[test]
-    fn what_runs_is_not_started_again_by_a_refill() {
-        let mut queue = Queue::default();
-        queue.refill([waiting("a", "ops", "A", 1, 1)]);
+    fn what_runs_is_not_started_again_when_it_is_added_again() {
+        let mut queue = queue([waiting("a", "ops", "A", 1, 1)]);
         assert_eq!(queue.start(TimestampMs(5), 8).len(), 1);
-        queue.refill([waiting("a", "ops", "A", 1, 1)]);
+        queue.add(waiting("a", "ops", "A", 1, 1));
         assert!(queue.start(TimestampMs(5), 8).is_empty());
     }
 }

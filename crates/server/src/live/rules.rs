@@ -165,6 +165,10 @@ impl Running {
             committed: snapshot.last_tick,
             catch_up_until: now,
         };
+        let kept = running.sources.as_ref();
+        if kept.is_some_and(|sources| !sources.files.is_empty()) {
+            running.parts.folder.expect_files();
+        }
         running.look(true);
         if let Some(why) = lost {
             let event = Event::StateLost { why };

@@ -35,6 +35,9 @@ const LOG_CHANNEL: &str = "log";
 /// How long the senders wait before they ask a ledger that failed again.
 const LEDGER_RETRY: Duration = Duration::from_secs(5);
 
+/// When a notice is tried again whose attempt has panicked.
+const ATTEMPT_LOST_RETRY: Duration = Duration::from_mins(1);
+
 /// What delivery works with. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Senders {
@@ -66,24 +69,58 @@ struct Ended {
     again: Option<Waiting>,
 }
 
+/// An attempt under way. However it ends, that is told when it is dropped: one that panics must not hold up its alert.
+struct Attempt {
+    key: String,
+    /// The notice, if it is to be tried again: after a while, unless something better is known.
+    again: Option<Waiting>,
+    ended: mpsc::UnboundedSender<Ended>,
+}
+
+impl Attempt {
+    fn begin(one: &Waiting, now: TimestampMs, ended: mpsc::UnboundedSender<Ended>) -> Attempt {
+        let mut again = one.clone();
+        again.due = now.plus(DurationMs(ATTEMPT_LOST_RETRY.as_millis() as i64));
+        again.tries.attempts += 1;
+        Attempt {
+            key: one.notice.key.clone(),
+            again: Some(again),
+            ended,
+        }
+    }
+
+    /// Ends it; `again` is the notice, if it is to be tried again.
+    fn end(mut self, again: Option<Waiting>) {
+        self.again = again;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let ended = Ended {
+            key: std::mem::take(&mut self.key),
+            again: self.again.take(),
+        };
+        let _ = self.ended.send(ended); // Nobody listens any more at the end.
+    }
+}
+
 impl Senders {
     /// Delivers until the task is dropped.
     pub(crate) async fn run(self) {
         let mut queue = Queue::default();
         let (ended, mut endings) = mpsc::unbounded_channel::<Ended>();
         let mut stale = true; // The queue knows less than the ledger.
+        let mut known = None; // The last intent that the queue has taken over.
         loop {
             if stale {
-                stale = !self.refill(&mut queue).await;
+                stale = !self.refill(&mut queue, &mut known).await;
             }
             let now = self.clock.now();
             for one in queue.start(now, limits::NOTIFY_CONCURRENCY.usize()) {
-                let (senders, ended) = (self.clone(), ended.clone());
-                tokio::spawn(async move {
-                    let key = one.notice.key.clone();
-                    let again = senders.attempt(one).await;
-                    let _ = ended.send(Ended { key, again }); // Nobody listens any more at the end.
-                });
+                let senders = self.clone();
+                let attempt = Attempt::begin(&one, now, ended.clone());
+                tokio::spawn(async move { attempt.end(senders.attempt(one).await) });
             }
             let due = queue.next_due().map(|due| due.since(now).0.max(0) as u64);
             let sleep = if stale {
@@ -104,20 +141,21 @@ impl Senders {
         }
     }
 
-    /// Takes over what the ledger has open. False when it could not be read.
-    async fn refill(&self, queue: &mut Queue) -> bool {
-        let ledger = self.ledger.clone();
-        let rows = match blocking(move || ledger.outbox_open()).await {
+    /// Takes over what the ledger has open behind the intent `known`; what came before, the queue has already. False when
+    /// it could not be read.
+    async fn refill(&self, queue: &mut Queue, known: &mut Option<u64>) -> bool {
+        let (ledger, after) = (self.ledger.clone(), *known);
+        let rows = match blocking(move || ledger.outbox_open_after(after)).await {
             Ok(rows) => rows,
             Err(e) => {
                 error!("the outbox could not be read, trying again: {e}");
                 return false;
             }
         };
-        let mut waiting = Vec::with_capacity(rows.len());
         for row in rows {
+            *known = Some(row.sequence);
             match outbox::waiting(&row) {
-                Ok(one) => waiting.push(one),
+                Ok(one) => queue.add(one),
                 Err(e) => {
                     let error = format!("the notice cannot be read: {e}");
                     self.record(
@@ -131,7 +169,6 @@ impl Senders {
                 }
             }
         }
-        queue.refill(waiting);
         true
     }
 
@@ -329,5 +366,64 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(e) => std::panic::resume_unwind(e.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_model::Labels;
+    use bellwether_model::notice::NoticeKind;
+    use bellwether_notify::Tries;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_that_panics_is_made_again_later() {
+        let labels = Labels::from_pairs([("alertname", "A")]);
+        let at = TimestampMs(1000);
+        let notice = Notice {
+            key: "k".into(),
+            channel: "ops".into(),
+            rule: "A".into(),
+            kind: NoticeKind::Fire,
+            labels: labels.clone(),
+            identity: labels,
+            annotations: Vec::new(),
+            value: 1.0,
+            threshold: None,
+            level: 2,
+            at,
+            active_at: at,
+            starts_at: at,
+            ends_at: None,
+            reason: None,
+            query_path: String::new(),
+        };
+        let tries = Tries {
+            attempts: 2,
+            refused: 1,
+        };
+        let one = Waiting {
+            notice: Arc::new(notice),
+            created: at,
+            due: at,
+            tries,
+        };
+        let mut queue = Queue::default();
+        queue.add(one);
+        let one = queue.start(at, 1).remove(0);
+        let (ended, mut endings) = mpsc::unbounded_channel();
+        let attempt = Attempt::begin(&one, at, ended);
+        let task = tokio::spawn(async move {
+            let _attempt = attempt;
+            panic!("the attempt");
+        });
+        assert!(task.await.unwrap_err().is_panic());
+        let end = endings.recv().await.unwrap();
+        queue.finished(&end.key);
+        queue.add(end.again.unwrap());
+        let due = queue.next_due().unwrap();
+        assert_eq!(due, at.plus(DurationMs::from_mins(1)));
+        assert_eq!(queue.start(due, 1)[0].tries.attempts, 3);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use bellwether_disk::SimDisk;
 use bellwether_disk::sim::Fault;
+use bellwether_disk::{Disk, RealDisk, SimDisk};
 use bellwether_engine::AlertState;
 use bellwether_model::TimeRange;
 use bellwether_store::Config;
@@ -46,6 +46,11 @@ impl World {
     #[expect(clippy::disallowed_methods, reason = "the test plays the editor")]
     fn write(&self, rules: &str) {
         std::fs::write(self.rules.path().join("a.rules"), rules).unwrap();
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test takes the folder away")]
+    fn unmount(&self) {
+        std::fs::remove_dir_all(self.rules.path()).unwrap();
     }
 
     fn later(&self, seconds: i64) {
@@ -98,6 +103,48 @@ impl Running {
             .map(|n| format!("{} {} {}", n.kind, n.rule, n.channel))
             .collect()
     }
+}
+
+#[test]
+fn a_rule_folder_that_vanishes_resolves_nothing_and_an_empty_one_does() {
+    let world = World::new(GOOD);
+    let mut running = world.start();
+    world.later(60);
+    assert!(running.step());
+    world.unmount();
+    running.look(false);
+    world.later(60);
+    assert!(running.step());
+    let alerts = running.alerts();
+    assert_eq!(alerts[0], "Burning true ");
+    assert!(
+        alerts[1].starts_with("RulesNotLoaded true ")
+            && alerts[1].contains("the last rules that loaded, of 2023-11-14T22:13:20.000Z, go on")
+            && alerts[1].contains("is not there any more"),
+        "{alerts:?}"
+    );
+    // So does a start that does not find it.
+    drop(running);
+    let mut running = world.start();
+    world.later(60);
+    assert!(running.step());
+    assert_eq!(running.alerts()[0], "Burning true ");
+    // It is back, and empty.
+    RealDisk.create_dir_all(world.rules.path()).unwrap();
+    running.look(false);
+    assert!(running.step());
+    assert_eq!(running.alerts(), [""; 0]);
+    let history = running.parts.ledger.history(TimeRange::ALL, usize::MAX);
+    let burning = history
+        .unwrap()
+        .into_iter()
+        .filter(|row| row.rule == "Burning");
+    let kinds: Vec<(String, Option<String>)> = burning.map(|row| (row.kind, row.reason)).collect();
+    let removed = Some("rule removed".to_owned());
+    assert_eq!(
+        kinds,
+        [("resolve".to_owned(), removed), ("fire".to_owned(), None)]
+    );
 }
 
 #[test]
