@@ -166,7 +166,7 @@ fn ask_folder(folder: &Path, expr: &promql::Expr, text: &str, asked: Asked) -> R
 
 /// Now, to measure from.
 #[expect(clippy::disallowed_methods, reason = "the binary is where time enters")]
-fn begun() -> std::time::Instant {
+pub(super) fn begun() -> std::time::Instant {
     std::time::Instant::now()
 }
 
@@ -192,7 +192,12 @@ fn ask_server(url: &str, text: &str, asked: Asked) -> Result<String> {
     } else {
         path
     };
-    let body = post_form(&format!("{base}{path}"), &form).map_err(|error| {
+    post(base, path, &form)
+}
+
+/// The body of a server's answer to a form, unless it refused.
+pub(super) fn post(base: &str, path: &str, form: &[(&str, String)]) -> Result<String> {
+    let body = post_form(&format!("{base}{path}"), form).map_err(|error| {
         let error = anyhow::Error::new(error);
         // What lies between says what was asked of whom, which stands here already.
         let cause = error.root_cause();

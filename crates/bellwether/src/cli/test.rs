@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use bellwether_disk::{RealDisk, write_file_atomically};
-use bellwether_engine::trial::{Coverage, Outcome, Trials};
+use bellwether_engine::trial::{Coverage, Trials};
 use bellwether_lang::rules::{self, Test};
 use bellwether_server::rule_files;
 
 use super::args::{self, ListOutput};
-use super::{FINDINGS, TROUBLE, now, print};
-use report::Report;
+use super::{FINDINGS, TROUBLE, print, query};
+use report::{Ran, Report};
 
 pub(crate) fn run(args: &args::Test) -> Result<ExitCode> {
     let found = rule_files::read(&RealDisk, &args.paths);
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &args::Test) -> Result<ExitCode> {
         print::note(rules::render(&checked.diagnostics, &files, color).trim_end());
         return Ok(ExitCode::from(TROUBLE));
     }
-    let begun = now();
+    let begun = query::begun();
     let trials = Trials::new(Arc::new(checked.rules))?;
     let wanted = |test: &&Test| {
         args.filter
@@ -39,12 +39,12 @@ pub(crate) fn run(args: &args::Test) -> Result<ExitCode> {
             .is_none_or(|part| test.name.contains(part))
     };
     let tests: Vec<&Test> = trials.rules().tests.iter().filter(wanted).collect();
-    let (outcomes, coverage) = run_all(&trials, &tests);
+    let (tests, coverage) = run_all(&trials, &tests);
     let report = Report {
         rules: trials.rules(),
-        tests: tests.into_iter().zip(outcomes).collect(),
+        tests,
         coverage,
-        took: now().since(begun),
+        took: begun.elapsed(),
     };
     if let Some(path) = &args.junit {
         let junit = report.junit();
@@ -62,31 +62,39 @@ pub(crate) fn run(args: &args::Test) -> Result<ExitCode> {
     })
 }
 
-/// Runs the tests on all processors; the outcomes are in the order of the tests.
-fn run_all(trials: &Trials, tests: &[&Test]) -> (Vec<Outcome>, Coverage) {
+/// Runs the tests on all processors; what came of them is in their order.
+fn run_all<'t>(trials: &Trials, tests: &[&'t Test]) -> (Vec<Ran<'t>>, Coverage) {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let share = tests.len().div_ceil(processors).max(1);
-    let run_some = |tests: &[&Test]| {
+    let run_some = |tests: &[&'t Test]| {
         let mut coverage = Coverage::default();
-        let run = |test: &&Test| trials.run(test, &mut coverage);
-        let outcomes: Vec<Outcome> = tests.iter().map(run).collect();
-        (outcomes, coverage)
+        let run = |test: &&'t Test| {
+            let begun = query::begun();
+            let outcome = trials.run(test, &mut coverage);
+            Ran {
+                test,
+                outcome,
+                took: begun.elapsed(),
+            }
+        };
+        let ran: Vec<Ran<'t>> = tests.iter().map(run).collect();
+        (ran, coverage)
     };
     std::thread::scope(|scope| {
         let parts = tests
             .chunks(share)
             .map(|part| scope.spawn(move || run_some(part)));
         let parts: Vec<_> = parts.collect();
-        let (mut outcomes, mut coverage) = (Vec::new(), Coverage::default());
+        let (mut ran, mut coverage) = (Vec::new(), Coverage::default());
         for part in parts {
             match part.join() {
                 Ok((some, seen)) => {
-                    outcomes.extend(some);
+                    ran.extend(some);
                     coverage.join(seen);
                 }
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        (outcomes, coverage)
+        (ran, coverage)
     })
 }

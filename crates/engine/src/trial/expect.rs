@@ -1,5 +1,7 @@
 //! What a test expects at a time, against what is there: lines that say what differs, none when nothing does.
 
+use std::collections::BTreeSet;
+
 use bellwether_lang::promql::ast::Expr;
 use bellwether_lang::rules::{ExpectedInstance, ExpectedSample, ExpectedState, InstanceName};
 use bellwether_model::value::format_value;
@@ -51,8 +53,12 @@ fn close(a: f64, b: f64) -> bool {
     a.to_bits() == b.to_bits() || a == b || near || (a.is_nan() && b.is_nan())
 }
 
-/// `at`: exactly these instances are pending or firing.
-pub(super) fn instances(expected: &[ExpectedInstance], status: &Status) -> Vec<String> {
+/// `at`: exactly these instances are pending or firing. Adds the alerts that differ to `about`.
+pub(super) fn instances(
+    expected: &[ExpectedInstance],
+    status: &Status,
+    about: &mut BTreeSet<String>,
+) -> Vec<String> {
     let mut there: Vec<&AlertStatus> = status.alerts().collect();
     // Who says more chooses first, so that one with fewer labels does not take what another one needs.
     let mut wanted: Vec<&ExpectedInstance> = expected.iter().collect();
@@ -65,7 +71,9 @@ pub(super) fn instances(expected: &[ExpectedInstance], status: &Status) -> Vec<S
             .position(|alert| named(&alert) && state(alert) == want.state);
         let found = exact.or_else(|| there.iter().position(|alert| named(&alert)));
         let text = format!("{} {}", want.state.word(), instance_text(&want.instance));
+        let known = lines.len();
         let Some(i) = found else {
+            about.insert(want.instance.alert.clone());
             lines.push(format!("expected, but not there: {text}"));
             continue;
         };
@@ -85,10 +93,14 @@ pub(super) fn instances(expected: &[ExpectedInstance], status: &Status) -> Vec<S
                 summary.map_or_else(|| "there is none".to_owned(), |s| format!("it is {s:?}"));
             lines.push(format!("{text}: expected the summary {want:?}, {got}"));
         }
+        if lines.len() > known {
+            about.insert(want.instance.alert.clone());
+        }
     }
     let unexpected = there.into_iter().map(|alert| {
         let labels = alert.labels.without(&["alertname", "severity"]);
         let name = alert.labels.get("alertname").unwrap_or_default();
+        about.insert(name.to_owned());
         format!(
             "there, but not expected: {} {name}{labels}",
             state(alert).word()

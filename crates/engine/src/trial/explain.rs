@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_lang::rules::{Alert, Step, StepKind};
+use bellwether_lang::rules::Alert;
 use bellwether_model::value::format_value;
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 use bellwether_query::{Control, Options as QueryOptions, Value, instant};
@@ -15,12 +15,19 @@ use crate::status::{AlertState, AlertStatus};
 /// Evaluations shown on each side of the step.
 const AROUND: i64 = 2;
 
+/// Changes shown of one instance: the last ones, since they led here.
+const CHANGES_MAX: usize = 8;
+
 /// Lines of one part; the rest is counted.
 const LINES_MAX: usize = 40;
 
-/// The background of a step that failed.
-pub(super) fn background(trials: &Trials, world: &World, step: &Step) -> Vec<String> {
-    let at = world.start.plus(step.at);
+/// What came before the time `at`, of the alerts that are not as expected.
+pub(super) fn background(
+    trials: &Trials,
+    world: &World,
+    at: TimestampMs,
+    about: &BTreeSet<String>,
+) -> Vec<String> {
     let mut replay = world.replay(&trials.ready);
     let mut courses: BTreeMap<Labels, Vec<(TimestampMs, String)>> = BTreeMap::new();
     while let Some((now, _)) = replay.next(at) {
@@ -37,50 +44,34 @@ pub(super) fn background(trials: &Trials, world: &World, step: &Step) -> Vec<Str
             }
         }
     }
-    let alerts = alerts_of(step, &courses);
     let mut lines = Vec::new();
-    for (identity, course) in &courses {
-        let name = identity.get("alertname").unwrap_or_default();
-        if !alerts.contains(name) {
-            continue;
+    let alerts = trials.rules().alerts.iter();
+    for alert in alerts.filter(|alert| about.contains(&alert.name)) {
+        let of_alert = |identity: &&Labels| identity.get("alertname") == Some(&alert.name);
+        let mut instances = courses.keys().filter(of_alert).peekable();
+        if instances.peek().is_none() {
+            lines.push(format!("{} was never pending", alert.name));
         }
-        lines.push(format!("{name}{}", identity.without(&["alertname"])));
-        for (t, state) in course {
-            lines.push(format!("  {:>8}  {state}", since(world, *t)));
+        for identity in instances {
+            let name = identity.without(&["alertname"]);
+            lines.push(format!("{}{name}", alert.name));
+            lines.extend(course(world, &courses[identity]));
         }
-    }
-    shorten(&mut lines);
-    for alert in trials
-        .rules()
-        .alerts
-        .iter()
-        .filter(|alert| alerts.contains(alert.name.as_str()))
-    {
+        shorten(&mut lines);
         lines.extend(values(world, &replay, alert, at));
     }
     lines
 }
 
-/// The alerts that the step is about: those it names, and for `at` all that are there.
-fn alerts_of(
-    step: &Step,
-    courses: &BTreeMap<Labels, Vec<(TimestampMs, String)>>,
-) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    match &step.kind {
-        StepKind::At { expected } => {
-            names.extend(expected.iter().map(|want| want.instance.alert.clone()));
-            let there = courses
-                .keys()
-                .filter_map(|identity| identity.get("alertname"));
-            names.extend(there.map(str::to_owned));
-        }
-        StepKind::Notify { instance, .. } | StepKind::Ack { instance } => {
-            names.insert(instance.alert.clone());
-        }
-        StepKind::Eval { .. } | StepKind::Silent { .. } => {}
-    }
-    names
+/// The last changes of one instance.
+fn course(world: &World, course: &[(TimestampMs, String)]) -> Vec<String> {
+    let left_out = course.len().saturating_sub(CHANGES_MAX);
+    let earlier = (left_out > 0).then(|| format!("  ({left_out} earlier changes)"));
+    let shown = course[left_out..].iter().map(|(t, state)| {
+        let time = since(world, *t).to_string();
+        format!("  {time:>8}  {state}")
+    });
+    earlier.into_iter().chain(shown).collect()
 }
 
 fn note(course: &mut Vec<(TimestampMs, String)>, now: TimestampMs, state: String) {
@@ -137,17 +128,41 @@ fn values(
             row[i] = format_value(sample.v);
         }
     }
-    let shown: Vec<String> = times.iter().map(|t| since(world, *t).to_string()).collect();
-    let mut lines = vec![format!("values of {} at {}", alert.name, shown.join(", "))];
+    let shown = times.iter().map(|t| since(world, *t).to_string());
+    let mut lines = vec![format!("values of {} around that time", alert.name)];
     if rows.is_empty() {
-        lines.push("  none".to_owned());
+        let shown: Vec<String> = shown.collect();
+        lines.push(format!("  none at {}", shown.join(", ")));
+        return lines;
     }
-    lines.extend(
-        rows.iter()
-            .map(|(labels, row)| format!("  {labels}  {}", row.join(", "))),
-    );
+    let head = [String::new()].into_iter().chain(shown).collect();
+    let body = rows.into_iter().map(|(labels, row)| {
+        let cells = [labels.to_string()].into_iter().chain(row);
+        cells.collect::<Vec<String>>()
+    });
+    let rows: Vec<Vec<String>> = [head].into_iter().chain(body).collect();
+    lines.extend(aligned(&rows));
     shorten(&mut lines);
     lines
+}
+
+/// A table, the first column to the left and the others to the right.
+fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |i: usize| rows.iter().map(|row| row[i].chars().count()).max();
+    let widths: Vec<usize> = (0..columns).filter_map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(i, (cell, width))| {
+            let padding = " ".repeat(width - cell.chars().count());
+            match i {
+                0 => format!("{cell}{padding}"),
+                _ => format!("{padding}{cell}"),
+            }
+        });
+        format!("  {}", cells.collect::<Vec<String>>().join("  "))
+    };
+    rows.iter().map(line).collect()
 }
 
 fn since(world: &World, t: TimestampMs) -> DurationMs {

@@ -15,6 +15,7 @@ mod deliveries;
 mod expect;
 mod explain;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bellwether_lang::rules::{Place, RuleSet, StepKind, Test};
@@ -93,11 +94,14 @@ impl Trials {
                 coverage.look_at(&replay);
             }
             replay.rest_at(at);
+            let mut about = BTreeSet::new();
             let lines = match &step.kind {
                 StepKind::Eval { expr, expected } => {
                     expect::samples(expr, expected, replay.source(), at)
                 }
-                StepKind::At { expected } => expect::instances(expected, &replay.status()),
+                StepKind::At { expected } => {
+                    expect::instances(expected, &replay.status(), &mut about)
+                }
                 _ => match deliveries.check(at, &step.kind) {
                     Ok(lines) => lines,
                     Err(why) => {
@@ -108,10 +112,13 @@ impl Trials {
                 },
             };
             if !lines.is_empty() {
+                if let StepKind::Notify { instance, .. } | StepKind::Ack { instance } = &step.kind {
+                    about.insert(instance.alert.clone());
+                }
                 outcome.failures.push(Failure {
                     place: step.place.clone(),
                     lines,
-                    background: explain::background(self, &world, step),
+                    background: explain::background(self, &world, at, &about),
                 });
             }
         }

@@ -126,29 +126,31 @@ fn a_failure_shows_course_and_values() {
               expected, but not there: pending High{i="c"}
               there, but not expected: warning High{i="b"}
               High{i="a"}
-                0s  pending (warning)
-                2m  warning
+                      0s  pending (warning)
+                      2m  warning
               High{i="b"}
-                0s  pending (warning)
-                2m  warning
-                4m  warning, missing
-              values of High at 2m, 3m, 4m, 5m, 6m
-                {i="a"}  12, 12, 12, 12, 12
-                {i="b"}  12, 12, -, -, -
+                      0s  pending (warning)
+                      2m  warning
+                      4m  warning, missing
+              values of High around that time
+                         2m  3m  4m  5m  6m
+                {i="a"}  12  12  12  12  12
+                {i="b"}  12  12   -   -   -
             28
               nothing told chat of resolved High{i="a"}
               told at 1970-01-01T00:02:00.000Z: fire {alertname="High", i="a", severity="warning"}
               told at 1970-01-01T00:02:00.000Z: fire {alertname="High", i="b", severity="warning"}
               High{i="a"}
-                0s  pending (warning)
-                2m  warning
+                      0s  pending (warning)
+                      2m  warning
               High{i="b"}
-                0s  pending (warning)
-                2m  warning
-                4m  warning, missing
-              values of High at 2m, 3m, 4m, 5m, 6m
-                {i="a"}  12, 12, 12, 12, 12
-                {i="b"}  12, 12, -, -, -
+                      0s  pending (warning)
+                      2m  warning
+                      4m  warning, missing
+              values of High around that time
+                         2m  3m  4m  5m  6m
+                {i="a"}  12  12  12  12  12
+                {i="b"}  12  12   -   -   -
             30 escalation (`then`) is not run yet
             31 acknowledging is not run yet
             rules 2 of 2 []

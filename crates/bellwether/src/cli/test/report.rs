@@ -1,28 +1,38 @@
 //! What came of the tests: for people, as JSON, as JUnit's XML.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use bellwether_engine::trial::{Coverage, Outcome, Share};
 use bellwether_lang::rules::{RuleSet, Test};
-use bellwether_model::DurationMs;
 use bellwether_model::text::counted;
 use serde_json::{Value, json};
 
 /// The tests that ran and what came of them.
 pub(super) struct Report<'a> {
     pub(super) rules: &'a RuleSet,
-    pub(super) tests: Vec<(&'a Test, Outcome)>,
+    pub(super) tests: Vec<Ran<'a>>,
     pub(super) coverage: Coverage,
-    pub(super) took: DurationMs,
+    pub(super) took: Duration,
+}
+
+/// One test that ran.
+pub(super) struct Ran<'a> {
+    pub(super) test: &'a Test,
+    pub(super) outcome: Outcome,
+    pub(super) took: Duration,
+}
+
+impl Ran<'_> {
+    fn failed(&self) -> bool {
+        !self.outcome.failures.is_empty()
+    }
 }
 
 impl Report<'_> {
     /// How many tests failed.
     pub(super) fn failed(&self) -> usize {
-        self.tests
-            .iter()
-            .filter(|(_, outcome)| !outcome.failures.is_empty())
-            .count()
+        self.tests.iter().filter(|ran| ran.failed()).count()
     }
 
     fn shares(&self) -> [(&'static str, Share); 3] {
@@ -37,7 +47,7 @@ impl Report<'_> {
     pub(super) fn text(&self, verbose: bool) -> String {
         let mut text = String::new();
         // A String takes all of it: writing to it cannot fail.
-        for (test, outcome) in &self.tests {
+        for Ran { test, outcome, .. } in &self.tests {
             if !outcome.failures.is_empty() {
                 let _ = writeln!(text, "FAILED {}: {:?}", test.place, test.name);
             } else if verbose {
@@ -62,11 +72,7 @@ impl Report<'_> {
             text.push('\n');
         }
         let failed = self.failed();
-        let not_run: usize = self
-            .tests
-            .iter()
-            .map(|(_, outcome)| outcome.not_run.len())
-            .sum();
+        let not_run: usize = self.tests.iter().map(|ran| ran.outcome.not_run.len()).sum();
         let _ = write!(
             text,
             "{}: {} passed, {failed} failed",
@@ -92,11 +98,7 @@ impl Report<'_> {
 
     /// One object.
     pub(super) fn json(&self) -> String {
-        let tests: Vec<Value> = self
-            .tests
-            .iter()
-            .map(|(test, outcome)| one(test, outcome))
-            .collect();
+        let tests: Vec<Value> = self.tests.iter().map(one).collect();
         let shares = self.shares().map(|(what, share)| {
             let value = json!({ "covered": share.covered, "of": share.of, "open": share.open });
             (what.to_owned(), value)
@@ -113,41 +115,46 @@ impl Report<'_> {
 
     /// JUnit's XML, one suite for each file.
     pub(super) fn junit(&self) -> String {
-        let mut files: Vec<&str> = self
-            .tests
-            .iter()
-            .map(|(test, _)| test.place.file.as_str())
-            .collect();
-        files.dedup();
-        let seconds = self.took.as_seconds();
+        let of_file = |a: &Ran<'_>, b: &Ran<'_>| a.test.place.file == b.test.place.file;
         let mut xml = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"{}\" failures=\"{}\" time=\"{seconds}\">\n",
-            self.tests.len(),
-            self.failed()
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"bellwether test\" {}>\n",
+            counts(&self.tests, self.took)
         );
-        for file in files {
-            let tests = || {
-                self.tests
-                    .iter()
-                    .filter(|(test, _)| test.place.file == file)
-            };
-            let failed = tests()
-                .filter(|(_, outcome)| !outcome.failures.is_empty())
-                .count();
+        for suite in self.tests.chunk_by(of_file) {
+            let file = suite.first().map_or("", |ran| &ran.test.place.file);
+            let took = suite.iter().map(|ran| ran.took).sum();
             let _ = writeln!(
                 xml,
-                "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failed}\">",
-                escape(file),
-                tests().count()
+                "  <testsuite name=\"{}\" {}>",
+                attribute(file),
+                counts(suite, took)
             );
-            tests().for_each(|(test, outcome)| case(&mut xml, test, outcome));
+            for ran in suite {
+                case(&mut xml, ran);
+            }
             xml.push_str("  </testsuite>\n");
         }
         xml + "</testsuites>\n"
     }
 }
 
-fn one(test: &Test, outcome: &Outcome) -> Value {
+/// The attributes of a suite.
+fn counts(tests: &[Ran<'_>], took: Duration) -> String {
+    let failed = tests.iter().filter(|ran| ran.failed()).count();
+    format!(
+        "tests=\"{}\" failures=\"{failed}\" errors=\"0\" skipped=\"0\" time=\"{}\"",
+        tests.len(),
+        seconds(took)
+    )
+}
+
+/// As JUnit writes times.
+fn seconds(took: Duration) -> String {
+    format!("{:.6}", took.as_secs_f64())
+}
+
+fn one(ran: &Ran<'_>) -> Value {
+    let Ran { test, outcome, .. } = ran;
     let failures = outcome.failures.iter().map(|failure| {
         json!({
             "place": failure.place.to_string(),
@@ -160,18 +167,21 @@ fn one(test: &Test, outcome: &Outcome) -> Value {
     json!({
         "name": test.name,
         "place": test.place.to_string(),
-        "passed": outcome.failures.is_empty(),
+        "passed": !ran.failed(),
+        "seconds": ran.took.as_secs_f64(),
         "failures": failures.collect::<Vec<_>>(),
         "notRun": not_run.collect::<Vec<_>>(),
     })
 }
 
-fn case(xml: &mut String, test: &Test, outcome: &Outcome) {
-    let name = escape(&test.name);
-    let (file, line) = (escape(&test.place.file), test.place.line);
+fn case(xml: &mut String, ran: &Ran<'_>) {
+    let Ran { test, outcome, .. } = ran;
+    let name = attribute(&test.name);
+    let (file, line) = (attribute(&test.place.file), test.place.line);
     let _ = write!(
         xml,
-        "    <testcase name=\"{name}\" classname=\"{file}\" file=\"{file}\" line=\"{line}\""
+        "    <testcase name=\"{name}\" classname=\"{file}\" file=\"{file}\" line=\"{line}\" time=\"{}\"",
+        seconds(ran.took)
     );
     if outcome.failures.is_empty() && outcome.not_run.is_empty() {
         xml.push_str("/>\n");
@@ -186,7 +196,7 @@ fn case(xml: &mut String, test: &Test, outcome: &Outcome) {
         let _ = writeln!(
             xml,
             "      <failure message=\"{}\">{}\n{}</failure>",
-            escape(first),
+            attribute(first),
             escape(&failure.place.to_string()),
             escape(&lines)
         );
@@ -206,7 +216,12 @@ fn case(xml: &mut String, test: &Test, outcome: &Outcome) {
     xml.push_str("    </testcase>\n");
 }
 
-/// Text as XML takes it, in attributes too; characters that XML cannot hold become `\u{fffd}`.
+/// Text of an attribute, where the end of a line would be read as a blank.
+fn attribute(text: &str) -> String {
+    escape(text).replace('\n', "&#10;").replace('\t', "&#9;")
+}
+
+/// Text as XML takes it; characters that XML cannot hold become `\u{fffd}`.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
