@@ -136,6 +136,7 @@ limits! {
     NOTIFY_MAX_AGE = "notify.max_age", DAY, Millis, "the notice becomes a dead letter";
     NOTIFY_CLIENT_ERROR_TRIES = "notify.client_error_tries", 3, Count, "the notice becomes a dead letter (tries answered with another 4xx)";
     NOTIFY_DEAD_LETTER_KEEP = "notify.dead_letter_keep", 30 * DAY, Millis, "dead letters are forgotten";
+    BACKTEST_FORM_MAX = "backtest.form", 4 * MIB, Bytes, "413 (rules that are sent to be tested)";
     BACKTEST_TRANSITIONS_MAX = "backtest.transitions", 100_000, Count, "further transitions are left out of the report, which says how many";
     BACKTEST_VALUES_MAX = "backtest.values", 16_000_000, Count, "rules are evaluated in shorter blocks (results held at a time)";
     HISTORY_PAGE = "history.page", 1000, Count, "the page ends, and says how to go on";

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) const DATA_DIR: &str = "./bellwether-data";
 const RULES_DIR: &str = "./rules";
 const LISTEN: &str = "127.0.0.1:9090";
-const SERVER_URL: &str = "http://127.0.0.1:9090";
+pub(crate) const SERVER_URL: &str = "http://127.0.0.1:9090";
 
 /// Keeps a team's metrics, judges them by rules in text files, and tells people.
 #[derive(Debug, Parser)]
@@ -372,9 +372,12 @@ pub(crate) struct Backtest {
     /// Rule files, or folders of *.rules files.
     #[arg(value_name = "PATHS", default_value = RULES_DIR)]
     pub paths: Vec<PathBuf>,
-    /// The data folder; no server may have it open.
+    /// The data folder; a server that has it open is asked with --url.
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub data: PathBuf,
+    /// The server to ask, instead of a folder; it takes as long as a query may (30s).
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    pub url: Option<String>,
     /// Where to begin.
     #[arg(
         long,

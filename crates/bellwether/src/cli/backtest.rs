@@ -1,33 +1,27 @@
-//! `bellwether backtest`: what rules would have done over the samples of a data folder.
+//! `bellwether backtest`: what rules would have done over the samples of a data folder, or of a server.
 
-use std::fmt::Write as _;
+mod table;
+
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use bellwether_disk::RealDisk;
-use bellwether_engine::replay::{Backtest, Firing, ReplayOptions};
-use bellwether_lang::rules::{self, Level, RuleSet};
-use bellwether_model::text::counted;
-use bellwether_model::value::format_value;
-use bellwether_model::{DurationMs, Labels, TimestampMs};
+use bellwether_engine::replay::{Backtest, ReplayOptions};
+use bellwether_lang::rules::{self, RuleSet, SourceFile};
+use bellwether_model::{DurationMs, TimestampMs};
 use bellwether_query::source::store::ViewSource;
 use bellwether_query::{Control, Options};
 use bellwether_server::{folder, rule_files};
 use bellwether_store::{Store, StoreError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
 
-use super::args::{self, ListOutput};
-use super::query::time;
-use super::{FINDINGS, TROUBLE, data, output, print};
-
-/// Cells of the strip chart.
-const STRIP_CELLS: usize = 60;
-
-/// Alerts, misses and differences that are printed; the JSON has all.
-const LINES_SHOWN: usize = 50;
+use super::args::{self, ListOutput, SERVER_URL};
+use super::query::{self, time};
+use super::{FINDINGS, TROUBLE, data, print};
 
 pub(crate) fn run(args: &args::Backtest) -> Result<ExitCode> {
     let Some(rules) = load(&args.paths)? else {
@@ -48,30 +42,82 @@ pub(crate) fn run(args: &args::Backtest) -> Result<ExitCode> {
     if until < from {
         bail!("--until lies before --since");
     }
-    let store = data::open_existing(&args.data).map_err(|error| match error {
-        StoreError::Locked { .. } => anyhow!(
-            "{error}; a server that runs takes a short one at /api/bw/v1/backtest, a long one needs a copy of the folder"
-        ),
-        other => other.into(),
-    })?;
-    let old = against
-        .map(|rules| replay(&store, rules, from, until, "compared with"))
-        .transpose()?;
-    let new = replay(&store, rules, from, until, "backtest")?;
+    let tested = Tested { from, until };
+    let body = match &args.url {
+        Some(url) => ask_server(url.trim_end_matches('/'), &rules, against.as_ref(), tested)?,
+        None => replay_folder(&args.data, rules, against, tested)?,
+    };
+    let answer: Value = serde_json::from_str(&body).context("the answer is not JSON")?;
+    for warning in answer["warnings"].as_array().into_iter().flatten() {
+        print::note(warning.as_str().unwrap_or_default());
+    }
     print::out(&match args.output {
-        ListOutput::Json => folder::backtest(&new, old.as_ref()) + "\n",
-        ListOutput::Table => table(&new, old.as_ref()),
+        ListOutput::Json => body.trim_end().to_owned() + "\n",
+        ListOutput::Table => table::table(&answer["data"])?,
     })?;
-    let differ = old.is_some_and(|old| !old.difference(&new).is_empty());
-    Ok(if differ {
+    let difference = answer["data"]["difference"].as_array();
+    Ok(if difference.is_some_and(|differ| !differ.is_empty()) {
         ExitCode::from(FINDINGS)
     } else {
         ExitCode::SUCCESS
     })
 }
 
+/// The time that is tested.
+#[derive(Clone, Copy)]
+struct Tested {
+    from: TimestampMs,
+    until: TimestampMs,
+}
+
+/// Rules without mistakes, and the files they stand in.
+struct Loaded {
+    files: Vec<SourceFile>,
+    rules: Arc<RuleSet>,
+}
+
+/// The answer of a data folder, in the envelope of the API.
+fn replay_folder(
+    folder: &Path,
+    rules: Loaded,
+    against: Option<Loaded>,
+    tested: Tested,
+) -> Result<String> {
+    let store = data::open_existing(folder).map_err(|error| match error {
+        StoreError::Locked { .. } => anyhow!(
+            "{error}; a server that runs is asked with --url, such as --url {SERVER_URL}, or, for a test that takes long, a copy of the folder"
+        ),
+        other => other.into(),
+    })?;
+    let old = against
+        .map(|old| replay(&store, old.rules, tested, "compared with"))
+        .transpose()?;
+    let new = replay(&store, rules.rules, tested, "backtest")?;
+    Ok(folder::backtest(&new, old.as_ref()))
+}
+
+/// The body of a server's answer, unless it refused.
+fn ask_server(
+    base: &str,
+    rules: &Loaded,
+    against: Option<&Loaded>,
+    tested: Tested,
+) -> Result<String> {
+    let mut form = vec![
+        ("since", tested.from.to_rfc3339()),
+        ("until", tested.until.to_rfc3339()),
+    ];
+    let texts = |loaded: &Loaded| -> Vec<String> {
+        loaded.files.iter().map(|file| file.text.clone()).collect()
+    };
+    form.extend(texts(rules).into_iter().map(|text| ("rules", text)));
+    let against = against.map(texts).unwrap_or_default();
+    form.extend(against.into_iter().map(|text| ("against", text)));
+    query::post(base, "/api/bw/v1/backtest", &form)
+}
+
 /// The rules of the paths; `None` when they have mistakes, which are printed.
-fn load(paths: &[PathBuf]) -> Result<Option<Arc<RuleSet>>> {
+fn load(paths: &[PathBuf]) -> Result<Option<Loaded>> {
     let found = rule_files::read(&RealDisk, paths);
     if let Some(error) = found.unreadable.into_iter().next() {
         return Err(error.into());
@@ -90,14 +136,16 @@ fn load(paths: &[PathBuf]) -> Result<Option<Arc<RuleSet>>> {
         print::note(drawn.trim_end());
         return Ok(None);
     }
-    Ok(Some(Arc::new(checked.rules)))
+    Ok(Some(Loaded {
+        files,
+        rules: Arc::new(checked.rules),
+    }))
 }
 
 fn replay(
     store: &Store,
     rules: Arc<RuleSet>,
-    from: TimestampMs,
-    until: TimestampMs,
+    Tested { from, until }: Tested,
     what: &'static str,
 ) -> Result<Backtest> {
     let view = store.view();
@@ -135,228 +183,4 @@ fn bar(length: DurationMs, what: &'static str) -> ProgressBar {
     }
     bar.set_message(what);
     bar
-}
-
-fn table(new: &Backtest, old: Option<&Backtest>) -> String {
-    let mut text = heading(new);
-    rules_table(&mut text, new);
-    strips(&mut text, new);
-    near_misses(&mut text, new);
-    if let Some(old) = old {
-        differences(&mut text, old, new);
-    }
-    text
-}
-
-fn heading(test: &Backtest) -> String {
-    let notices: u64 = test.notices.values().sum();
-    let channels: Vec<String> = test
-        .notices
-        .iter()
-        .map(|(c, n)| format!("{c} {n}"))
-        .collect();
-    let by_channel = if channels.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", channels.join(", "))
-    };
-    let left_out = if test.left_out > 0 {
-        format!(", {} more left out", test.left_out)
-    } else {
-        String::new()
-    };
-    format!(
-        "{} to {}: {}, {}{left_out}, {}{by_channel}\n",
-        test.range.from,
-        test.range.to,
-        counted(test.ticks as usize, "tick"),
-        counted(test.transitions.len(), "transition"),
-        counted(notices as usize, "notice"),
-    )
-}
-
-fn rules_table(text: &mut String, test: &Backtest) {
-    if test.rules.is_empty() {
-        return;
-    }
-    let whole = |time: DurationMs| DurationMs::from_secs(time.0 / 1000).to_string();
-    let rows = test.rules.iter().map(|rule| {
-        let at_level = |level: Level| {
-            let time = rule.at_level[level as usize - 1]; // Levels count from one.
-            if time == DurationMs::ZERO {
-                String::new()
-            } else {
-                whole(time)
-            }
-        };
-        let [info, warning, error, critical, emergency] = Level::ALL.map(at_level);
-        [
-            rule.rule.clone(),
-            rule.fired.to_string(),
-            rule.median_duration().map(whole).unwrap_or_default(),
-            rule.longest_duration().map(whole).unwrap_or_default(),
-            info,
-            warning,
-            error,
-            critical,
-            emergency,
-            rule.flapping.len().to_string(),
-        ]
-    });
-    let titles = [
-        "rule",
-        "fired",
-        "median",
-        "longest",
-        "info",
-        "warning",
-        "error",
-        "critical",
-        "emergency",
-        "flapping",
-    ];
-    let _ = write!(text, "\n{}", output::aligned(&titles, rows));
-}
-
-/// One line for each alert: a cell is the worst level in its part of the time, by the level's first letter.
-fn strips(text: &mut String, test: &Backtest) {
-    if test.courses.is_empty() {
-        return;
-    }
-    let names: Vec<String> = test
-        .courses
-        .keys()
-        .map(|(rule, id)| name(rule, id))
-        .collect();
-    let width = names
-        .iter()
-        .take(LINES_SHOWN)
-        .map(|n| n.chars().count())
-        .max()
-        .unwrap_or(0);
-    text.push('\n');
-    for (name, course) in names.iter().zip(test.courses.values()).take(LINES_SHOWN) {
-        let strip: String = test
-            .strip(course, STRIP_CELLS)
-            .into_iter()
-            .map(letter)
-            .collect();
-        let _ = writeln!(text, "{name:width$} |{strip}|"); // A String takes all of it.
-    }
-    more(text, names.len());
-    let cell =
-        DurationMs(test.range.to.since(test.range.from).0 / STRIP_CELLS as i64 / 1000 * 1000);
-    let _ = writeln!(
-        text,
-        "a cell is {cell}: i info, w warning, e error, c critical, E emergency"
-    );
-}
-
-fn letter(level: Option<Level>) -> char {
-    match level {
-        None => '.',
-        Some(Level::Info) => 'i',
-        Some(Level::Warning) => 'w',
-        Some(Level::Error) => 'e',
-        Some(Level::Critical) => 'c',
-        Some(Level::Emergency) => 'E',
-    }
-}
-
-fn near_misses(text: &mut String, test: &Backtest) {
-    let missed: Vec<_> = test.nearest.iter().filter(|(_, n)| !n.held).collect();
-    if !missed.is_empty() {
-        let rows = missed
-            .iter()
-            .take(LINES_SHOWN)
-            .map(|((rule, level), nearest)| {
-                [
-                    name(rule, &nearest.identity),
-                    level.to_string(),
-                    format_value(nearest.value),
-                    format_value(nearest.threshold),
-                    nearest.at.to_rfc3339(),
-                ]
-            });
-        let titles = ["never reached", "level", "nearest value", "threshold", "at"];
-        let _ = write!(text, "\n{}", output::aligned(&titles, rows));
-        more(text, missed.len());
-    }
-    if !test.lapses.is_empty() {
-        let rows = test
-            .lapses
-            .iter()
-            .take(LINES_SHOWN)
-            .map(|((rule, level), lapse)| {
-                [
-                    name(rule, &lapse.identity),
-                    level.to_string(),
-                    lapse.until.since(lapse.since).to_string(),
-                    lapse.hold_for.to_string(),
-                    lapse.since.to_rfc3339(),
-                    test.lapsed
-                        .get(rule)
-                        .copied()
-                        .unwrap_or_default()
-                        .to_string(),
-                ]
-            });
-        let titles = [
-            "ended before it fired",
-            "level",
-            "longest",
-            "needed",
-            "at",
-            "times (rule)",
-        ];
-        let _ = write!(text, "\n{}", output::aligned(&titles, rows));
-        more(text, test.lapses.len());
-    }
-}
-
-fn differences(text: &mut String, old: &Backtest, new: &Backtest) {
-    let differences = old.difference(new);
-    if differences.is_empty() {
-        text.push_str("\nno alert differs\n");
-        return;
-    }
-    let _ = writeln!(
-        text,
-        "\n{} (- compared with, + these rules)",
-        counted(differences.len(), "alert differs")
-    );
-    for difference in differences.iter().take(LINES_SHOWN) {
-        let _ = writeln!(text, "{}", name(&difference.rule, &difference.identity));
-        for (sign, course) in [('-', &difference.before), ('+', &difference.after)] {
-            let strip: String = new
-                .strip(course, STRIP_CELLS)
-                .into_iter()
-                .map(letter)
-                .collect();
-            let _ = writeln!(text, "  {sign} |{strip}| {}", spent(course, new));
-        }
-    }
-    more(text, differences.len());
-}
-
-/// How long it fires, and how often it changes.
-fn spent(course: &[Firing], test: &Backtest) -> String {
-    let time = |firing: &Firing| firing.to.unwrap_or(test.range.to).since(firing.from).0;
-    let total = DurationMs(course.iter().map(time).sum());
-    format!("{total} in {}", counted(course.len(), "interval"))
-}
-
-fn name(rule: &str, identity: &Labels) -> String {
-    let labels = identity.without(&["alertname"]);
-    if labels.is_empty() {
-        rule.to_owned()
-    } else {
-        format!("{rule}{labels}")
-    }
-}
-
-fn more(text: &mut String, all: usize) {
-    if all > LINES_SHOWN {
-        let _ = writeln!(text, "({} more; -o json has all)", all - LINES_SHOWN);
-    }
 }

@@ -1,5 +1,8 @@
 //! `bellwether backtest` over a data folder.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
 use expect_test::{Expect, expect};
 
 use crate::run::World;
@@ -102,4 +105,68 @@ fn mistakes_are_shown_before_anything_is_replayed() {
     let ran = world.run(&[&["backtest", "bad"], &TIMES[..]].concat());
     assert_eq!(ran.code, Some(2), "{ran}");
     assert!(ran.err.contains("x.rules:2"), "{ran}");
+}
+
+/// A server over the folder `data`, until it is dropped.
+struct Serving {
+    child: Child,
+    url: String,
+}
+
+impl Serving {
+    fn start(world: &World) -> Serving {
+        let args = "serve --data data --rules rules --listen 127.0.0.1:0 --no-host-metrics --retention 9000d";
+        let mut command = world.command(&args.split(' ').collect::<Vec<_>>());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary starts");
+        let mut first = String::new();
+        let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
+        out.read_line(&mut first).expect("it says where it is");
+        let url = first
+            .split(' ')
+            .next_back()
+            .expect("a word")
+            .trim()
+            .to_owned();
+        Serving { child, url }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // It may have ended.
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_server_that_has_the_folder_open_is_asked_instead_and_says_the_same() {
+    let world = world();
+    // Defaults are those of one file, so files must not be joined on the way.
+    world.write("rules/defaults.rules", "defaults\n  every 1m\n  label team = \"a\"\n\nalert Low\n  expr x_value\n  info < 2 for 1m\n");
+    world.write(
+        "rules/more.rules",
+        "defaults\n  every 1m\n  label team = \"b\"\n",
+    );
+    let args = ["backtest", "tuned", "--against", "rules"];
+    let by_folder = world.run(&[&args[..], &TIMES].concat());
+    let serving = Serving::start(&world);
+    let locked = world.run(&[&args[..], &TIMES].concat());
+    assert_eq!(locked.code, Some(2), "{locked}");
+    assert!(
+        locked
+            .err
+            .contains("is asked with --url, such as --url http://127.0.0.1:9090"),
+        "{locked}"
+    );
+    let by_url = [&args[..], &["--url", &serving.url], &TIMES[2..]].concat();
+    let by_url = world.run(&by_url);
+    assert_eq!(by_url.to_string(), by_folder.to_string());
+    assert!(by_url.out.contains("Low{i=\"a\", team=\"a\"}"), "{by_url}");
+    let nobody = world.run(&["backtest", "tuned", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(nobody.code, Some(2), "{nobody}");
+    assert!(
+        nobody.err.contains("no answer from http://127.0.0.1:1"),
+        "{nobody}"
+    );
 }

@@ -10,6 +10,7 @@ use bellwether_query::Steps;
 use super::run::Patience;
 use crate::config::HttpLimits;
 use crate::edge::answer::{Exceeded, Refusal};
+use crate::edge::body::SizeLimit;
 use crate::edge::form;
 use crate::edge::params::Params;
 use crate::edge::route::Call;
@@ -24,10 +25,19 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    pub(super) async fn read(mut call: Call, http: &HttpLimits) -> Result<Asked, Refusal> {
+    pub(super) async fn read(call: Call, http: &HttpLimits) -> Result<Asked, Refusal> {
+        Asked::read_within(call, http, form::MAX).await
+    }
+
+    /// As [`Asked::read`], for a form that may be of another size.
+    pub(super) async fn read_within(
+        mut call: Call,
+        http: &HttpLimits,
+        max: SizeLimit,
+    ) -> Result<Asked, Refusal> {
         let (path_part, now) = (call.path_part.take(), call.now);
         Ok(Asked {
-            params: form::params(call, http).await?,
+            params: form::params(call, http, max).await?,
             path_part,
             now,
         })

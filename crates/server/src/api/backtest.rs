@@ -21,6 +21,7 @@ use super::history::push_rule_fields;
 use super::run::{refusal, run};
 use super::state::Api;
 use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::form;
 use crate::edge::route::Call;
 
 /// How far back a backtest begins that does not say.
@@ -31,7 +32,7 @@ const RUNNING: &str = "running";
 
 /// `GET`, `POST /api/bw/v1/backtest`.
 pub(super) async fn backtest(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
-    let asked = Asked::read(call, &api.http).await?;
+    let asked = Asked::read_within(call, &api.http, form::RULES_MAX).await?;
     let patience = asked.patience(api.http.query_timeout)?;
     let until = asked.time("until")?.unwrap_or(asked.now);
     let from = asked.time("since")?.unwrap_or(until.minus(SINCE));
@@ -39,14 +40,14 @@ pub(super) async fn backtest(api: Arc<Api>, call: Call) -> Result<Answer, Refusa
         return Err(bad("until", format_args!("it lies before since")));
     }
     let running = api.published.rules();
-    let rules = match asked.params.get("rules") {
-        None => Arc::clone(&running),
-        Some(text) => parse("rules", text)?,
+    let rules = match files(&asked, "rules").as_slice() {
+        [] => Arc::clone(&running),
+        files => parse(files)?,
     };
-    let against = match asked.params.get("against") {
-        None => None,
-        Some(RUNNING) => Some(running),
-        Some(text) => Some(parse("against", text)?),
+    let against = match files(&asked, "against").as_slice() {
+        [] => None,
+        [file] if file.text == RUNNING => Some(running),
+        files => Some(parse(files)?),
     };
     let (store, query) = (api.store.clone(), api.options.clone());
     let body = run(&api, patience, move |control| {
@@ -69,12 +70,21 @@ pub(super) async fn backtest(api: Arc<Api>, call: Call) -> Result<Answer, Refusa
     Ok(Answer::json(body.await?))
 }
 
-fn parse(name: &str, text: &str) -> Result<Arc<RuleSet>, Refusal> {
-    let file = SourceFile {
-        path: name.to_owned(),
+/// The rule files that a parameter gives, one each time it is there.
+fn files(asked: &Asked, name: &str) -> Vec<SourceFile> {
+    let texts = asked.params.all(name).filter(|text| !text.is_empty());
+    let file = |(i, text): (usize, &str)| SourceFile {
+        path: match i {
+            0 => name.to_owned(),
+            i => format!("{name} {}", i + 1),
+        },
         text: text.to_owned(),
     };
-    let checked = check(&[file]);
+    texts.enumerate().map(file).collect()
+}
+
+fn parse(files: &[SourceFile]) -> Result<Arc<RuleSet>, Refusal> {
+    let checked = check(files);
     let errors = checked
         .diagnostics
         .iter()

@@ -1,6 +1,6 @@
 //! A request's parameters, wherever they stand: behind `?`, and in the form that a POST carries.
 
-use bellwether_model::limits::HTTP_FORM_MAX;
+use bellwether_model::limits::{BACKTEST_FORM_MAX, HTTP_FORM_MAX};
 use hyper::{HeaderMap, Method, StatusCode, header};
 
 use super::answer::Refusal;
@@ -9,22 +9,33 @@ use super::params::Params;
 use super::route::Call;
 use crate::config::HttpLimits;
 
-const MAX: SizeLimit = SizeLimit {
+/// What a form may hold.
+pub(crate) const MAX: SizeLimit = SizeLimit {
     bytes: HTTP_FORM_MAX.usize(),
     limit: &HTTP_FORM_MAX,
 };
 
+/// What a form with rules to be tested may hold.
+pub(crate) const RULES_MAX: SizeLimit = SizeLimit {
+    bytes: BACKTEST_FORM_MAX.usize(),
+    limit: &BACKTEST_FORM_MAX,
+};
+
 /// Reads the form of a POST, then the query: where both name something, the form wins.
-pub(crate) async fn params(call: Call, http: &HttpLimits) -> Result<Params, Refusal> {
+pub(crate) async fn params(
+    call: Call,
+    http: &HttpLimits,
+    max: SizeLimit,
+) -> Result<Params, Refusal> {
     let mut params = Params::default();
     if call.method == Method::POST && !call.body.is_empty() {
         check_is_form(&call.headers)?;
         let encoding = encoding(&call.headers, StatusCode::UNSUPPORTED_MEDIA_TYPE)?;
         let mut form = Vec::new();
-        call.body.read(MAX, http, &mut form).await?;
+        call.body.read(max, http, &mut form).await?;
         if encoding == Encoding::Gzip {
             let mut plain = Vec::new();
-            gunzip(&form, MAX, &mut plain)?;
+            gunzip(&form, max, &mut plain)?;
             form = plain;
         }
         let form =

@@ -52,7 +52,7 @@ pub(super) async fn health(influx: Arc<Influx>, _: Call) -> Result<Answer, Refus
 
 /// `GET` or `POST /query`: the two statements that writing clients send.
 pub(super) async fn query(influx: Arc<Influx>, call: Call) -> Result<Answer, Refusal> {
-    let params = form::params(call, &influx.http).await?;
+    let params = form::params(call, &influx.http, form::MAX).await?;
     let Some(text) = params.get("q") else {
         return Err(Refusal::bad_request("missing required parameter \"q\""));
     };
