@@ -112,13 +112,13 @@ fn document<'a>(
             .extend(read::groups(&fields, read, seen, report));
         return;
     }
-    fields.only(
-        &["apiVersion", "kind", "metadata", "spec", "items", "status"],
-        "an object of Kubernetes",
-        report,
-    );
+    let known = |report: &mut Reporter<'_>| {
+        let names = ["apiVersion", "kind", "metadata", "spec", "items", "status"];
+        fields.only(&names, "an object of Kubernetes", report);
+    };
     match fields.text("kind", report) {
         Some("PrometheusRule" | "VMRule") => {
+            known(report);
             // Objects have names of their own: their groups may be called alike.
             seen.clear();
             let metadata = fields.get("metadata");
@@ -133,6 +133,7 @@ fn document<'a>(
             }
         }
         Some("List" | "PrometheusRuleList") => {
+            known(report);
             for item in fields.list("items", report) {
                 if matches!(
                     item.get("kind").and_then(Node::text),
@@ -149,8 +150,16 @@ fn document<'a>(
         }
         kind => {
             let place = fields.get("kind").map_or(fields.place, |node| node.place);
-            let kind = shown(kind.unwrap_or(""));
-            report.refuse(place, format!("no rules are in an object of kind {kind}"));
+            let text = format!(
+                "no rules are in an object of kind {}",
+                shown(kind.unwrap_or(""))
+            );
+            // What a chart renders holds all kinds of objects.
+            if read.documents.len() > 1 {
+                report.lose(place, format!("{text}: it is left out"));
+            } else {
+                report.refuse(place, text);
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use super::Held;
 use super::query;
 use super::sla::{Burns, Indicator, Period, Sla};
 use crate::report::{Reporter, shown};
+use crate::write;
 use crate::yaml::{Fields, Node};
 
 /// How long a slice is where nothing says so.
@@ -422,7 +423,7 @@ impl Way<'_> {
         }
         let query = query::with_window(&query, &slice.to_string());
         Some(Indicator::Sliced {
-            ok: format!("({query}) {op} {}", crate::write::number(value)),
+            ok: format!("({query}) {op} {}", write::number(value)),
             slice,
         })
     }
@@ -451,22 +452,20 @@ impl Way<'_> {
             "`ratioMetric`",
             report,
         );
-        let bare = fields.flag("counter", report).unwrap_or(false);
+        // `incremental` in `openslo/v1alpha`.
+        let says = |name, report: &mut Reporter<'_>| fields.flag(name, report).unwrap_or(false);
+        let bare = says("counter", report) | says("incremental", report);
         let (word, node) = match (fields.get("good"), fields.get("bad")) {
             (Some(good), None) => ("good", good),
             (None, Some(bad)) => ("bad", bad),
             _ => {
-                if let Some((key, _)) = fields.entry("raw") {
-                    report.lose(
-                        key.place,
-                        "a ratio that is measured as such: the objective is left out",
-                    );
-                } else {
-                    report.refuse(
-                        fields.place,
-                        "`ratioMetric` has `good` or `bad`, and `total`",
-                    );
+                if let Some(raw) = fields.get("raw") {
+                    return self.raw(fields, raw, report);
                 }
+                report.refuse(
+                    fields.place,
+                    "`ratioMetric` has `good` or `bad`, and `total`",
+                );
                 return None;
             }
         };
@@ -514,22 +513,49 @@ impl Way<'_> {
                     part(counted.as_ref().map(|(e, _)| e), &events),
                     part(counted.as_ref().map(|(_, t)| t), &total)
                 );
-                let default = self.percent / 100.0;
-                let target = self
-                    .fields
-                    .number("timeSliceTarget", report)
-                    .unwrap_or(default);
-                let ok = if word == "good" {
-                    format!("{ratio} >= {}", crate::write::number(target))
-                } else {
-                    format!(
-                        "{ratio} <= {}",
-                        crate::write::number(((1.0 - target) * 1e9).round() / 1e9)
-                    )
-                };
+                let ok = self.within_budget(&ratio, word == "good", report);
                 Some(Indicator::Sliced { ok, slice })
             }
         }
+    }
+}
+
+impl Way<'_> {
+    /// A ratio that is measured as such.
+    fn raw(&self, fields: &Fields<'_>, raw: &Node, report: &mut Reporter<'_>) -> Option<Indicator> {
+        let is_good = match fields.text("rawType", report) {
+            Some("success") => true,
+            Some("failure") => false,
+            _ => {
+                report.refuse(fields.place, "`rawType` is `success` or `failure`");
+                return None;
+            }
+        };
+        let query = prometheus(&Fields::of(raw, "`raw`", report)?, report)?;
+        let query = query.trim();
+        if self.method == "Occurrences" {
+            let query = if is_good {
+                format!("1 - ({query})")
+            } else {
+                query.to_owned()
+            };
+            return Some(Indicator::Ratio { query });
+        }
+        let slice = self.slice(report);
+        let ok = self.within_budget(&format!("({query})"), is_good, report);
+        Some(Indicator::Sliced { ok, slice })
+    }
+
+    /// When a slice of this ratio is good.
+    fn within_budget(&self, ratio: &str, is_good: bool, report: &mut Reporter<'_>) -> String {
+        let default = self.percent / 100.0;
+        let target = self.fields.number("timeSliceTarget", report);
+        let target = target.unwrap_or(default);
+        if is_good {
+            return format!("{ratio} >= {}", write::number(target));
+        }
+        let budget = ((1.0 - target) * 1e9).round() / 1e9;
+        format!("{ratio} <= {}", write::number(budget))
     }
 }
 

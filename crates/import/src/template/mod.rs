@@ -65,7 +65,8 @@ impl Template {
                     } else {
                         text
                     };
-                    out.text.push_str(&write::escaped_braces(text));
+                    out.text
+                        .push_str(&write::escaped_braces(out.unit_less(text)));
                 }
                 Segment::Action(action) => {
                     if action.trim_left {
@@ -90,6 +91,17 @@ impl Template {
 }
 
 impl Converted {
+    /// The text without the `B` that `humanize1024` leaves to its writer: `{value|bytes}` has it.
+    fn unit_less<'t>(&self, text: &'t str) -> &'t str {
+        let is_place =
+            self.text.ends_with("{value|bytes}") && !self.text.ends_with("{{value|bytes}");
+        let rest = text.strip_prefix('B').filter(|rest| {
+            let goes_on = rest.starts_with(|c: char| c.is_alphanumeric());
+            is_place && !goes_on
+        });
+        rest.unwrap_or(text)
+    }
+
     fn action(&mut self, action: &Action, can: &dyn Fn(&str) -> bool) {
         if action.is_comment() {
             return;
@@ -174,7 +186,7 @@ mod tests {
         check("{{ $value | humanizePercentage }}", "{value|percent}");
         check(
             "{{ humanize1024 $value }}B {{ $value | humanizeDuration }}",
-            "{value|bytes}B {value|duration}",
+            "{value|bytes} {value|duration}",
         );
         check("{{ $value | humanize }}", "{value}");
         check("{{ printf \"%.2f\" $value }}%", "{value|%.2f}%");

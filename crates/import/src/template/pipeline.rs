@@ -1,5 +1,7 @@
 //! The inside of one action, when it has a counterpart: labels, the value, texts, and how they are formatted.
 
+use bellwether_model::labels::is_legacy_label_name;
+
 /// What an action prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
@@ -42,7 +44,8 @@ fn run(command: Vec<Arg>, piped: Option<Vec<Piece>>) -> Option<Vec<Piece>> {
         rest.push(Arg::Piece(piece));
     }
     match (function.as_str(), rest.as_slice()) {
-        ("index", [Arg::Labels, Arg::Piece(Piece::Text(name))]) => {
+        // Names beyond letters, digits and `_` have no place in our texts.
+        ("index", [Arg::Labels, Arg::Piece(Piece::Text(name))]) if is_legacy_label_name(name) => {
             Some(vec![Piece::Label(name.clone())])
         }
         ("printf", [Arg::Piece(Piece::Text(format)), args @ ..]) => printf(format, args),
@@ -141,10 +144,8 @@ fn code_commands(code: &str) -> Option<Vec<Vec<Arg>>> {
 }
 
 fn word(word: &str) -> Option<Arg> {
-    let label = |name: &str| {
-        let legal = bellwether_model::labels::is_legacy_label_name(name);
-        legal.then(|| Arg::Piece(Piece::Label(name.to_owned())))
-    };
+    let label =
+        |name: &str| is_legacy_label_name(name).then(|| Arg::Piece(Piece::Label(name.to_owned())));
     let word = word
         .strip_prefix("$.")
         .map_or(word.to_owned(), |rest| format!(".{rest}"));
