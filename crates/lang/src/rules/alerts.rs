@@ -18,7 +18,9 @@ use super::template::ParsedText;
 use super::text::Text;
 use super::texts::{Texts, check_texts};
 use super::types::{Alert, LevelRule, Missing, Place, Record};
-use crate::promql::ast::{Binary, BinaryOp, Expr, ExprKind, Span, ValueType};
+use crate::promql::ast::{
+    Aggregate, AggregateOp, Binary, BinaryOp, Expr, ExprKind, Span, ValueType,
+};
 
 /// A draft and what its file's `defaults` say.
 pub(super) struct Subject<'a> {
@@ -340,14 +342,13 @@ fn compared_twice_or_never(expr: &Expr, lines: &[&LevelClause]) -> Option<Mistak
 /// `absent()` that does not wait.
 fn absent_at_once(expr: &Expr, lines: &[&LevelClause]) -> Option<Mistake> {
     let fires_at_once = |line: &&&LevelClause| {
-        is_bare(line)
-            && matches!(
-                line.line.rule,
-                LevelRule::When {
-                    hold_for: DurationMs::ZERO,
-                    ..
-                }
-            )
+        matches!(
+            line.line.rule,
+            LevelRule::When {
+                hold_for: DurationMs::ZERO,
+                ..
+            }
+        )
     };
     let line = lines
         .iter()
@@ -366,18 +367,21 @@ fn absent_at_once(expr: &Expr, lines: &[&LevelClause]) -> Option<Mistake> {
 
 /// A counter's height compared, which says nothing.
 fn counter_as_it_is(expr: &Expr, lines: &[&LevelClause], expr_word: Span) -> Option<Mistake> {
-    let metric = bare_counter(expr).filter(|_| lines.iter().any(|line| has_condition(line)))?;
-    Some(
-        Mistake::warning(
-            Lint::CounterWithoutRate,
-            expr_word,
-            format!("`{metric}` is a counter: it only grows"),
-        )
-        .label("compared as it is, it fires once and for ever")
-        .help(format!(
-            "compare its speed: `rate({metric}[5m])`, or `increase({metric}[1h])`"
-        )),
+    let metric = bare_metric(expr).filter(|metric| metric.ends_with("_total"))?;
+    let compares = lines.iter().any(|line| has_condition(line));
+    compares.then(|| compared_counter(metric, expr_word))
+}
+
+pub(super) fn compared_counter(metric: &str, expr_word: Span) -> Mistake {
+    Mistake::warning(
+        Lint::CounterWithoutRate,
+        expr_word,
+        format!("`{metric}` is a counter: it only grows"),
     )
+    .label("compared as it is, it fires once and for ever")
+    .help(format!(
+        "compare its speed: `rate({metric}[5m])`, or `increase({metric}[1h])`"
+    ))
 }
 
 /// True when a comparison decides which values come out.
@@ -417,26 +421,33 @@ fn can_be_empty(expr: &Expr) -> bool {
     here || expr.children().into_iter().any(can_be_empty)
 }
 
+/// Whether what `absent` yields comes out, compared or not.
 fn is_absent(expr: &Expr) -> bool {
     match &expr.unparenthesized().kind {
         ExprKind::Call(call) => call.function.name == "absent",
+        ExprKind::Binary(Binary { op, lhs, rhs, .. }) => match op {
+            BinaryOp::Or => is_absent(lhs) || is_absent(rhs),
+            BinaryOp::And | BinaryOp::Unless => is_absent(lhs),
+            op => op.is_comparison() && (is_absent(lhs) || is_absent(rhs)),
+        },
         _ => false,
     }
 }
 
-/// The counter whose value comes out as it is, summed at most.
-fn bare_counter(expr: &Expr) -> Option<&str> {
+/// The metric whose value comes out as it is, summed at most.
+pub(super) fn bare_metric(expr: &Expr) -> Option<&str> {
     match &expr.unparenthesized().kind {
-        ExprKind::Selector(selector) => selector
-            .name
-            .as_deref()
-            .filter(|name| name.ends_with("_total")),
-        ExprKind::Aggregate(aggregate) => bare_counter(&aggregate.expr),
+        ExprKind::Selector(selector) => selector.name.as_deref(),
+        ExprKind::Aggregate(Aggregate {
+            op: AggregateOp::Count | AggregateOp::Group | AggregateOp::CountValues,
+            ..
+        }) => None,
+        ExprKind::Aggregate(aggregate) => bare_metric(&aggregate.expr),
         ExprKind::Binary(Binary {
             op: BinaryOp::And | BinaryOp::Unless,
             lhs,
             ..
-        }) => bare_counter(lhs),
+        }) => bare_metric(lhs),
         _ => None,
     }
 }

@@ -318,6 +318,7 @@ impl Folder<'_> {
                 found.extend(lint::store::judge(&judged, facts));
                 if draft.kind == Kind::Alert {
                     let lines = Subject::new(draft, &[]).levels();
+                    found.extend(lint::store::judge_alert(&judged, &lines, facts));
                     found.extend(lint::reach::judge_against(expr, &lines, *word, facts));
                 }
             }

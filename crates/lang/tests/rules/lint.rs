@@ -38,11 +38,15 @@ fn facts() -> StoreFacts {
 }
 
 fn check(text: &str, expected: Expect) {
+    check_with(&facts(), text, expected);
+}
+
+fn check_with(facts: &StoreFacts, text: &str, expected: Expect) {
     let files = [RawFile {
         path: "a.rules".into(),
         bytes: Some(text.into()),
     }];
-    let (texts, checked) = check_raw_against(&files, &facts());
+    let (texts, checked) = check_raw_against(&files, facts);
     expected.assert_eq(&render(&checked.diagnostics, &texts, false));
 }
 
@@ -109,6 +113,63 @@ fn windows_and_functions_that_do_not_fit_are_told() {
                |                     ^^^^^^^^^^^ every fall of `queue_depth` counts as a restart from zero
                = help: its slope is `deriv(queue_depth[10m])`, its change `delta(queue_depth[1h])`
                = help: to switch it off here: `# lint: off gauge-with-rate REASON`
+        "]],
+    );
+}
+
+#[test]
+fn counters_that_only_a_store_knows_are_told() {
+    let mut facts = facts();
+    for name in ["wait_seconds_count", "wait_seconds_sum", "user_count"] {
+        facts
+            .metrics
+            .extend([metric(name, &["job"], 2, &[1.0, 2.0])]);
+    }
+    let text = "alert A\n  expr sum by (job) (wait_seconds_count)\n  warning > 5\n\
+        alert B\n  expr user_count\n  warning > 5\n\
+        alert C\n  expr rate(wait_seconds_sum[5m]) / rate(wait_seconds_count[5m])\n  warning > 5\n";
+    check_with(
+        &facts,
+        text,
+        expect![[r"
+        a.rules:2:3: warning: `wait_seconds_count` is a counter: it only grows
+           |
+         2 |   expr sum by (job) (wait_seconds_count)
+           |   ^^^^ compared as it is, it fires once and for ever
+           = help: compare its speed: `rate(wait_seconds_count[5m])`, or `increase(wait_seconds_count[1h])`
+           = help: to switch it off here: `# lint: off counter-without-rate REASON`
+    "]],
+    );
+}
+
+#[test]
+fn absent_that_does_not_wait_is_told_however_it_is_compared() {
+    check(
+        "alert A\n  expr absent(queue_depth) == 1\n  critical\n\
+         alert B\n  expr absent(queue_depth) or queue_depth > 5\n  critical for 5m\n  error\n\
+         alert C\n  expr absent(queue_depth)\n  critical == 1\n\
+         alert D\n  expr queue_depth > 5 unless absent(queue_depth)\n  critical\n",
+        expect![[r"
+            a.rules:3:3: warning: `absent()` without `for`
+               |
+             3 |   critical
+               |   ^^^^^^^^ fires at the first evaluation after a restart or a short gap
+               = help: give it time: `critical for 5m`
+               = help: to switch it off here: `# lint: off absent-without-for REASON`
+
+            a.rules:7:3: warning: `absent()` without `for`
+               |
+             7 |   error
+               |   ^^^^^ fires at the first evaluation after a restart or a short gap
+               = help: give it time: `error for 5m`
+               = help: to switch it off here: `# lint: off absent-without-for REASON`
+
+            a.rules:10:3: warning: `absent()` without `for`
+               |
+            10 |   critical == 1
+               |   ^^^^^^^^ fires at the first evaluation after a restart or a short gap
+               = help: give it time: `critical for 5m`
+               = help: to switch it off here: `# lint: off absent-without-for REASON`
         "]],
     );
 }

@@ -10,6 +10,8 @@ use super::Lint;
 use crate::promql::ast::{
     Binary, BinaryOp, Call, DurationExpr, Expr, ExprKind, Span, VectorSelector,
 };
+use crate::rules::alerts;
+use crate::rules::clause::LevelClause;
 use crate::rules::diagnostic::Mistake;
 use crate::rules::near::nearest;
 use crate::rules::reads;
@@ -117,6 +119,22 @@ pub(in crate::rules) fn judge(judged: &Judged<'_>, facts: &StoreFacts) -> Vec<Mi
     calls(judged, judged.expr, facts, &mut found);
     found.extend(too_many(judged, facts));
     found
+}
+
+/// A counter compared as it is, whose name alone does not say that it is one: a part of a histogram or a summary.
+pub(in crate::rules) fn judge_alert(
+    judged: &Judged<'_>,
+    lines: &[&LevelClause],
+    facts: &StoreFacts,
+) -> Option<Mistake> {
+    let metric = alerts::bare_metric(judged.expr)?;
+    let parts = ["_count", "_sum", "_bucket"];
+    let whole = parts.iter().find_map(|part| metric.strip_suffix(part))?;
+    let is_there = |part: &&&str| facts.metrics.contains_key(&format!("{whole}{part}"));
+    let known = facts.metrics.get(metric)?;
+    let is_counter = known.kind == MetricKind::Counter && parts.iter().filter(is_there).count() > 1;
+    let compares = lines.iter().any(|line| alerts::has_condition(line));
+    (is_counter && compares).then(|| alerts::compared_counter(metric, judged.word))
 }
 
 /// A metric or a label that the store has never seen.
