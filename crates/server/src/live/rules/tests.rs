@@ -5,7 +5,10 @@ use std::path::Path;
 use bellwether_disk::sim::Fault;
 use bellwether_disk::{Disk, RealDisk, SimDisk};
 use bellwether_engine::AlertState;
-use bellwether_model::TimeRange;
+use bellwether_engine::replay::{Backtest, ReplayOptions};
+use bellwether_lang::rules::Level;
+use bellwether_model::notice::NoticeKind;
+use bellwether_model::{Labels, TimeRange};
 use bellwether_store::Config;
 use tempfile::TempDir;
 
@@ -279,4 +282,87 @@ fn a_reload_that_waits_is_answered_between_two_ticks() {
     orders.send(Order::Stop);
     running.run(&received);
     assert_eq!(answer.blocking_recv().unwrap().rules.alerts.len(), 1);
+}
+
+/// A day of samples as they come, of three machines: one that fills up, one that is missing now and then, one that is steady.
+fn samples_of_minute(minute: i64) -> Vec<(&'static str, f64)> {
+    let mut samples = vec![("steady", 10.0)];
+    let wave = (minute % 240 - 120).abs() as f64;
+    samples.push(("wave", wave));
+    if minute % 97 >= 13 {
+        samples.push(("gaps", if minute % 311 < 40 { 95.0 } else { 50.0 }));
+    }
+    samples
+}
+
+#[test]
+fn a_backtest_over_the_stored_day_is_what_happened_that_day() {
+    let rules = "record host:load:double\n  expr x * 2\n\
+        alert High\n  expr x\n  warning > 90 for 2m clear < 70 keep 3m\n  critical > 110 for 1m\n  missing keep 6m\n\
+        alert Double\n  expr max by (host) (host:load:double)\n  every 1m\n  error > 180 for 90s\n  missing clear\n\
+        alert Gone\n  expr x\n  info > 1000\n  missing critical after 4m\n\
+        alert Many\n  expr count(ALERTS{alertstate=\"firing\", alertname=\"High\"})\n  every 1m\n  info > 1\n";
+    let world = World::new(rules);
+    let mut running = world.start();
+    let mut appender = world.store.appender();
+    let end = NOW.plus(DurationMs::from_mins(24 * 60));
+    while world.clock.now() < end {
+        let now = world.clock.now();
+        let minute = now.since(NOW).0 / 60_000;
+        if now.since(NOW).0 % 60_000 == 0 {
+            for (host, value) in samples_of_minute(minute) {
+                let labels = Labels::from_pairs([("__name__", "x"), ("host", host)]);
+                let series = appender.series(&labels).unwrap();
+                appender.push(series, now, value);
+            }
+            appender.commit(now).unwrap();
+        }
+        assert!(running.step());
+        world.later(10);
+    }
+    let range = TimeRange { from: NOW, to: end };
+    let live = running.parts.ledger.history(range, usize::MAX).unwrap();
+    let told = |kind: &str| NoticeKind::from_text(kind).is_some();
+    let live: Vec<String> = live
+        .iter()
+        .rev()
+        .filter(|row| told(&row.kind))
+        .map(|row| {
+            let (at, rule, labels, reason) = (row.at, &row.rule, &row.labels, &row.reason);
+            format!(
+                "{at} {rule}{labels} {} {:?} {:?} {} {:?} {reason:?}",
+                row.kind, row.from, row.to, row.value, row.threshold
+            )
+        })
+        .collect();
+    assert!(live.len() > 60, "{}", live.len());
+
+    let view = world.store.view();
+    let options = ReplayOptions {
+        from: NOW,
+        until: end,
+        query: bellwether_query::Options::default(),
+        keep_samples: false,
+        control: Control::new(),
+    };
+    let loaded = Arc::clone(&running.parts.published.loaded().rules);
+    let backtest = Backtest::run(loaded, &ViewSource(&view), options, &mut |_| {}).unwrap();
+    let replayed = backtest.transitions.iter().map(|t| {
+        let (at, rule, labels, reason) = (t.at, &t.rule, &t.identity, &t.reason);
+        let number = |level: Option<Level>| level.map(|level| level as u8);
+        format!(
+            "{at} {rule}{labels} {} {:?} {:?} {} {:?} {reason:?}",
+            t.kind,
+            number(t.from),
+            number(t.to),
+            t.value,
+            t.threshold
+        )
+    });
+    // Of one time the ledger has no order between alerts that a reader could rely on.
+    let sorted = |mut lines: Vec<String>| {
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(replayed.collect()), sorted(live));
 }
