@@ -260,7 +260,7 @@ pub fn evaluate(
 ) -> Result<Answer, QueryError> {
     let grid = when.grid(options)?;
     let plan = plan(expr, grid, when.end(), options)?;
-    let eval = Evaluator::new(&plan, source, options, control, when);
+    let eval = Evaluator::new(&plan, source, options, control);
     let value = value(expr.value_type(), &plan.root, when, grid, &eval)?;
     Ok(finish(value, eval, options))
 }

@@ -7,7 +7,7 @@ use bellwether_model::{Labels, TimeRange};
 
 use crate::aggregate::accumulate::Accumulator;
 use crate::aggregate::{Groups, choose, spread};
-use crate::answer::{Options, When};
+use crate::answer::Options;
 use crate::binary::{arith, matching, sets};
 use crate::budget::{Budget, Charge, Pace};
 use crate::control::Control;
@@ -33,7 +33,6 @@ pub(crate) struct Evaluator<'a> {
     budget: Arc<Budget>,
     notes: Notes,
     selections: Vec<Selection<'a>>,
-    is_instant: bool,
     /// Who wants to know what each node does and takes.
     watch: Option<&'a Watch<'a>>,
 }
@@ -44,7 +43,6 @@ impl<'a> Evaluator<'a> {
         source: &'a dyn Source,
         options: &'a Options,
         control: &Control,
-        when: When,
     ) -> Evaluator<'a> {
         Evaluator {
             source,
@@ -52,7 +50,6 @@ impl<'a> Evaluator<'a> {
             budget: Budget::new(control, options.memory_max, options.samples_max),
             notes: Notes::default(),
             selections: plan.reads.iter().map(Selection::new).collect(),
-            is_instant: matches!(when, When::At(_)),
             watch: None,
         }
     }
@@ -79,11 +76,6 @@ impl<'a> Evaluator<'a> {
             selection.finish(&self.notes);
         }
         self.notes
-    }
-
-    /// The query asked for one step, not for a range that happens to have one.
-    pub(crate) fn is_instant(&self) -> bool {
-        self.is_instant
     }
 
     /// The value of a scalar node.

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use bellwether_lang::promql::ast::{AggregateOp, Span};
 
 use super::Groups;
+use super::spread::extremes;
 use crate::budget::{Charge, Pace};
 use crate::error::QueryError;
 use crate::mask;
@@ -140,17 +141,18 @@ pub(crate) fn limit_ratio(
     span: Span,
     param_span: Span,
 ) -> Result<Vector, QueryError> {
-    for r in ratio.values() {
-        if r.is_nan() {
-            return Err(QueryError::eval(span, "Ratio value is NaN"));
-        }
-        if !(-1.0..=1.0).contains(r) && !notes.is_cut() {
-            let (got, capped) = (number(*r), r.clamp(-1.0, 1.0));
-            notes.warn(
-                param_span,
-                format!("ratio value should be between -1 and 1, got {got}, capping to {capped}"),
-            );
-        }
+    let [low, high, nan] = extremes(ratio);
+    if nan.is_some() {
+        return Err(QueryError::eval(span, "Ratio value is NaN"));
+    }
+    let low = low.filter(|r| *r < -1.0).map(|r| (r, "-1"));
+    let high = high.filter(|r| *r > 1.0).map(|r| (r, "1"));
+    for (r, capped) in [low, high].into_iter().flatten() {
+        let got = number(r);
+        notes.warn(
+            param_span,
+            format!("ratio value should be between -1 and 1, got {got}, capping to {capped}"),
+        );
     }
     for row in 0..vector.len() {
         vector.budget().check()?;

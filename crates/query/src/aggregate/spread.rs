@@ -8,7 +8,7 @@ use bellwether_model::{Labels, LabelsBuilder, value::format_value};
 use super::Groups;
 use crate::budget::Pace;
 use crate::error::QueryError;
-use crate::notes::{Notes, number};
+use crate::notes::Notes;
 use crate::scalar::Scalar;
 use crate::vector::{RowName, Vector};
 use crate::window::order;
@@ -21,7 +21,12 @@ pub(crate) fn quantile(
     notes: &Notes,
     param_span: Span,
 ) -> Result<Vector, QueryError> {
-    warn_quantiles(q, notes, param_span);
+    // Of many that are none, the farthest off are named.
+    let [low, high, nan] = extremes(q);
+    let (low, high) = (low.filter(|q| *q < 0.0), high.filter(|q| *q > 1.0));
+    for q in [low, high, nan].into_iter().flatten() {
+        notes.warn_quantile(q, param_span);
+    }
     let mut out = vector.like();
     let mut values = Vec::new();
     let pace = Pace::new(vector.budget());
@@ -40,19 +45,11 @@ pub(crate) fn quantile(
     Ok(out)
 }
 
-/// Warns about quantiles outside `0..=1`.
-pub(crate) fn warn_quantiles(q: &Scalar, notes: &Notes, span: Span) {
-    for q in q.values() {
-        if !(0.0..=1.0).contains(q) && !notes.is_cut() {
-            notes.warn(
-                span,
-                format!(
-                    "quantile value should be between 0 and 1, got {}",
-                    number(*q)
-                ),
-            );
-        }
-    }
+/// The least and the greatest number among the parameters of all steps, and NaN, each if there is one.
+pub(super) fn extremes(param: &Scalar) -> [Option<f64>; 3] {
+    let numbers = || param.values().iter().copied().filter(|v| !v.is_nan());
+    let nan = param.values().iter().copied().find(|v| v.is_nan());
+    [numbers().reduce(f64::min), numbers().reduce(f64::max), nan]
 }
 
 /// How many series of each group have each value; the value becomes the label `label`, unless `grouping` takes that away.

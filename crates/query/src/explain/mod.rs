@@ -116,7 +116,7 @@ pub fn explain(
     let grid = when.grid(options)?;
     let plan = plan(expr, grid, when.end(), options)?;
     let (counted, watch) = (Counted::new(source, &plan.reads), Watch::new(clock));
-    let eval = Evaluator::new(&plan, &counted, options, control, when).watched(&watch);
+    let eval = Evaluator::new(&plan, &counted, options, control).watched(&watch);
     let error = value(expr.value_type(), &plan.root, when, grid, &eval).err();
     let time = clock().saturating_sub(begun);
     if let Some(stopped @ (QueryError::Timeout | QueryError::Cancelled)) = error {

@@ -4,11 +4,12 @@
 //! count before, and an info says so; tiny differences, as float sums leave them, are lifted silently.
 
 use bellwether_lang::promql::ast::Span;
-use bellwether_model::{HashMap, Labels, METRIC_NAME, value::parse_value};
+use bellwether_model::labels::Quoted;
+use bellwether_model::{HashMap, Labels, value::parse_value};
 
 use crate::budget::Pace;
 use crate::error::QueryError;
-use crate::notes::Notes;
+use crate::notes::{Lifted, Notes, is_quantile, with_metric};
 use crate::vector::{RowName, Vector};
 
 /// The label that holds a bucket's upper bound.
@@ -37,9 +38,10 @@ pub(crate) fn histograms(vector: &Vector, notes: &Notes, span: Span) -> Vec<Hist
         let name = vector.name(row);
         let text = name.labels.get(BOUND).unwrap_or("");
         let Some(upper) = parse_value(text) else {
+            let text = Quoted(text);
             let message =
-                format!("bucket label \"le\" is missing or has a malformed value of \"{text}\"");
-            notes.warn(span, with_metric(message, &name.labels));
+                format!("bucket label \"le\" is missing or has a malformed value of {text}");
+            notes.warn(span, with_metric(&message, &name.labels));
             continue;
         };
         let labels = name.labels.without(&[BOUND]);
@@ -61,18 +63,11 @@ pub(crate) fn histograms(vector: &Vector, notes: &Notes, span: Span) -> Vec<Hist
     found
 }
 
-fn with_metric(message: String, labels: &Labels) -> String {
-    match labels.get(METRIC_NAME) {
-        Some(metric) => format!("{message} for metric name \"{metric}\""),
-        None => message,
-    }
-}
-
 /// What a function makes of the buckets of one histogram.
 pub(crate) struct Answer {
     pub(crate) value: f64,
-    /// Counts that fell had to be lifted.
-    pub(crate) is_lifted: bool,
+    /// Counts that fell and had to be lifted.
+    pub(crate) lifted: Option<Lifted>,
 }
 
 /// Evaluates `f` on the buckets of each histogram at each step into one row a histogram, named by `name`.
@@ -89,6 +84,7 @@ pub(crate) fn evaluate(
     let pace = Pace::new(vector.budget());
     for histogram in histograms {
         let at = out.push_made(name(histogram))?;
+        let mut lifted: Option<Lifted> = None;
         for step in 0..vector.steps() {
             pace.spend(1 + histogram.rows.len())?;
             buckets.clear();
@@ -104,12 +100,14 @@ pub(crate) fn evaluate(
             }
             coalesce(&mut buckets);
             let answer = f(step, &mut buckets);
-            if answer.is_lifted {
-                let message = "input to histogram_quantile needed to be fixed for monotonicity \
-                    (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
-                notes.info(span, with_metric(message.into(), &histogram.name.labels));
+            match (&mut lifted, answer.lifted) {
+                (Some(all), Some(more)) => all.merge(more),
+                (none, more) => *none = more.or(*none),
             }
             out.put(at, step, answer.value);
+        }
+        if let Some(lifted) = lifted {
+            notes.info_lifted(&histogram.name.labels, lifted, span);
         }
     }
     Ok(())
@@ -126,19 +124,29 @@ fn coalesce(buckets: &mut Vec<Bucket>) {
     });
 }
 
-/// Lifts counts that fall below the one before; true when one fell by more than rounding explains.
-fn make_monotonic(buckets: &mut [Bucket]) -> bool {
-    let mut forced = false;
+/// Lifts counts that fall below the one before; tells of those that fell by more than rounding explains.
+fn make_monotonic(buckets: &mut [Bucket], time: i64) -> Option<Lifted> {
+    let mut lifted: Option<Lifted> = None;
     for i in 1..buckets.len() {
         let (before, count) = (buckets[i - 1].count, buckets[i].count);
         if almost_equal(before, count) {
             buckets[i].count = before;
         } else if count < before {
             buckets[i].count = before;
-            forced = true;
+            let upper = buckets[i].upper;
+            let (by, bounds) = match lifted {
+                Some(all) => (all.by.max(before - count), (all.bounds.0, upper)),
+                None => (before - count, (upper, upper)),
+            };
+            lifted = Some(Lifted {
+                bounds,
+                by,
+                samples: 1,
+                times: (time, time),
+            });
         }
     }
-    forced
+    lifted
 }
 
 fn almost_equal(a: f64, b: f64) -> bool {
@@ -153,15 +161,17 @@ fn almost_equal(a: f64, b: f64) -> bool {
     difference / sum.min(f64::MAX) < TOLERANCE
 }
 
-/// The `q`-quantile of buckets whose counts may fall.
-pub(crate) fn lifted_quantile(q: f64, buckets: &mut [Bucket]) -> Answer {
-    let is_asked = (0.0..=1.0).contains(&q);
-    let is_lifted = is_asked
-        && buckets.last().is_some_and(|b| b.upper == f64::INFINITY)
-        && make_monotonic(buckets);
+/// The `q`-quantile at `time` of buckets whose counts may fall.
+pub(crate) fn lifted_quantile(q: f64, buckets: &mut [Bucket], time: i64) -> Answer {
+    let is_asked = is_quantile(q) && buckets.last().is_some_and(|b| b.upper == f64::INFINITY);
+    let lifted = if is_asked {
+        make_monotonic(buckets, time)
+    } else {
+        None
+    };
     Answer {
         value: quantile(q, buckets),
-        is_lifted,
+        lifted,
     }
 }
 
@@ -272,10 +282,11 @@ mod tests {
     #[test]
     fn counts_that_fall_are_lifted() {
         let mut buckets = of(&[(1.0, 2.0), (2.0, 1.0), (3.0, 5.0)]);
-        assert!(make_monotonic(&mut buckets));
+        let lifted = make_monotonic(&mut buckets, 7).unwrap();
+        assert_eq!((lifted.bounds, lifted.by), ((2.0, 2.0), 1.0));
         assert_eq!(buckets, of(&[(1.0, 2.0), (2.0, 2.0), (3.0, 5.0)]));
         let mut rounding = of(&[(1.0, 2.0), (2.0, 2.0 - 1e-15)]);
-        assert!(!make_monotonic(&mut rounding));
+        assert!(make_monotonic(&mut rounding, 7).is_none());
         assert_eq!(rounding[1].count, 2.0);
     }
 }

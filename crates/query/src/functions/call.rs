@@ -3,7 +3,6 @@
 use bellwether_lang::promql::ast::Span;
 
 use super::{Func, buckets, labels, sort};
-use crate::aggregate::spread::warn_quantiles;
 use crate::error::QueryError;
 use crate::eval::Evaluator;
 use crate::notes::number;
@@ -34,7 +33,7 @@ pub(crate) fn call(
         }
         (Func::Sort | Func::SortDesc | Func::SortByLabel | Func::SortByLabelDesc, [v, by @ ..]) => {
             let v = eval.vector(v, grid)?;
-            if !eval.is_instant() {
+            if grid.count > 1 {
                 let message = "sort is ineffective for range queries since results are always ordered by labels";
                 eval.notes().warn(span, message);
                 return Ok(v);
@@ -61,11 +60,9 @@ fn histogram_quantile(
 ) -> Result<Vector, QueryError> {
     let (vector, q_span) = (eval.vector(v, grid)?, q.span);
     let q = eval.scalar(q, grid)?;
-    if !vector.is_empty() {
-        warn_quantiles(&q, eval.notes(), q_span);
-    }
+    eval.notes().warn_quantiles(&q, q_span);
     each_histogram(eval, &vector, v.span, |step, buckets| {
-        buckets::lifted_quantile(q.at(step), buckets)
+        buckets::lifted_quantile(q.at(step), buckets, grid.time(step))
     })
 }
 
@@ -80,7 +77,7 @@ fn histogram_fraction(
     let vector = eval.vector(v, grid)?;
     each_histogram(eval, &vector, v.span, |step, buckets| buckets::Answer {
         value: buckets::fraction(lower.at(step), upper.at(step), buckets),
-        is_lifted: false,
+        lifted: None,
     })
 }
 
@@ -111,9 +108,7 @@ fn histogram_quantiles(
     let mut out = vector.like();
     for node in quantiles {
         let q = eval.scalar(node, grid)?;
-        if !vector.is_empty() {
-            warn_quantiles(&q, eval.notes(), node.span);
-        }
+        eval.notes().warn_quantiles(&q, node.span);
         // The label is a text, so there is one for all steps: that of the first.
         let value = q
             .values()
@@ -132,7 +127,7 @@ fn histogram_quantiles(
             v.span,
             &mut out,
             name,
-            |step, buckets| buckets::lifted_quantile(q.at(step), buckets),
+            |step, buckets| buckets::lifted_quantile(q.at(step), buckets, grid.time(step)),
         )?;
     }
     Ok(out)

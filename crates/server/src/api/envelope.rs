@@ -6,7 +6,7 @@ use bellwether_query::{Explanation, write_explanation};
 
 use crate::edge::answer::push_json_string;
 
-/// The most warnings, and the most infos, that come with an answer.
+/// The most warnings, and the most infos, that come with an answer; of the others one more tells how many they are.
 const NOTES_MAX: usize = 10;
 
 /// Why an answer is shorter than it could be: the request's `limit`.
@@ -20,17 +20,25 @@ pub(crate) fn success(
 ) -> String {
     let mut out = String::from("{\"status\":\"success\",\"data\":");
     push(&mut out);
-    for (name, notes) in [("warnings", warnings), ("infos", infos)] {
-        if !notes.is_empty() {
-            out.push_str(",\"");
-            out.push_str(name);
-            out.push_str("\":");
-            let notes = &notes[..notes.len().min(NOTES_MAX)];
-            push_list(&mut out, notes, |out, note| push_json_string(out, note));
-        }
-    }
+    push_notes(&mut out, "warning", warnings);
+    push_notes(&mut out, "info", infos);
     out.push('}');
     out
+}
+
+/// The member with notes of one kind, if there are any.
+fn push_notes(out: &mut String, kind: &str, notes: &[String]) {
+    if notes.is_empty() {
+        return;
+    }
+    out.push_str(",\"");
+    out.push_str(kind);
+    out.push_str("s\":");
+    let shown = notes.len().min(NOTES_MAX);
+    let more = notes.len() - shown;
+    let omitted = (more > 0).then(|| format!("{more} more {kind} annotations omitted"));
+    let notes = notes[..shown].iter().chain(&omitted);
+    push_list(out, notes, |out, note| push_json_string(out, note));
 }
 
 /// The answer to `explain`.
@@ -105,7 +113,7 @@ mod tests {
         assert_eq!(success(list, &[], &[]), r#"{"status":"success","data":[]}"#);
         let many: Vec<String> = (0..12).map(|i| format!("w{i}")).collect();
         let got = success(list, &many, &["i\"".into()]);
-        let want = r#"{"status":"success","data":[],"warnings":["w0","w1","w2","w3","w4","w5","w6","w7","w8","w9"],"infos":["i\""]}"#;
+        let want = r#"{"status":"success","data":[],"warnings":["w0","w1","w2","w3","w4","w5","w6","w7","w8","w9","2 more warning annotations omitted"],"infos":["i\""]}"#;
         assert_eq!(got, want);
     }
 }
