@@ -103,6 +103,11 @@ pub(super) fn parse(text: &str) -> Vec<(usize, Command)> {
         if first.is_empty() {
             continue;
         }
+        // Alone among the commands this one needs no empty line behind it.
+        if first.eq_ignore_ascii_case("clear") {
+            commands.push((at + 1, Command::Clear));
+            continue;
+        }
         let mut block = Vec::new();
         while let Some((_, line)) = lines.next_if(|(_, line)| !line.is_empty()) {
             block.push(line);
@@ -116,18 +121,22 @@ pub(super) fn parse(text: &str) -> Vec<(usize, Command)> {
 fn command(first: &str, block: &[&str]) -> Option<Command> {
     let (word, rest) = split_word(first);
     Some(match word.to_ascii_lowercase().as_str() {
-        "clear" => Command::Clear,
         "load" | "load_with_nhcb" => Command::Load {
             step: DurationMs::parse(rest)?,
             lines: block.iter().map(ToString::to_string).collect(),
         },
-        "eval" => Command::Eval(eval(rest, block, false)?),
-        "eval_fail" => Command::Eval(eval(rest, block, true)?),
+        "eval" => Command::Eval(eval(rest, block, None)?),
+        // As upstream wrote them before there were `expect` lines.
+        "eval_fail" => Command::Eval(eval(rest, block, Some("fail"))?),
+        "eval_warn" => Command::Eval(eval(rest, block, Some("warn"))?),
+        "eval_info" => Command::Eval(eval(rest, block, Some("info"))?),
+        "eval_ordered" => Command::Eval(eval(rest, block, Some("ordered"))?),
         _ => return None,
     })
 }
 
-fn eval(rest: &str, block: &[&str], fails: bool) -> Option<Eval> {
+/// `expected` is what the command itself expects, as an `expect` line says it.
+fn eval(rest: &str, block: &[&str], expected: Option<&str>) -> Option<Eval> {
     let (kind, rest) = split_word(rest);
     let (when, expr) = match kind {
         "instant" => {
@@ -146,12 +155,18 @@ fn eval(rest: &str, block: &[&str], fails: bool) -> Option<Eval> {
         expects: Vec::new(),
         result: Expected::default(),
     };
-    if fails {
-        eval.expects.push(Expect::Some(Kind::Fail, Text::Any));
+    if let Some(expected) = expected {
+        eval.expects.push(expect(expected)?);
     }
     for line in block {
         if let Some(rest) = after(line, "expect") {
             eval.expects.push(expect(rest)?);
+        } else if let Some(message) = after(line, "expected_fail_message") {
+            let text = Text::Exactly(message.into());
+            eval.expects.push(Expect::Some(Kind::Fail, text));
+        } else if let Some(pattern) = after(line, "expected_fail_regexp") {
+            let text = Text::Regex(pattern.into());
+            eval.expects.push(Expect::Some(Kind::Fail, text));
         } else if let Some(value) = parse_value(line) {
             eval.result.scalar = Some(value);
         } else {
