@@ -100,11 +100,17 @@ pub(crate) fn predictions(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<()
     })
 }
 
-/// `time_to`: seconds from the step until the line reaches the target; none when it never will.
+/// `time_to`: seconds from the step until the line reaches the target. 0 where it is at the target, however flat; none when it never
+/// will be: it is flat elsewhere, goes away from the target, or left it behind before the step. No slope counts as too small to be
+/// meant: noise on a level gives a very large number, or none, and a comparison with a time that matters leaves it out.
 pub(crate) fn times_to(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
     let target = row.param(0);
     lines(row, scratch, |w, slope, now| {
-        let seconds = (target(w.step) - now) / slope;
+        let distance = target(w.step) - now;
+        if distance == 0.0 {
+            return Some(0.0);
+        }
+        let seconds = distance / slope;
         (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
     })
 }

@@ -73,7 +73,11 @@ impl Naive<'_> {
             }),
             "time_to" => two(()).and_then(|()| {
                 let (slope, at_now) = self.line(&w.points, now);
-                let seconds = noise.rough((params[0] - at_now) / slope);
+                let distance = params[0] - at_now;
+                if distance == 0.0 {
+                    return Some(0.0);
+                }
+                let seconds = noise.rough(distance / slope);
                 (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
             }),
             "double_exponential_smoothing" => self.smoothing(&values, params)?,
