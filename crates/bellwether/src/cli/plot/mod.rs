@@ -75,12 +75,14 @@ pub(crate) fn plot(data: &Value, range: Option<Range>, style: Style) -> Result<S
     }
     legend(&mut out, drawn, style);
     if lines.len() > drawn.len() {
-        // Writing to a String cannot fail, here and below.
-        let _ = writeln!(
-            out,
+        let more = format!(
             "{} more series are not drawn: topk(), sum by () or a narrower selector leave fewer",
             lines.len() - drawn.len()
         );
+        for text in folded(more.split(' '), " ", style.width) {
+            // Writing to a String cannot fail, here and below.
+            let _ = writeln!(out, "{text}");
+        }
     }
     Ok(out)
 }
@@ -263,8 +265,9 @@ fn push_times(out: &mut String, margin: usize, columns: usize, range: Range, zon
 
 /// Each line's letter, name and figures; the figures on a line of their own where the names leave no room beside them.
 fn legend(out: &mut String, lines: &[Line], style: Style) {
-    let figures: Vec<String> = lines.iter().map(figures).collect();
-    let longest = figures.iter().map(String::len).max().unwrap_or(0);
+    let figures: Vec<Vec<String>> = lines.iter().map(figures).collect();
+    let len = |figures: &Vec<String>| figures.join(FIGURES_JOINT).len();
+    let longest = figures.iter().map(len).max().unwrap_or(0);
     let widths = lines.iter().map(|line| measure_text_width(&line.name));
     let widest = widths.max().unwrap_or(0);
     let is_wide = widest + longest + 5 <= style.width;
@@ -274,27 +277,49 @@ fn legend(out: &mut String, lines: &[Line], style: Style) {
         let name = console::truncate_str(&line.name, room, "…");
         if is_wide {
             let pad = widest - measure_text_width(&name);
+            let figures = figures.join(FIGURES_JOINT);
             let _ = writeln!(out, "  {name}{}  {figures}", " ".repeat(pad));
         } else {
-            let _ = writeln!(out, "  {name}\n   {figures}");
+            let _ = writeln!(out, "  {name}");
+            let figures = figures.iter().map(String::as_str);
+            for figures in folded(figures, FIGURES_JOINT, room) {
+                let _ = writeln!(out, "   {figures}");
+            }
         }
     }
 }
 
-/// `min 1  max 5  last 3`
-fn figures(line: &Line) -> String {
+/// Between the figures of a line.
+const FIGURES_JOINT: &str = "  ";
+
+/// The pieces in as few texts of at most `width` as they fit into; a longer piece is alone in its text.
+fn folded<'a>(pieces: impl Iterator<Item = &'a str>, joint: &str, width: usize) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for piece in pieces {
+        match texts.last_mut() {
+            Some(last) if last.len() + joint.len() + piece.len() <= width => {
+                last.push_str(joint);
+                last.push_str(piece);
+            }
+            _ => texts.push(piece.to_owned()),
+        }
+    }
+    texts
+}
+
+/// `min 1`, `max 5`, `last 3`
+fn figures(line: &Line) -> Vec<String> {
     let values = || line.points.iter().map(|(_, v)| *v);
     let number = || values().filter(|v| !v.is_nan());
     let (Some(min), Some(max)) = (number().reduce(f64::min), number().reduce(f64::max)) else {
-        return "only NaN".to_owned();
+        return vec!["only NaN".to_owned()];
     };
     let last = values().next_back().unwrap_or(f64::NAN);
-    format!(
-        "min {}  max {}  last {}",
-        brief(min),
-        brief(max),
-        brief(last)
-    )
+    vec![
+        format!("min {}", brief(min)),
+        format!("max {}", brief(max)),
+        format!("last {}", brief(last)),
+    ]
 }
 
 fn push_painted(out: &mut String, c: char, line: Option<usize>, style: Style) {

@@ -285,7 +285,8 @@ fn more_lines_than_can_be_followed() {
         f  line_5  min 5  max 5  last 5
         g  line_6  min 6  max 6  last 6
         h  line_7  min 7  max 7  last 7
-        3 more series are not drawn: topk(), sum by () or a narrower selector leave fewer
+        3 more series are not drawn: topk(), sum by () or a narrower
+        selector leave fewer
     "]],
     );
 }
@@ -312,7 +313,7 @@ fn no_line_is_longer_than_the_terminal() {
         (&long, &|i| Some(i as f64 * 1e9)),
         ("\x1b[2J", &|_| Some(-1e-9)),
     ]);
-    for width in [60, 200] {
+    for width in [24, 40, 60, 80, 200] {
         let style = Style { width, ..STYLE };
         let drawn = plot(&data, Some(HOUR), style).unwrap();
         let widest = drawn.lines().map(measure_text_width).max();
