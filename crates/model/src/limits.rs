@@ -95,6 +95,7 @@ limits! {
     QUERY_SAMPLES_MAX = "query.max_samples", 150_000_000, Count, "422";
     QUERY_POINTS_MAX = "query.max_points", 11_000, Count, "400 (points per series)";
     QUERY_MEMORY_MAX = "query.memory", 256 * MIB, Bytes, "422";
+    QUERY_RESPONSE_MAX = "query.response_bytes", 64 * MIB, Bytes, "422";
     QUERY_LOOKBACK = "query.lookback", 5 * MINUTE, Millis, "a sample is too old to be a series' value";
     QUERY_NOTES_MAX = "query.max_notes", 100, Count, "further warnings and infos of an answer are left out, which one more says";
     QUERY_SUBQUERY_STEP = "query.subquery_step", MINUTE, Millis, "- (the step of a subquery that names none)";

@@ -75,9 +75,10 @@ fn measure(query: &str, source: &MemorySource, steps: Option<Steps>, at: i64) ->
             Some(steps) => range(&expr, source, steps, &options, &control),
         };
         let mut json = String::new();
-        match answer {
-            Ok(answer) => write_json(&answer, &mut json),
-            Err(error) => println!("{query}: {error}"),
+        let written =
+            answer.and_then(|answer| write_json(&answer, usize::MAX, &control, &mut json));
+        if let Err(error) = written {
+            println!("{query}: {error}");
         }
         std::hint::black_box(&json);
         best = best.min(began.elapsed().as_secs_f64() * 1000.0);

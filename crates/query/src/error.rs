@@ -30,6 +30,12 @@ pub enum QueryError {
         /// The limit, bytes.
         max: usize,
     },
+    /// The answer's text is longer than allowed.
+    #[error("the answer is longer than {max} bytes (query.response_bytes)")]
+    ResponseLimit {
+        /// The limit, bytes.
+        max: usize,
+    },
     /// The deadline passed.
     #[error("the query took longer than query.timeout allows")]
     Timeout,
@@ -80,6 +86,7 @@ impl QueryError {
             QueryError::PointsLimit { .. } => Some("query.max_points"),
             QueryError::SamplesLimit { .. } => Some("query.max_samples"),
             QueryError::MemoryLimit { .. } => Some("query.memory"),
+            QueryError::ResponseLimit { .. } => Some("query.response_bytes"),
             QueryError::Timeout => Some("query.timeout"),
             QueryError::LabelLimit { .. } => Some("label.max_value"),
             QueryError::RegexLimit { .. } => Some("regex.size"),

@@ -84,8 +84,10 @@ fn shown(answer: &Result<crate::Answer, QueryError>) -> String {
     match answer {
         Ok(answer) => {
             let mut out = String::new();
-            write_json(answer, &mut out);
-            out
+            match write_json(answer, usize::MAX, &Control::new(), &mut out) {
+                Ok(()) => out,
+                Err(error) => error.to_string(),
+            }
         }
         Err(error) => error.to_string(),
     }

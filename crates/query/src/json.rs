@@ -4,9 +4,12 @@
 
 use std::fmt::Write as _;
 
-use bellwether_model::{Labels, TimestampMs, value::push_value};
+use bellwether_model::{Labels, TimestampMs, limits, value::push_value};
 
 use crate::answer::{Answer, Matrix, Value};
+use crate::budget::LOOK_EVERY;
+use crate::control::Control;
+use crate::error::QueryError;
 
 /// About what a point of a range takes: `[1700000000,"0.123456789"],`.
 const POINT_BYTES: usize = 30;
@@ -15,8 +18,19 @@ const RESERVED_MAX: usize = 8 << 20;
 /// About what a series takes beside its points.
 const SERIES_BYTES: usize = 128;
 
-/// Appends `{"resultType":..,"result":..}` to `out`.
-pub fn write_json(answer: &Answer, out: &mut String) {
+/// Appends `{"resultType":..,"result":..}` to `out`, at most `rows_max` series of it.
+///
+/// Errors when the text becomes longer than `query.response_bytes`, or `control` is set meanwhile; then `out` ends anywhere.
+pub fn write_json(
+    answer: &Answer,
+    rows_max: usize,
+    control: &Control,
+    out: &mut String,
+) -> Result<(), QueryError> {
+    let bounds = Bounds {
+        len_max: out.len().saturating_add(limits::QUERY_RESPONSE_MAX.usize()),
+        control,
+    };
     match &answer.value {
         Value::Scalar(sample) => {
             out.push_str("{\"resultType\":\"scalar\",\"result\":");
@@ -31,57 +45,99 @@ pub fn write_json(answer: &Answer, out: &mut String) {
         }
         Value::Vector(rows) => {
             out.push_str("{\"resultType\":\"vector\",\"result\":[");
-            for (i, (labels, sample)) in rows.iter().enumerate() {
-                out.push_str(if i == 0 {
-                    "{\"metric\":"
-                } else {
-                    ",{\"metric\":"
-                });
-                push_labels(out, labels);
+            for (i, (labels, sample)) in rows.iter().take(rows_max).enumerate() {
+                begin_row(out, i, labels);
                 out.push_str(",\"value\":");
                 push_sample(out, sample.t, sample.v);
                 out.push('}');
+                bounds.check(out)?;
             }
             out.push(']');
         }
         Value::Matrix(matrix) => {
             out.push_str("{\"resultType\":\"matrix\",\"result\":[");
-            let times = Times::of(matrix);
-            // Growing step by step would copy the text again and again, into fresh memory each time.
-            let expected = matrix.points() * POINT_BYTES + matrix.len() * SERIES_BYTES;
-            out.reserve(expected.min(RESERVED_MAX));
-            for index in 0..matrix.len() {
-                out.push_str(if index == 0 {
-                    "{\"metric\":"
-                } else {
-                    ",{\"metric\":"
-                });
-                push_labels(out, matrix.labels(index));
-                out.push_str(",\"values\":[");
-                let mut first = true;
-                if let Some(times) = &times {
-                    matrix.for_each_step(index, |step, v| {
-                        if !std::mem::take(&mut first) {
-                            out.push(',');
-                        }
-                        out.push_str(times.text(step));
-                        push_value(out, v);
-                        out.push_str("\"]");
-                    });
-                } else {
-                    matrix.for_each(index, |t, v| {
-                        if !std::mem::take(&mut first) {
-                            out.push(',');
-                        }
-                        push_sample(out, t, v);
-                    });
-                }
-                out.push_str("]}");
-            }
+            push_matrix(out, matrix, rows_max, &bounds)?;
             out.push(']');
         }
     }
     out.push('}');
+    Ok(())
+}
+
+/// What a text may grow to, and while what.
+struct Bounds<'a> {
+    len_max: usize,
+    control: &'a Control,
+}
+
+impl Bounds<'_> {
+    fn check(&self, out: &str) -> Result<(), QueryError> {
+        if out.len() > self.len_max {
+            let max = limits::QUERY_RESPONSE_MAX.usize();
+            return Err(QueryError::ResponseLimit { max });
+        }
+        self.control.check()
+    }
+}
+
+fn push_matrix(
+    out: &mut String,
+    matrix: &Matrix,
+    rows_max: usize,
+    bounds: &Bounds<'_>,
+) -> Result<(), QueryError> {
+    let rows = matrix.len().min(rows_max);
+    let times = Times::of(matrix);
+    if rows == matrix.len() {
+        // Growing step by step would copy the text again and again, into fresh memory each time.
+        let expected = matrix.points() * POINT_BYTES + rows * SERIES_BYTES;
+        out.reserve(expected.min(RESERVED_MAX));
+    }
+    for index in 0..rows {
+        begin_row(out, index, matrix.labels(index));
+        out.push_str(",\"values\":[");
+        let mut first = true;
+        if let Some(times) = &times {
+            matrix.for_each_step(index, |step, v| {
+                if !std::mem::take(&mut first) {
+                    out.push(',');
+                }
+                out.push_str(times.text(step));
+                push_value(out, v);
+                out.push_str("\"]");
+            });
+        } else {
+            // Nothing limits the samples of one series but the memory of the query.
+            let (mut done, mut checked) = (0_usize, Ok(()));
+            matrix.for_each(index, |t, v| {
+                if done.is_multiple_of(LOOK_EVERY) && checked.is_ok() {
+                    checked = bounds.check(out);
+                }
+                done += 1;
+                if checked.is_err() {
+                    return;
+                }
+                if !std::mem::take(&mut first) {
+                    out.push(',');
+                }
+                push_sample(out, t, v);
+            });
+            checked?;
+        }
+        out.push_str("]}");
+        bounds.check(out)?;
+    }
+    Ok(())
+}
+
+/// The beginning of a series, its labels.
+fn begin_row(out: &mut String, index: usize, labels: &Labels) {
+    out.push_str(if index == 0 {
+        "{\"metric\":"
+    } else {
+        ",{\"metric\":"
+    });
+    push_labels(out, labels);
 }
 
 /// The times of all series of a range query are the same: written once, copied for each.
@@ -179,7 +235,36 @@ pub(crate) fn push_text(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_model::Sample;
+
     use super::*;
+
+    fn answer(value: Value) -> Answer {
+        Answer {
+            value,
+            warnings: Vec::new(),
+            infos: Vec::new(),
+            stats: crate::Stats::default(),
+        }
+    }
+
+    #[test]
+    fn a_text_longer_than_answers_may_be_is_refused() {
+        let labels = Labels::from_pairs([("l", "x".repeat(4096))]);
+        let sample = Sample {
+            t: TimestampMs(0),
+            v: 1.0,
+        };
+        let long = answer(Value::Vector(vec![(labels, sample); 20_000]));
+        let write = |rows| write_json(&long, rows, &Control::new(), &mut String::new());
+        write(10_000).unwrap();
+        let error = write(usize::MAX).unwrap_err();
+        assert_eq!(error.limit(), Some("query.response_bytes"), "{error}");
+        assert!(
+            error.to_string().contains("query.response_bytes"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn times_have_up_to_three_decimals() {

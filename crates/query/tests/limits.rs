@@ -157,11 +157,36 @@ fn times_at_the_ends_of_the_calendar_do_no_harm() {
     }
 }
 
+/// Of a series as of many: the writer looks at the control all along.
+#[test]
+fn nothing_is_written_once_nobody_waits() {
+    let mut long = MemorySource::new();
+    let labels = Labels::from_pairs([("__name__", "long")]);
+    (0..100_000).for_each(|i| long.push(&labels, i, 0.5));
+    for (source, query) in [(source(), "x"), (source(), "x[5s]"), (long, "long[100s]")] {
+        let expr = parse(query).unwrap();
+        let at = TimestampMs(99_999);
+        let at = if query == "long[100s]" {
+            at
+        } else {
+            TimestampMs(9000)
+        };
+        let answer = instant(&expr, &source, at, &Options::default(), &Control::new()).unwrap();
+        let write = |looks| {
+            let control = Control::stopping_after(looks);
+            write_json(&answer, usize::MAX, &control, &mut String::new())
+        };
+        assert!(matches!(write(20), Err(QueryError::Cancelled)), "{query}");
+        write(1000).unwrap();
+    }
+}
+
 #[test]
 fn answers_are_written_as_the_api_wants_them() {
     let written = |query: &str| {
         let mut out = String::new();
-        write_json(&ask(query, &Options::default()).unwrap(), &mut out);
+        let answer = ask(query, &Options::default()).unwrap();
+        write_json(&answer, usize::MAX, &Control::new(), &mut out).unwrap();
         out
     };
     assert_eq!(

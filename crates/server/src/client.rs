@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use bellwether_query::{Explanation, write_json};
+use bellwether_query::{Control, Explanation, QueryError, write_json};
 
 use crate::api::envelope::{explained, success};
 use crate::tls;
@@ -26,13 +26,14 @@ pub enum ClientError {
     Request(#[source] reqwest::Error),
 }
 
-/// The body with which the API answers a query: for answers that come from a data folder.
-pub fn envelope(answer: &bellwether_query::Answer) -> String {
-    success(
-        |out| write_json(answer, out),
-        &answer.warnings,
-        &answer.infos,
-    )
+/// The body with which the API answers a query: for answers that come from a data folder. Errors when it is longer than an answer may be.
+pub fn envelope(answer: &bellwether_query::Answer) -> Result<String, QueryError> {
+    let mut written = Ok(());
+    let data = |out: &mut String| {
+        written = write_json(answer, usize::MAX, &Control::new(), out);
+    };
+    let body = success(data, &answer.warnings, &answer.infos);
+    written.map(|()| body)
 }
 
 /// The body with which the API explains a query: for one that a data folder was asked.

@@ -156,7 +156,7 @@ fn ask_folder(folder: &Path, expr: &promql::Expr, text: &str, asked: Asked) -> R
     };
     if !asked.explain {
         let answer = evaluate(expr, &source, asked.when, &options, &control)?;
-        return Ok(envelope(&answer));
+        return Ok(envelope(&answer)?);
     }
     let begun = begun();
     let clock = || begun.elapsed();

@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use bellwether_lang::promql::Expr;
 use bellwether_lang::promql::ast::ValueType;
+use bellwether_model::Labels;
 use bellwether_model::value::push_value;
-use bellwether_model::{Labels, TimestampMs};
 use bellwether_query::source::store::ViewSource;
-use bellwether_query::{
-    self as query, Control, Explanation, Matrix, Options, QueryError, Value, When,
-};
+use bellwether_query::{self as query, Control, Explanation, Options, QueryError, Value, When};
 use bellwether_store::Store;
 
 use super::asked::{Asked, bad};
-use super::envelope::{TRUNCATED, push_labels, push_list, success};
+use super::envelope::{TRUNCATED, success};
 use super::quick;
 use super::run::{self, Patience};
 use super::state::Api;
@@ -151,15 +149,15 @@ async fn answer(api: &Api, asked: &Asked, when: When) -> Result<Answer, Refusal>
     let stats = move |begun: Stopwatch| shows_stats.then(|| begun.elapsed().as_secs_f64());
     let begun = Stopwatch::start();
     if let Some(answer) = quick::answer(api, &question) {
-        return Ok(Answer::json(body(answer, limit, stats(begun))));
+        let body = body(answer, limit, stats(begun), &Control::new());
+        return Ok(Answer::json(body.map_err(|e| run::refusal(&e))?));
     }
     let store = api.store.clone();
     let body = run::run(api, patience, move |control| {
         let begun = Stopwatch::start();
-        let answer = question
-            .evaluate(&store, control)
-            .map_err(|e| run::refusal(&e))?;
-        Ok(body(answer, limit, stats(begun)))
+        let answer = question.evaluate(&store, control);
+        let body = answer.and_then(|answer| body(answer, limit, stats(begun), control));
+        body.map_err(|e| run::refusal(&e))
     });
     Ok(Answer::json(body.await?))
 }
@@ -180,7 +178,12 @@ fn check_type(expr: &Expr, when: When) -> Result<(), Refusal> {
 }
 
 /// The whole body; `limit` cuts rows off, `stats` is how long the evaluation took if that is to be told.
-fn body(mut answer: query::Answer, limit: usize, stats: Option<f64>) -> String {
+fn body(
+    mut answer: query::Answer,
+    limit: usize,
+    stats: Option<f64>,
+    control: &Control,
+) -> Result<String, QueryError> {
     let rows = match &answer.value {
         Value::Vector(rows) => rows.len(),
         Value::Matrix(matrix) => matrix.len(),
@@ -189,20 +192,9 @@ fn body(mut answer: query::Answer, limit: usize, stats: Option<f64>) -> String {
     if rows > limit {
         answer.warnings.insert(0, TRUNCATED.to_owned());
     }
-    let (warnings, infos) = (
-        std::mem::take(&mut answer.warnings),
-        std::mem::take(&mut answer.infos),
-    );
+    let mut written = Ok(());
     let data = |out: &mut String| {
-        match &mut answer.value {
-            Value::Matrix(matrix) if rows > limit => push_first_rows(out, matrix, limit),
-            value => {
-                if let Value::Vector(rows) = value {
-                    rows.truncate(limit);
-                }
-                query::write_json(&answer, out);
-            }
-        }
+        written = query::write_json(&answer, limit, control, out);
         if let Some(seconds) = stats {
             // Inside `data`, which ends with the brace.
             out.pop();
@@ -215,31 +207,8 @@ fn body(mut answer: query::Answer, limit: usize, stats: Option<f64>) -> String {
             );
         }
     };
-    success(data, &warnings, &infos)
-}
-
-/// What `write_json` writes, but only the first `limit` rows.
-fn push_first_rows(out: &mut String, matrix: &Matrix, limit: usize) {
-    out.push_str("{\"resultType\":\"matrix\",\"result\":");
-    push_list(out, 0..limit.min(matrix.len()), |out, index| {
-        out.push_str("{\"metric\":");
-        push_labels(out, matrix.labels(index));
-        out.push_str(",\"values\":");
-        let columns = matrix.columns(index);
-        push_list(
-            out,
-            columns.times.iter().zip(&columns.values),
-            |out, (t, v)| {
-                out.push('[');
-                push_value(out, TimestampMs(*t).as_seconds());
-                out.push_str(",\"");
-                push_value(out, *v);
-                out.push_str("\"]");
-            },
-        );
-        out.push('}');
-    });
-    out.push('}');
+    let body = success(data, &answer.warnings, &answer.infos);
+    written.map(|()| body)
 }
 
 /// Rows of an instant answer for a table: labels and value. Samples of a range vector come as its newest.

@@ -129,6 +129,7 @@ pub(super) fn refusal(error: &QueryError) -> Refusal {
         QueryError::Steps(_) | QueryError::PointsLimit { .. } => StatusCode::BAD_REQUEST,
         QueryError::SamplesLimit { .. }
         | QueryError::MemoryLimit { .. }
+        | QueryError::ResponseLimit { .. }
         | QueryError::LabelLimit { .. }
         | QueryError::RegexLimit { .. }
         | QueryError::Eval { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -157,6 +158,7 @@ fn exceeded(error: &QueryError) -> Option<Exceeded> {
         QueryError::LabelLimit { max, got, .. } => Exceeded::at(limit, *max).got(*got),
         QueryError::PointsLimit { max }
         | QueryError::MemoryLimit { max }
+        | QueryError::ResponseLimit { max }
         | QueryError::RegexLimit { max }
         | QueryError::Source(SourceError::TooManySeries { max }) => Exceeded::at(limit, *max),
         QueryError::SamplesLimit { max } => Exceeded::at(limit, *max as usize),
@@ -290,6 +292,12 @@ mod tests {
                 422,
                 "execution",
                 Some("query.memory"),
+            ),
+            (
+                QueryError::ResponseLimit { max: 1 },
+                422,
+                "execution",
+                Some("query.response_bytes"),
             ),
             (QueryError::Timeout, 503, "timeout", Some("query.timeout")),
             (QueryError::Cancelled, 499, "canceled", None),

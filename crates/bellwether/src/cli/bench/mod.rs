@@ -171,7 +171,9 @@ fn time_class(
             }
         };
         json.clear();
-        write_json(&answer.with_context(|| question.expr.clone())?, &mut json);
+        answer
+            .and_then(|answer| write_json(&answer, usize::MAX, &control, &mut json))
+            .with_context(|| question.expr.clone())?;
         times.push(begun.elapsed().as_secs_f64() * 1000.0);
     }
     times.sort_by(f64::total_cmp);
