@@ -200,7 +200,12 @@ mod tests {
         for selector in ["{}", "up%5B5m%5D", "{a=~%22(%22}", "1%2B1"] {
             let got = world.get(&format!("/federate?match[]={selector}"));
             assert_eq!(got.status, 400, "{selector}: {}", got.body);
-            assert!(got.body.contains("match[]"), "{}", got.body);
+            assert!(
+                got.body.starts_with("invalid parameter \"match[]\": "),
+                "{}",
+                got.body
+            );
+            assert_eq!(got.content_type, "text/plain; charset=utf-8");
         }
         let got = world.post("/federate", "", "");
         assert_eq!(got.status, 405, "{}", got.body);

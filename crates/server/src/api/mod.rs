@@ -86,7 +86,13 @@ pub(crate) fn routes(api: &Arc<Api>) -> Vec<Route> {
         route(api, GET_POST, "/api/v1/export", Read, export::json_lines),
         route(api, GET_POST, "/api/v1/export/csv", Read, export::csv),
         route(api, POST, "/api/v1/read", Read, read::read),
-        route(api, GET, "/federate", Read, federate::federate),
+        shaped(
+            api,
+            GET,
+            "/federate",
+            (Read, Shape::Text),
+            federate::federate,
+        ),
         route(api, GET, "/api/v1/rules", Read, rules::rules),
         route(api, GET, "/api/v1/alerts", Read, rules::alerts),
         route(api, GET_POST, "/api/bw/v1/history", Read, history::changes),
@@ -140,6 +146,20 @@ fn route<F>(
 where
     F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
 {
+    shaped(api, methods, path, (scope, Shape::Prometheus), handler)
+}
+
+/// The same, its errors in a shape of their own.
+fn shaped<F>(
+    api: &Arc<Api>,
+    methods: &'static [Method],
+    path: &'static str,
+    (scope, shape): (Scope, Shape),
+    handler: fn(Arc<Api>, Call) -> F,
+) -> Route
+where
+    F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
+{
     let reads_form = scope == Scope::Read && methods.contains(&Method::POST);
     let takes = if reads_form {
         Takes::Form
@@ -148,7 +168,7 @@ where
     };
     let api = Arc::clone(api);
     let run = move |call: Call| handler(Arc::clone(&api), call);
-    Route::new(methods, path, scope, (Shape::Prometheus, takes), run)
+    Route::new(methods, path, scope, (shape, takes), run)
 }
 
 #[cfg(test)]

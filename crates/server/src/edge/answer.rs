@@ -64,6 +64,8 @@ impl Answer {
 pub(crate) enum Shape {
     /// `{"status":"error","errorType":..,"error":..}`.
     Prometheus,
+    /// The message alone, as scrapers read it.
+    Text,
     /// `{"error":..}` and `X-Influxdb-Error`.
     InfluxV1,
     /// `{"code":..,"message":..}`, with `line` when one line is to blame.
@@ -228,6 +230,7 @@ impl Refusal {
                 );
                 push_json_string(&mut body, &self.message);
             }
+            Shape::Text => return self.headed(Answer::text(format!("{}\n", self.message))),
             Shape::InfluxV1 => {
                 body.push_str("{\"error\":");
                 push_json_string(&mut body, &self.message);
@@ -249,8 +252,7 @@ impl Refusal {
             }
         }
         body.push('}');
-        let mut answer = Answer::new(self.status, "application/json", body);
-        answer.close = self.close;
+        let mut answer = self.headed(Answer::new(self.status, "application/json", body));
         if shape != Shape::Prometheus {
             crate::influx::sign(&mut answer);
         }
@@ -259,6 +261,13 @@ impl Refusal {
         {
             answer.headers.insert("x-influxdb-error", text);
         }
+        answer
+    }
+
+    /// `answer` with the refusal's status and headers.
+    fn headed(&self, mut answer: Answer) -> Answer {
+        answer.status = self.status;
+        answer.close = self.close;
         if let Some(seconds) = self.retry_after {
             answer.headers.insert(header::RETRY_AFTER, seconds.into());
         }
@@ -366,6 +375,15 @@ mod tests {
             assert!(answer.close);
             serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap();
         }
+    }
+
+    #[test]
+    fn scrapers_read_the_message_alone() {
+        let answer = Refusal::unavailable("too \"busy\"", 7).answer(Shape::Text);
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
+        assert_eq!(answer.body, "too \"busy\"\n".as_bytes());
+        assert_eq!(answer.headers["retry-after"], "7");
     }
 
     #[test]
