@@ -5,8 +5,8 @@
 //! - `state`: what handlers share. `asked`: a request's parameters, read and checked.
 //! - `gate`, `run`: how many questions at a time, for how long, and what their errors become. `quick`: those too small for that.
 //! - `envelope`: the JSON around every answer.
-//! - `query`, `explain`, `series`, `rules`, `history`, `backtest`, `sla`, `status`, `federate`, `export`, `read`: the endpoints. `tree`: an
-//!   expression as JSON. `page`: what a person sees.
+//! - `query`, `explain`, `series`, `rules`, `history`, `backtest`, `sla`, `status`, `cardinality`, `federate`, `export`, `read`: the
+//!   endpoints. `nothing`: those about what is not here. `tree`: an expression as JSON. `page`: what a person sees.
 //!
 //! Nothing in here changes anything, but for the order to load the rules again.
 
@@ -20,10 +20,12 @@ pub(crate) mod envelope;
 mod escape;
 
 mod backtest;
+mod cardinality;
 mod explain;
 mod export;
 mod federate;
 mod history;
+mod nothing;
 mod page;
 mod query;
 mod quick;
@@ -124,6 +126,38 @@ pub(crate) fn routes(api: &Arc<Api>) -> Vec<Route> {
             "/api/v1/status/runtimeinfo",
             Read,
             status::runtime_info,
+        ),
+        route(api, GET, "/api/v1/status/config", Read, status::config),
+        route(api, GET, "/api/v1/status/flags", Read, status::flags),
+        route(
+            api,
+            GET,
+            "/api/v1/status/walreplay",
+            Read,
+            status::wal_replay,
+        ),
+        route(api, GET, "/api/v1/status/tsdb", Read, cardinality::tsdb),
+        route(api, GET, "/api/v1/targets", Read, nothing::targets),
+        route(
+            api,
+            GET,
+            "/api/v1/targets/metadata",
+            Read,
+            nothing::target_metadata,
+        ),
+        route(
+            api,
+            GET,
+            "/api/v1/scrape_pools",
+            Read,
+            nothing::scrape_pools,
+        ),
+        route(
+            api,
+            GET,
+            "/api/v1/alertmanagers",
+            Read,
+            nothing::alertmanagers,
         ),
         route(api, GET, "/-/healthy", Public, status::healthy),
         route(api, GET, "/-/ready", Public, status::ready),

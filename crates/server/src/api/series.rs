@@ -98,7 +98,7 @@ fn body<T>(found: &[T], limit: usize, push: impl Fn(&mut String, &T)) -> String 
     success(|out| push_list(out, &found[..shown], push), &warnings, &[])
 }
 
-fn failed(error: &StoreError) -> Refusal {
+pub(super) fn failed(error: &StoreError) -> Refusal {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 

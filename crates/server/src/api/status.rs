@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use bellwether_model::DurationMs;
 use bellwether_model::limits::RULES_FILE_MAX;
 use bellwether_model::text::counted;
+use bellwether_query::Options;
 use bellwether_store::{Health, Store};
 use hyper::StatusCode;
 
@@ -52,6 +54,48 @@ pub(super) async fn runtime_info(api: Arc<Api>, _: Call) -> Result<Answer, Refus
         push_text_field(out, "storageRetention", &api.retention.to_string());
         out.push('}');
     };
+    Ok(Answer::json(success(data, &[], &[])))
+}
+
+/// `GET /api/v1/status/config`: there is no configuration in YAML.
+pub(super) async fn config(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    Ok(Answer::json(success(
+        |out| push_pairs(out, [("yaml", "")]),
+        &[],
+        &[],
+    )))
+}
+
+/// `GET /api/v1/status/flags`: what Prometheus has flags for and applies here, under its names, with the values it has here.
+pub(super) async fn flags(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    let Options {
+        lookback,
+        samples_max,
+        ..
+    } = api.options;
+    let timeout = DurationMs(api.http.query_timeout.as_millis() as i64);
+    let flags = [
+        ("query.lookback-delta", lookback.to_string()),
+        (
+            "query.max-concurrency",
+            api.http.query_concurrency.to_string(),
+        ),
+        ("query.max-samples", samples_max.to_string()),
+        ("query.timeout", timeout.to_string()),
+        ("storage.tsdb.retention.time", api.retention.to_string()),
+        ("web.max-connections", api.http.connections_max.to_string()),
+    ];
+    let pairs = flags.iter().map(|(name, value)| (*name, value.as_str()));
+    Ok(Answer::json(success(
+        |out| push_pairs(out, pairs),
+        &[],
+        &[],
+    )))
+}
+
+/// `GET /api/v1/status/walreplay`: over before the first request is answered.
+pub(super) async fn wal_replay(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
+    let data = |out: &mut String| out.push_str(r#"{"min":0,"max":0,"current":0}"#);
     Ok(Answer::json(success(data, &[], &[])))
 }
 
@@ -208,6 +252,34 @@ mod tests {
             (
                 "/api/v1/metadata?metric=bellwether_query_seconds",
                 r#"{"status":"success","data":{"bellwether_query_seconds":[{"type":"summary","help":"Queries over HTTP and the time they took.","unit":""}]}}"#,
+            ),
+            (
+                "/api/v1/status/config",
+                r#"{"status":"success","data":{"yaml":""}}"#,
+            ),
+            (
+                "/api/v1/status/flags",
+                r#"{"status":"success","data":{"query.lookback-delta":"5m","query.max-concurrency":"8","query.max-samples":"150000000","query.timeout":"30s","storage.tsdb.retention.time":"90d","web.max-connections":"4096"}}"#,
+            ),
+            (
+                "/api/v1/status/walreplay",
+                r#"{"status":"success","data":{"min":0,"max":0,"current":0}}"#,
+            ),
+            (
+                "/api/v1/targets?state=active",
+                r#"{"status":"success","data":{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}}"#,
+            ),
+            (
+                "/prometheus/api/v1/targets/metadata?limit=1",
+                r#"{"status":"success","data":[]}"#,
+            ),
+            (
+                "/api/v1/scrape_pools",
+                r#"{"status":"success","data":{"scrapePools":[]}}"#,
+            ),
+            (
+                "/api/v1/alertmanagers",
+                r#"{"status":"success","data":{"activeAlertmanagers":[],"droppedAlertmanagers":[]}}"#,
             ),
             (
                 "/api/v1/status/runtimeinfo",

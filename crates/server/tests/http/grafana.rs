@@ -167,6 +167,24 @@ fn alert_list() {
     ]);
 }
 
+/// It tries a form first where it may, and takes these answers as the word to ask again with a GET.
+#[test]
+fn what_takes_no_form_says_so() {
+    let (_folder, server) = server();
+    for path in [
+        "/api/v1/label/host/values",
+        "/api/v1/metadata",
+        "/api/v1/rules",
+        "/api/v1/alerts",
+        "/api/v1/status/buildinfo",
+    ] {
+        let got = send(&server, &Form(path, "limit=40000"));
+        assert_eq!(got.status, 405, "{path}: {}", got.body);
+        assert!(got.head.contains("allow: GET"), "{path}: {}", got.head);
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+}
+
 #[test]
 fn mistakes_in_the_editor_are_shown_with_their_place() {
     let (_folder, server) = server();
