@@ -642,7 +642,7 @@ fn answer_parts(
             options,
             control,
         };
-        match ask.ask(&plan.sharing.parts[part]) {
+        match ask.ask(&plan.sharing.parts[part].expr) {
             Ok(answer) => overlay.add_part(part, at, answer.into_iter().collect()),
             Err(_) => return false,
         }

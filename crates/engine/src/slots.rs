@@ -59,6 +59,15 @@ impl Slots {
         t.0.rem_euclid(self.every.0) == self.phase.0
     }
 
+    /// True when some slot is one of both.
+    pub(crate) fn meet(self, other: Slots) -> bool {
+        let (mut a, mut b) = (self.every.0, other.every.0);
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        self.phase.0.rem_euclid(a) == other.phase.0.rem_euclid(a)
+    }
+
     /// The first slot later than `t`; `None` at the end of time.
     pub(crate) fn after(self, t: TimestampMs) -> Option<TimestampMs> {
         let into = (t.0.rem_euclid(self.every.0) - self.phase.0).rem_euclid(self.every.0);
@@ -99,6 +108,25 @@ mod tests {
         assert_eq!(s.after(TimestampMs(-1)), Some(TimestampMs(7_000)));
         assert_eq!(s.after(TimestampMs(i64::MAX)), None);
         assert!(slots(5, 0).contains(TimestampMs(3)));
+    }
+
+    #[test]
+    fn slots_meet_when_their_phases_agree_in_the_common_part_of_their_intervals() {
+        let meet = |a: Slots, b: Slots| {
+            let met = a.meet(b);
+            assert_eq!(met, b.meet(a));
+            // By looking: within the product of both there is a common slot or there is none.
+            let common = (0..36_000)
+                .any(|t| a.contains(TimestampMs(t * 10)) && b.contains(TimestampMs(t * 10)));
+            assert_eq!(met, common, "{a:?} {b:?}");
+            met
+        };
+        assert!(meet(slots(10, 300), slots(10, 300)));
+        assert!(!meet(slots(10, 300), slots(20, 300)));
+        assert!(meet(slots(10, 300), slots(310, 600)));
+        assert!(!meet(slots(10, 300), slots(20, 600)));
+        assert!(meet(slots(10, 200), slots(110, 300)));
+        assert!(meet(slots(50, 70), slots(20, 110)));
     }
 
     #[test]
