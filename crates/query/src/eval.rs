@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bellwether_lang::promql::ast::{AggregateOp, Grouping, Span};
+use bellwether_lang::promql::ast::{AggregateOp, BinaryOp, Grouping, Span, VectorMatching};
 use bellwether_model::{Labels, TimeRange};
 
 use crate::aggregate::accumulate::Accumulator;
 use crate::aggregate::{Groups, choose, spread};
 use crate::answer::Options;
-use crate::binary::{arith, matching, sets};
+use crate::binary::sets::{self, Union};
+use crate::binary::{arith, matching};
 use crate::budget::{Budget, Charge, Pace};
 use crate::control::Control;
 use crate::error::QueryError;
@@ -186,9 +187,12 @@ impl<'a> Evaluator<'a> {
                 return_bool,
                 matching,
             } => {
+                if *op == BinaryOp::Or {
+                    return self.union(matching, lhs, rhs, grid)?.finish(node.span);
+                }
                 let (lhs, rhs) = (self.vector(lhs, grid)?, self.vector(rhs, grid)?);
                 if op.is_set() {
-                    sets::evaluate(*op, matching, lhs, rhs, node.span)
+                    sets::evaluate(*op, matching, lhs, &rhs)
                 } else {
                     matching::evaluate(*op, *return_bool, matching, &lhs, &rhs, node.span)
                 }
@@ -206,6 +210,34 @@ impl<'a> Evaluator<'a> {
             Kind::Call { func, args } => call::call(self, *func, args, node.span, grid),
             _ => Err(QueryError::eval(node.span, "expected an instant vector")),
         }
+    }
+
+    /// `lhs or rhs`. Where `lhs` is such a union itself, its cover of series is taken over: `a or b or c ..` does not look
+    /// through `a` again for each operand that follows.
+    fn union(
+        &self,
+        matching: &VectorMatching,
+        lhs: &Node,
+        rhs: &Node,
+        grid: Grid,
+    ) -> Result<Union, QueryError> {
+        let mut union = match &lhs.kind {
+            Kind::Binary {
+                op: BinaryOp::Or,
+                lhs: inner_lhs,
+                rhs: inner_rhs,
+                matching: inner,
+                ..
+            } if inner == matching && !(lhs.invariant && grid.count > 1) => {
+                self.budget.check()?;
+                self.watching(lhs, Union::len, || {
+                    self.union(matching, inner_lhs, inner_rhs, grid)
+                })?
+            }
+            _ => Union::new(matching, self.vector(lhs, grid)?),
+        };
+        union.add(self.vector(rhs, grid)?)?;
+        Ok(union)
     }
 
     /// The pipe of a node whose rows come straight from series; `None` when they don't.
