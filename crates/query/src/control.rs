@@ -44,8 +44,8 @@ impl Control {
         Control::default()
     }
 
-    /// A flag that is set by being looked at `looks` times: stops a query in its middle, the same place each time,
-    /// which is what tests want.
+    /// A flag that is set by being looked at `looks` times: a limit to the work of a query, at the same place each time. There is
+    /// a look before each series and part of the expression, and one for every few thousand samples or steps.
     pub fn stopping_after(looks: u64) -> Control {
         let control = Control::new();
         control.0.looks.store(looks, Ordering::Relaxed);

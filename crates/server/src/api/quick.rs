@@ -2,8 +2,9 @@
 //! waiting for it takes longer than most dashboards' single lines take to evaluate.
 //!
 //! A question counts as small by how it looks (names known, labels compared with texts, few steps), and is tried with
-//! limits so low that it costs half a millisecond to be wrong. Whatever goes wrong then, a limit
-//! or an error, is left to the usual way (`run.rs`), which has the time, the limits and the words for it.
+//! limits so low that it costs a few milliseconds at most to be wrong: limits to what is read and held, and one to the work, since
+//! few samples can be gone through again and again. Whatever goes wrong then, a limit or an error, is left to the usual
+//! way (`run.rs`), which has the time, the limits and the words for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -22,6 +23,8 @@ const STEPS_MAX: i64 = 5000;
 /// Steps of all series of a selector.
 const POINTS_MAX: i64 = 64_000;
 const MEMORY_MAX: usize = 4 << 20;
+/// Looks at the control, each for some ten microseconds of work at most.
+const LOOKS_MAX: u64 = 400;
 /// Parts of the expression: a dashboard's union over ten metrics has about a hundred.
 const NODES_MAX: usize = 128;
 
@@ -33,7 +36,8 @@ pub(super) fn answer(api: &Api, question: &Question) -> Option<Answer> {
     let _place = api.gate.enter_at_once()?;
     let measured = Measured::new(api);
     let options = limited(question);
-    let evaluate = || question.evaluate_with(&options, &api.store, &Control::new());
+    let control = Control::stopping_after(LOOKS_MAX);
+    let evaluate = || question.evaluate_with(&options, &api.store, &control);
     let answer = catch_unwind(AssertUnwindSafe(evaluate)).ok()?.ok();
     if answer.is_none() {
         measured.forget();

@@ -13,6 +13,9 @@ use crate::harness::Server;
 /// Series that the queries are about, and the samples of each: one every 15 s, up to now.
 const SERIES: i64 = 2_000;
 const SAMPLES: i64 = 60;
+/// Few series of many samples, one a second: all that a small question may read.
+const DENSE_SERIES: i64 = 12;
+const DENSE_SAMPLES: i64 = 4_990;
 
 /// What the process may grow by: one query's memory, an answer, and twice that for what an allocator keeps.
 const GROWTH_MAX: u64 = 1 << 30;
@@ -103,6 +106,12 @@ fn start(folder: &Path, query_timeout: Duration, query_concurrency: usize) -> Se
         let t = now - (SAMPLES - sample) * 15_000;
         let line = |i| format!("m,i={i},job=j{} v={} {t}\n", i % 10, i * sample);
         let lines: String = (0..SERIES).map(line).collect();
+        let got = server.post("/write?precision=ms", &lines);
+        assert_eq!(got.status, 204, "{}", got.body);
+    }
+    for i in 0..DENSE_SERIES {
+        let line = |sample| format!("n,i={i} v={sample} {}\n", now - sample * 1_000);
+        let lines: String = (0..DENSE_SAMPLES).rev().map(line).collect();
         let got = server.post("/write?precision=ms", &lines);
         assert_eq!(got.status, 204, "{}", got.body);
     }
