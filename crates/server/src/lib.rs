@@ -24,6 +24,9 @@ mod serve;
 mod tls;
 mod upkeep;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use config::{Durability, HttpLimits, Ready, Reload, RulesLoaded, ServeConfig};
 pub use error::ServeError;
 pub use serve::{LEDGER_FILE, serve};

@@ -32,7 +32,7 @@ enum State {
 
 /// What is wrong with the chunks of a body. Reaches whoever reads the body, as the cause of `hyper`'s error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ChunkFault {
+pub(crate) enum ChunkFault {
     #[error("a chunk's size is not a hexadecimal number of at most {CHUNK_SIZE_DIGITS_MAX} digits")]
     Size,
     #[error("a chunk's line does not end with CR and LF")]
@@ -56,7 +56,7 @@ impl ChunkFault {
 
 /// What to do with the bytes at hand.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// The first so many bytes may pass. At least one.
     Pass(usize),
     /// Nothing can be said before more bytes have come.
@@ -69,7 +69,7 @@ pub(super) enum Step {
 
 /// Follows one connection.
 #[derive(Debug)]
-pub(super) struct Framer {
+pub(crate) struct Framer {
     state: State,
     /// Bytes at the start of the head that hold no end of it, so that a slow head is not searched again and again.
     searched: usize,
@@ -85,7 +85,7 @@ const CHUNK_SIZE_DIGITS_MAX: usize = 15;
 const CHUNK_LINE_MAX: usize = CHUNK_SIZE_DIGITS_MAX + HTTP_CHUNK_EXTENSION_MAX.usize() + 2;
 
 impl Framer {
-    pub(super) fn new() -> Framer {
+    pub(crate) fn new() -> Framer {
         Framer {
             state: State::Head,
             searched: 0,
@@ -94,7 +94,7 @@ impl Framer {
     }
 
     /// True when the next byte begins a request.
-    pub(super) fn at_head(&self) -> bool {
+    pub(crate) fn at_head(&self) -> bool {
         self.state == State::Head
     }
 
@@ -114,7 +114,7 @@ impl Framer {
     }
 
     /// Judges `bytes`, which begin where the last step ended. A head passes as a whole.
-    pub(super) fn step(&mut self, bytes: &[u8]) -> Step {
+    pub(crate) fn step(&mut self, bytes: &[u8]) -> Step {
         if bytes.is_empty() {
             return Step::More;
         }
@@ -387,44 +387,7 @@ fn is_token(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// How a connection's bytes ended.
-    #[derive(Debug, PartialEq, Eq)]
-    enum End {
-        /// All passed, and the next byte begins a request.
-        AtHead,
-        Within,
-        Refused(u16),
-        Broken(ChunkFault),
-    }
-
-    /// Feeds `input` in pieces of `piece` bytes; returns what passed and how it ended.
-    fn run(input: &[u8], piece: usize) -> (Vec<u8>, End) {
-        let mut framer = Framer::new();
-        let (mut passed, mut at_hand) = (Vec::new(), Vec::new());
-        for part in input.chunks(piece) {
-            at_hand.extend_from_slice(part);
-            loop {
-                match framer.step(&at_hand) {
-                    Step::Pass(n) => {
-                        assert!(n > 0);
-                        passed.extend(at_hand.drain(..n));
-                    }
-                    Step::More => break,
-                    Step::Refuse(refusal) => {
-                        return (passed, End::Refused(refusal.status.as_u16()));
-                    }
-                    Step::Broken(fault) => return (passed, End::Broken(fault)),
-                }
-            }
-        }
-        let end = if framer.at_head() && at_hand.is_empty() {
-            End::AtHead
-        } else {
-            End::Within
-        };
-        (passed, end)
-    }
+    use crate::fuzzing::{End, run};
 
     fn check(input: &[u8], refused: Option<u16>) {
         for piece in [1, 2, 3, 7, input.len().max(1)] {
@@ -434,6 +397,33 @@ mod tests {
             if refused.is_none() {
                 assert_eq!(passed, input);
             }
+        }
+    }
+
+    #[test]
+    fn whatever_comes_ends_the_same_in_any_pieces() {
+        let parts = [
+            "GET / HTTP/1.1\r\n",
+            "POST /w HTTP/1.1\r\n",
+            "Content-Length: 5\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Host: a\r\n",
+            "\r\n",
+            "5\r\nhello\r\n",
+            "0\r\n\r\n",
+            "hello",
+            "3;a=b\r\n",
+            "\n",
+            "\r",
+        ];
+        let mut seed = 1_u64;
+        for _ in 0..3000 {
+            let mut input = Vec::new();
+            for _ in 0..8 {
+                seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1);
+                input.extend_from_slice(parts[(seed >> 33) as usize % parts.len()].as_bytes());
+            }
+            crate::fuzzing::http_framing(&input);
         }
     }
 

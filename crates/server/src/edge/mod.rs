@@ -7,7 +7,7 @@
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod form;
-mod framing;
+pub(crate) mod framing;
 mod guard;
 pub(crate) mod hosts;
 pub(crate) mod listen;
