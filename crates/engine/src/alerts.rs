@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_lang::rules::{Alert, RuleSet, Text, TextContext};
+use bellwether_lang::rules::{Alert, Level, RuleSet, Text, TextContext};
 use bellwether_model::notice::NoticeKind;
-use bellwether_model::{Labels, TimestampMs};
+use bellwether_model::{DurationMs, Labels, TimestampMs};
 
+use crate::ask::{Found, Results};
 use crate::effects::{Approach, Lapse, Tick};
 use crate::instance::{Beat, Change, End, Episode, Evidence, Instance, Phase, Policy};
 use crate::plan::{Step, sets_severity};
 use crate::series::{self, Shown};
+use crate::sla::live::Said;
 use crate::state::{RowKey, encode_instance};
 use crate::tell::{Telling, shown_labels, tell};
 
@@ -32,6 +34,23 @@ pub(crate) struct Turn<'a> {
     pub(crate) now: TimestampMs,
     /// The time of the samples written.
     pub(crate) data_time: TimestampMs,
+    /// Of an objective's alert what this evaluation says, by result.
+    pub(crate) said: &'a BTreeMap<Labels, Said>,
+}
+
+fn evidence(found: &Found) -> Evidence {
+    match &found.said {
+        Some(said) => Evidence::Judged(found.value, said.fires),
+        None => Evidence::Value(found.value),
+    }
+}
+
+/// The number that the value is held against at a level.
+pub(crate) fn threshold(policy: &Policy<'_>, level: Level, said: Option<&Said>) -> Option<f64> {
+    match said {
+        Some(said) => said.threshold,
+        None => policy.threshold(level),
+    }
 }
 
 impl Turn<'_> {
@@ -39,13 +58,13 @@ impl Turn<'_> {
     /// Returns how many results were left out because of `max`.
     pub(crate) fn evaluate(
         &self,
-        mut results: BTreeMap<Labels, (Labels, f64)>,
+        mut results: Results,
         beat: Beat,
         absence_counts: bool,
         instances: &mut Instances,
         out: &mut Tick,
     ) -> u64 {
-        results.retain(|_, (_, value)| !value.is_nan());
+        results.retain(|_, found| !found.value.is_nan());
         let absent = if absence_counts {
             Evidence::Missing
         } else {
@@ -54,13 +73,13 @@ impl Turn<'_> {
         let mut ended = Vec::new();
         for (result, instance) in instances.iter_mut() {
             let found = results.remove(result);
-            let evidence = found.map_or(absent, |(_, value)| Evidence::Value(value));
+            let evidence = found.as_ref().map_or(absent, evidence);
             let policy = Policy::of(self.alert, result);
             let before = Shown::of(instance);
             let row_before = out.keeps_state().then(|| encode_instance(instance));
             let change = instance.step(evidence, &policy, beat);
             self.note_lapse(instance, before, &policy, out);
-            self.tell(instance, change, &policy, None, out);
+            self.tell(result, instance, change, &policy, None, out);
             self.approach(instance, before, &policy, None, out);
             self.write(instance, before, out);
             if !instance.is_active() && !policy.watches() {
@@ -82,17 +101,18 @@ impl Turn<'_> {
     /// Takes in results that have no instance yet, as far as `max` allows.
     fn admit(
         &self,
-        results: BTreeMap<Labels, (Labels, f64)>,
+        results: Results,
         beat: Beat,
         instances: &mut Instances,
         out: &mut Tick,
     ) -> u64 {
         let mut active = instances.values().filter(|i| i.is_active()).count();
         let mut withheld = 0;
-        for (result, (identity, value)) in results {
+        for (result, found) in results {
             let policy = Policy::of(self.alert, &result);
-            let mut instance = Instance::new(identity);
-            let change = instance.step(Evidence::Value(value), &policy, beat);
+            let evidence = evidence(&found);
+            let mut instance = Instance::new(found.identity);
+            let change = instance.step(evidence, &policy, beat);
             if !instance.is_active() && !policy.watches() {
                 continue;
             }
@@ -107,7 +127,7 @@ impl Turn<'_> {
                 continue;
             }
             active += usize::from(instance.is_active());
-            self.tell(&mut instance, change, &policy, None, out);
+            self.tell(&result, &mut instance, change, &policy, None, out);
             self.approach(&instance, Shown::Inactive, &policy, None, out);
             self.write(&instance, Shown::Inactive, out);
             if out.keeps_state() {
@@ -135,7 +155,7 @@ impl Turn<'_> {
             if let Phase::Firing(episode) = phase {
                 let how = End::Resolved;
                 let change = Change::Ended { how, episode };
-                self.tell(&mut instance, change, &policy, Some(REMOVED), out);
+                self.tell(&result, &mut instance, change, &policy, Some(REMOVED), out);
             }
             self.approach(&instance, before, &policy, Some(REMOVED), out);
             self.write(&instance, before, out);
@@ -206,6 +226,7 @@ impl Turn<'_> {
 
     fn tell(
         &self,
+        result: &Labels,
         instance: &mut Instance,
         change: Change,
         policy: &Policy<'_>,
@@ -237,12 +258,13 @@ impl Turn<'_> {
         else {
             return; // Only what fires has changes that are told.
         };
-        let threshold = policy.threshold(episode.level);
+        let said = self.said.get(result);
+        let threshold = threshold(policy, episode.level, said);
         let labels = shown_labels(&identity, episode.level, sets_severity(self.alert));
         let telling = Telling {
             rule: &self.alert.name,
             identity: &identity,
-            annotations: annotations(self.alert, &labels, value, threshold, episode, self.now),
+            annotations: self.annotations(&labels, value, threshold, episode, said),
             labels,
             kind,
             from,
@@ -254,6 +276,26 @@ impl Turn<'_> {
             broken: None,
         };
         tell(self.rules, &telling, episode, out);
+    }
+
+    /// The rendered texts of a firing alert.
+    fn annotations(
+        &self,
+        labels: &Labels,
+        value: f64,
+        threshold: Option<f64>,
+        episode: &Episode,
+        said: Option<&Said>,
+    ) -> Vec<(String, String)> {
+        let since = self.now.since(episode.active_at).max(DurationMs::ZERO);
+        let context = TextContext {
+            labels,
+            value,
+            threshold,
+            level: Some(episode.level),
+            since: Some(since),
+        };
+        render_all(self.alert, said, &context)
     }
 }
 
@@ -277,36 +319,21 @@ pub(crate) fn approach(instance: &Instance, before: Shown, now: TimestampMs) -> 
     })
 }
 
-/// The rendered texts of a firing alert.
-fn annotations(
+/// Every text of an alert, rendered: `summary`, `description`, `runbook_url`, then the notes. What an objective says of itself takes
+/// the place of the summary.
+pub(crate) fn render_all(
     alert: &Alert,
-    labels: &Labels,
-    value: f64,
-    threshold: Option<f64>,
-    episode: &Episode,
-    now: TimestampMs,
+    said: Option<&Said>,
+    context: &TextContext<'_>,
 ) -> Vec<(String, String)> {
-    let since = now
-        .since(episode.active_at)
-        .max(bellwether_model::DurationMs::ZERO);
-    let context = TextContext {
-        labels,
-        value,
-        threshold,
-        level: Some(episode.level),
-        since: Some(since),
-    };
-    render_all(alert, &context)
-}
-
-/// Every text of an alert, rendered: `summary`, `description`, `runbook_url`, then the notes.
-pub(crate) fn render_all(alert: &Alert, context: &TextContext<'_>) -> Vec<(String, String)> {
     let text = |name: &str, text: &Option<Text>| {
         let text = text.as_ref()?;
         Some((name.to_owned(), text.render(context)))
     };
     let runbook = alert.runbook.as_ref();
-    text("summary", &alert.summary)
+    let summary = said.map(|said| ("summary".to_owned(), said.summary.clone()));
+    summary
+        .or_else(|| text("summary", &alert.summary))
         .into_iter()
         .chain(text("description", &alert.description))
         .chain(runbook.map(|url| ("runbook_url".to_owned(), url.clone())))

@@ -11,6 +11,9 @@ use bellwether_lang::rules::{Alert, Record, Text, TextContext};
 use bellwether_model::{HashMap, Labels, LabelsBuilder, METRIC_NAME, TimestampMs};
 use bellwether_query::{Answer, Control, Options, Source, Value, instant};
 
+use crate::sla::SlaError;
+use crate::sla::live::Said;
+
 /// The longest error text that is kept, in bytes.
 const ERROR_BYTES_MAX: usize = 1024;
 
@@ -31,6 +34,11 @@ pub(crate) enum AskError {
     Panic(String),
     #[error("{got} results are more than the rule's max of {max}")]
     TooMany { got: usize, max: usize },
+    #[error(transparent)]
+    Sla(#[from] SlaError),
+    /// Of an objective's alert: what is wrong is said of the objective.
+    #[error("its objective cannot be evaluated")]
+    OfSla,
 }
 
 impl AskError {
@@ -39,6 +47,29 @@ impl AskError {
         let mut text = self.to_string();
         text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
         text
+    }
+}
+
+/// The results of an alert, by their labels without the metric's name.
+pub(crate) type Results = BTreeMap<Labels, Found>;
+
+/// One result of an alert.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) identity: Labels,
+    pub(crate) value: f64,
+    /// Of an objective's alert, whose lines do not judge the value: what was judged.
+    pub(crate) said: Option<Said>,
+}
+
+impl Found {
+    /// A value that the rule's lines judge.
+    pub(crate) fn value(identity: Labels, value: f64) -> Found {
+        Found {
+            identity,
+            value,
+            said: None,
+        }
     }
 }
 
@@ -66,22 +97,11 @@ impl Ask<'_> {
     /// what it is given it only reads.
     fn answer(&self, expr: &Expr) -> Result<Answer, AskError> {
         let ask = || instant(expr, self.source, self.at, self.options, self.control);
-        match catch_unwind(AssertUnwindSafe(ask)) {
-            Ok(answer) => Ok(answer?),
-            Err(panic) => {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                Err(AskError::Panic(text.unwrap_or_default()))
-            }
-        }
+        Ok(caught(ask)??)
     }
 
-    /// The results of an alert, whose expression may read shared parts: labels without the metric's name -> (identity, value).
-    pub(crate) fn alert(
-        &self,
-        alert: &Alert,
-        expr: &Expr,
-    ) -> Result<BTreeMap<Labels, (Labels, f64)>, AskError> {
+    /// The results of an alert, whose expression may read shared parts.
+    pub(crate) fn alert(&self, alert: &Alert, expr: &Expr) -> Result<Results, AskError> {
         let results = self.ask(expr)?;
         let mut identities: HashMap<Labels, Labels> = HashMap::default();
         let mut found = BTreeMap::new();
@@ -94,7 +114,7 @@ impl Ask<'_> {
                     second: labels,
                 });
             }
-            found.insert(result, (identity, value));
+            found.insert(result, Found::value(identity, value));
         }
         Ok(found)
     }
@@ -127,6 +147,15 @@ impl Ask<'_> {
         }
         Ok(found)
     }
+}
+
+/// What an evaluator returns, unless it panics. It must have changed nothing that is used afterwards.
+pub(crate) fn caught<T>(evaluate: impl FnOnce() -> T) -> Result<T, AskError> {
+    catch_unwind(AssertUnwindSafe(evaluate)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        AskError::Panic(text.unwrap_or_default())
+    })
 }
 
 /// A rule as far as its question and the labels of its results go.

@@ -6,7 +6,7 @@
 use crate::history::HistoryKind;
 use bellwether_lang::rules::Level;
 use bellwether_model::notice::{Notice, NoticeKind};
-use bellwether_model::{DurationMs, Labels, TimestampMs};
+use bellwether_model::{DurationMs, Labels, TimestampMs, limits};
 
 /// The effects of ticks, loads and events, collected until the caller commits them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +49,14 @@ impl Tick {
     /// Whether rows of state are wanted.
     pub(crate) fn keeps_state(&self) -> bool {
         self.purpose == Purpose::Live
+    }
+
+    /// How long samples of the past may still come.
+    pub(crate) fn settled_after(&self) -> DurationMs {
+        match self.purpose {
+            Purpose::Live => DurationMs(limits::TIME_OOO_WINDOW.millis()),
+            Purpose::Replay { .. } => DurationMs::ZERO, // All are there.
+        }
     }
 
     /// Whether series of alerts are wanted.

@@ -16,21 +16,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bellwether_lang::rules::RuleSet;
+use bellwether_lang::rules::{RuleSet, Sla};
 use bellwether_model::rows::RowError;
 use bellwether_model::text::counted;
 use bellwether_model::{DurationMs, Labels, STALE_NAN, TimestampMs, limits};
 use bellwether_query::{Control, Options as QueryOptions, Source};
 
 use crate::alerts::{Instances, Turn};
-use crate::ask::{Ask, AskError};
+use crate::ask::{Ask, AskError, Found, Identify, Results, caught};
 use crate::effects::Tick;
 use crate::instance::Beat;
 use crate::order::{Circle, Node};
 use crate::overlay::{Overlay, Recorded};
 use crate::own::{Own, OwnKind};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Step, sla_key};
 use crate::replay::{Ahead, Block};
+use crate::sla::live::{Live, Look, Said, Seen};
 use crate::slots::Spread;
 use crate::state::{self, Evaluation, RowKey};
 
@@ -125,8 +126,15 @@ pub(crate) struct RuleState {
     pub(crate) evaluation: Evaluation,
     /// Of an alert.
     pub(crate) instances: Instances,
-    /// The series of a recording rule's last evaluation, ascending.
+    /// The series of the last evaluation of a recording rule or an objective, ascending.
     pub(crate) recorded: Vec<Labels>,
+    /// Of an objective: what it keeps between evaluations.
+    live: Live,
+    /// Of an objective: what the evaluation of this tick has seen.
+    seen: Option<(TimestampMs, Seen)>,
+    /// Of an objective's alert: what its last evaluation said of each instance. Not kept across restarts: what is told of an
+    /// instance of which nothing was said must not depend on it.
+    pub(crate) said: BTreeMap<Labels, Said>,
 }
 
 /// Rules, their state, and the ticks that move it.
@@ -250,11 +258,30 @@ impl Engine {
                 crate::removal::remove(&old, &plan.rules, &key, state, now, out);
             }
         }
+        self.forget_changed(&old.rules, &plan.rules);
         self.own.forget_absent(now, &plan.rules, out);
         if let Some(start) = self.started {
             self.deafen(start, now, out);
         }
         Ok(())
+    }
+
+    /// What objectives keep between evaluations goes when they count otherwise than before.
+    fn forget_changed(&mut self, old: &RuleSet, new: &RuleSet) {
+        for sla in &new.slas {
+            let counts_alike = |before: &Sla| {
+                (&before.name, &before.indicator, &before.by, &before.exclude)
+                    == (&sla.name, &sla.indicator, &sla.by, &sla.exclude)
+            };
+            let is_same = old.windows == new.windows && old.slas.iter().any(counts_alike);
+            if let Some(state) = self
+                .states
+                .get_mut(&sla_key(&sla.name))
+                .filter(|_| !is_same)
+            {
+                state.live = Live::default();
+            }
+        }
     }
 
     /// Joins the past to the present, after a start at `now`: `last_tick` is the time of the last tick whose
@@ -453,6 +480,7 @@ impl Engine {
         if !self.states.contains_key(&step.key) {
             self.states.insert(step.key.clone(), RuleState::default());
         }
+        let evidence = self.evidence(plan, step, now);
         let Some(state) = self.states.get_mut(&step.key) else {
             return; // It was put there just now.
         };
@@ -465,18 +493,12 @@ impl Engine {
         let deaf = state.evaluation.is_deaf(step.every, now, present);
         let beat = state.evaluation.beat(step.every, now, self.era);
         state.evaluation.attempted = Some(now);
-        let whole = step.node.expr(&plan.rules);
-        let expr = if known.is_some() {
-            whole
-        } else {
-            let options = &self.options.query;
-            let shared = plan.shared(step);
-            shared
-                .filter(|(_, parts)| {
-                    answer_parts(plan, parts, step.data_time(now), options, control, overlay)
-                })
-                .map_or(whole, |(expr, _)| expr)
-        };
+        let parts = plan.shared(step).filter(|_| known.is_none());
+        let shared = parts.filter(|(_, parts)| {
+            let at = step.data_time(now);
+            answer_parts(plan, parts, at, &self.options.query, control, overlay)
+        });
+        let shared = shared.map(|(expr, _)| expr);
         let ask = Ask {
             source: overlay,
             at: step.data_time(now),
@@ -485,12 +507,19 @@ impl Engine {
         };
         let outcome = match step.node {
             Node::Alert(i) => {
+                let alert = &plan.rules.alerts[i];
+                if let Some(Ok(results)) = &evidence {
+                    let said = results.iter();
+                    let said = said.filter_map(|(l, found)| Some((l.clone(), found.said.clone()?)));
+                    state.said = said.collect();
+                }
                 let turn = Turn {
                     rules: &plan.rules,
                     step,
-                    alert: &plan.rules.alerts[i],
+                    alert,
                     now,
                     data_time: step.data_time(now),
+                    said: &state.said,
                 };
                 if deaf && step.about_absence {
                     // Its answer would be about the program, not about what it watches.
@@ -499,7 +528,10 @@ impl Engine {
                     return;
                 }
                 let known = known.and_then(|(block, _)| block.results(ask.at, &state.instances));
-                match known.map_or_else(|| ask.alert(turn.alert, expr), Ok) {
+                let results = evidence
+                    .or(known.map(Ok))
+                    .unwrap_or_else(|| ask.alert(alert, shared.unwrap_or(&alert.expr)));
+                match results {
                     Ok(results) => {
                         let instances = &mut state.instances;
                         Ok(turn.evaluate(results, beat, !deaf, instances, out))
@@ -513,17 +545,73 @@ impl Engine {
             // What it records is there already, and nobody has to see it in this tick.
             Node::Record(_) if known.is_some_and(|(_, exposed)| !exposed) => Ok(0),
             Node::Record(i) => {
+                let rule = &plan.rules.records[i];
                 let known = known.and_then(|(block, _)| block.series(ask.at));
-                let series = known.map_or_else(|| ask.record(&plan.rules.records[i], expr), Ok);
-                series.map(|series| {
+                let asked = || ask.record(rule, shared.unwrap_or(&rule.expr));
+                known.map_or_else(asked, Ok).map(|series| {
                     let samples = record(step, series, now, &mut state.recorded, out);
-                    overlay.add(&plan.rules.records[i].metric, &samples);
+                    overlay.add(&samples);
                     out.samples.extend(samples);
                     0
                 })
             }
+            Node::Sla(i) => {
+                let look = Look {
+                    rules: &plan.rules,
+                    sla: &plan.rules.slas[i],
+                    source: overlay,
+                    options: &self.options.query,
+                    control,
+                    to: step.data_time(now),
+                    settled_after: out.settled_after(),
+                };
+                // What a panic has left of what is kept is thrown away.
+                let mut live = std::mem::take(&mut state.live);
+                let seen = caught(|| (live.look(&look), live));
+                seen.and_then(|(seen, live)| {
+                    state.live = live;
+                    let (seen, series) = seen.map(|seen| {
+                        let series = seen.series(&plan.rules.slas[i]);
+                        (seen, series)
+                    })?;
+                    let samples = record(step, series, now, &mut state.recorded, out);
+                    overlay.add(&samples);
+                    out.samples.extend(samples);
+                    state.seen = Some((now, seen));
+                    Ok(0)
+                })
+            }
         };
         self.conclude(plan, step, now, outcome, out);
+    }
+
+    /// Of an objective's alert: what the objective, which has had its turn in this tick, says of each instance.
+    fn evidence(
+        &self,
+        plan: &Plan,
+        step: &Step,
+        now: TimestampMs,
+    ) -> Option<Result<Results, AskError>> {
+        let Node::Alert(i) = step.node else {
+            return None;
+        };
+        let of = *plan.alerts_of.get(&i)?;
+        let (sla, alert) = (&plan.rules.slas[of.sla()], &plan.rules.alerts[i]);
+        let state = self.states.get(&sla_key(&sla.name));
+        let seen = state.and_then(|state| state.seen.as_ref());
+        let Some((_, seen)) = seen.filter(|(at, _)| *at == now) else {
+            return Some(Err(AskError::OfSla));
+        };
+        let found = seen.evidence(sla, of).into_iter().map(|(labels, said)| {
+            let (result, identity) = alert.identify(&labels);
+            let found = Found {
+                identity,
+                value: said.value,
+                said: Some(said),
+            };
+            (result, found)
+        });
+        Some(Ok(found.collect()))
     }
 
     /// Writes down how the evaluation went, and raises or ends what the engine says about the rule.
@@ -560,7 +648,8 @@ impl Engine {
             Err(error) => {
                 let text = error.text();
                 evaluation.failures = evaluation.failures.saturating_add(1);
-                if evaluation.failures >= FAILURES_TOLD {
+                let is_told = !matches!(error, AskError::OfSla);
+                if is_told && evaluation.failures >= FAILURES_TOLD {
                     let summary = format!("{name} cannot be evaluated: {text}");
                     own.raise(RuleFailing, name, summary, now, rules, out);
                 }

@@ -188,6 +188,8 @@ pub(crate) struct Instance {
 pub(crate) enum Evidence {
     /// Its value; not NaN.
     Value(f64),
+    /// Its value, and the levels it was judged to be bad enough for: the lines' conditions are not asked.
+    Judged(f64, [bool; LEVELS]),
     /// It is not in the result, or its value is NaN.
     Missing,
     /// It is not in the result, but the program was down when its samples should have come:
@@ -301,6 +303,21 @@ pub(crate) enum End {
     Gone,
 }
 
+/// Whether a value fires a line, and whether it clears it.
+fn judge(rule: &LevelRule, value: f64) -> (bool, bool) {
+    match rule {
+        LevelRule::Never => (false, true),
+        LevelRule::When {
+            condition, clear, ..
+        } => {
+            let fires = condition.as_ref().is_none_or(|c| c.holds(value));
+            // Where both are true the worse news counts: no flapping between the two.
+            let clears = !fires && clear.as_ref().is_none_or(|c| c.holds(value));
+            (fires, clears)
+        }
+    }
+}
+
 /// The place of a level in an array of levels.
 pub(crate) fn index(level: Level) -> usize {
     level as usize - 1 // Levels count from one.
@@ -322,7 +339,8 @@ impl Instance {
     pub(crate) fn step(&mut self, evidence: Evidence, policy: &Policy<'_>, beat: Beat) -> Change {
         // A stretch of time counts when both of its ends were seen.
         let seen = |p: Presence| p == Presence::Seen;
-        let both_seen = matches!(evidence, Evidence::Value(_)) && seen(self.presence);
+        let is_seen = matches!(evidence, Evidence::Value(_) | Evidence::Judged(..));
+        let both_seen = is_seen && seen(self.presence);
         let absent_is_false = policy.bare && evidence == Evidence::Missing;
         if !beat.counts || !(both_seen || absent_is_false) {
             self.tracks.iter_mut().for_each(|t| t.lose(beat.elapsed));
@@ -342,12 +360,18 @@ impl Instance {
             Evidence::Value(value) => {
                 self.value = value;
                 self.presence = Presence::Seen;
-                self.advance(policy, Some(value), beat.now);
+                self.advance(policy, |_, rule| judge(rule, value), beat.now);
+            }
+            Evidence::Judged(value, fires) => {
+                self.value = value;
+                self.presence = Presence::Seen;
+                let judged = |level, _: &LevelRule| (fires[index(level)], !fires[index(level)]);
+                self.advance(policy, judged, beat.now);
             }
             Evidence::Missing if policy.bare => {
                 // For such a rule this, too, is an answer.
                 self.presence = Presence::Seen;
-                self.advance(policy, None, beat.now);
+                self.advance(policy, |_, _| (false, true), beat.now);
             }
             Evidence::Missing => {
                 let timer = match self.presence {
@@ -368,28 +392,22 @@ impl Instance {
         self.settle(policy, beat)
     }
 
-    /// Moves every track. `value` is `None` when every condition is false because the series left.
-    fn advance(&mut self, policy: &Policy<'_>, value: Option<f64>, now: TimestampMs) {
-        for (track, line) in self.tracks.iter_mut().zip(policy.lines) {
-            let Some(LevelLine { rule, .. }) = line else {
-                *track = Track::Idle;
-                continue;
-            };
-            let (fires, clears) = match (rule, value) {
-                (LevelRule::Never, _) | (_, None) => (false, true),
-                (
-                    LevelRule::When {
-                        condition, clear, ..
-                    },
-                    Some(value),
-                ) => {
-                    let fires = condition.as_ref().is_none_or(|c| c.holds(value));
-                    // Where both are true the worse news counts: no flapping between the two.
-                    let clears = !fires && clear.as_ref().is_none_or(|c| c.holds(value));
-                    (fires, clears)
+    /// Moves every track. `judge` says of a level and its line whether it fires, and whether it clears.
+    fn advance(
+        &mut self,
+        policy: &Policy<'_>,
+        judge: impl Fn(Level, &LevelRule) -> (bool, bool),
+        now: TimestampMs,
+    ) {
+        let lines = Level::ALL.into_iter().zip(policy.lines);
+        for (track, (level, line)) in self.tracks.iter_mut().zip(lines) {
+            *track = match line {
+                None => Track::Idle,
+                Some(LevelLine { rule, .. }) => {
+                    let (fires, clears) = judge(level, rule);
+                    track.next(rule, fires, clears, now)
                 }
             };
-            *track = track.next(rule, fires, clears, now);
         }
     }
 

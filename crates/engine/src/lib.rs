@@ -13,9 +13,9 @@
 //! - `calendar`: when windows are open. `route`: what is muted.
 //! - `state`: rows for the ledger. `status`: what is shown. [`history`]: what has happened, summed up.
 //! - [`replay`]: rules over the past, on a virtual clock. [`trial`]: tests in rule files.
-//! - [`sla`]: objectives, computed from stored samples.
+//! - [`sla`]: objectives, computed from stored samples: reports of any period, and what they say and raise while they run.
 //!
-//! Not here: sending (`notify`, `server`), keeping (`ledger`), escalation, objectives (later work).
+//! Not here: sending (`notify`, `server`), keeping (`ledger`), escalation (later work).
 #![forbid(unsafe_code)]
 
 mod effects;

@@ -11,8 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_lang::promql::ast::{Expr, ExprKind, VectorSelector};
-use bellwether_lang::rules::RuleSet;
+use bellwether_lang::rules::{Indicator, RuleSet};
 use bellwether_model::{METRIC_NAME, Matcher};
+
+use crate::sla::live::SLA_METRICS;
 
 /// Rules that read each other in a circle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +29,8 @@ pub struct Circle {
 pub(crate) enum Node {
     /// `rules.records[i]`
     Record(usize),
+    /// `rules.slas[i]`
+    Sla(usize),
     /// `rules.alerts[i]`
     Alert(usize),
 }
@@ -35,14 +39,32 @@ impl Node {
     pub(crate) fn name(self, rules: &RuleSet) -> &str {
         match self {
             Node::Record(i) => &rules.records[i].metric,
+            Node::Sla(i) => &rules.slas[i].name,
             Node::Alert(i) => &rules.alerts[i].name,
         }
     }
 
-    pub(crate) fn expr(self, rules: &RuleSet) -> &Expr {
+    /// What it asks; `None` for an objective, which asks for windows of its own.
+    pub(crate) fn expr(self, rules: &RuleSet) -> Option<&Expr> {
         match self {
-            Node::Record(i) => &rules.records[i].expr,
-            Node::Alert(i) => &rules.alerts[i].expr,
+            Node::Record(i) => Some(&rules.records[i].expr),
+            Node::Sla(_) => None,
+            Node::Alert(i) => Some(&rules.alerts[i].expr),
+        }
+    }
+
+    /// Every selector of what it reads.
+    pub(crate) fn selectors(self, rules: &RuleSet) -> Vec<&VectorSelector> {
+        match self {
+            Node::Record(i) => selectors(&rules.records[i].expr),
+            Node::Alert(i) => selectors(&rules.alerts[i].expr),
+            Node::Sla(i) => match &rules.slas[i].indicator {
+                Indicator::Sliced { ok, .. } => selectors(ok),
+                Indicator::Counted { events, total, .. } => {
+                    let counters = events.0.iter().chain(&total.0);
+                    counters.map(|counter| &counter.selector).collect()
+                }
+            },
         }
     }
 }
@@ -79,15 +101,34 @@ impl Graph {
     fn of(rules: &RuleSet) -> Graph {
         let records = (0..rules.records.len()).map(Node::Record);
         let alerts = (0..rules.alerts.len()).map(Node::Alert);
-        let nodes: Vec<Node> = records.chain(alerts).collect();
+        let slas = (0..rules.slas.len()).map(Node::Sla);
+        let nodes: Vec<Node> = records.chain(slas).chain(alerts).collect();
         let mut recorded: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (i, record) in rules.records.iter().enumerate() {
-            recorded.entry(&record.metric).or_default().push(i);
+        for (i, node) in nodes.iter().enumerate() {
+            match node {
+                Node::Record(record) => recorded
+                    .entry(&rules.records[*record].metric)
+                    .or_default()
+                    .push(i),
+                Node::Sla(_) => SLA_METRICS
+                    .iter()
+                    .for_each(|metric| recorded.entry(metric).or_default().push(i)),
+                Node::Alert(_) => {}
+            }
         }
+        // A selector that names an objective reads no other one.
+        let is_read = |selector: &VectorSelector, writer: usize| match nodes[writer] {
+            Node::Sla(i) => {
+                let mut names = selector.matchers.iter().filter(|m| m.name() == "sla");
+                names.all(|m| m.matches(&rules.slas[i].name))
+            }
+            Node::Record(_) | Node::Alert(_) => true,
+        };
         let mut readers = vec![BTreeSet::new(); nodes.len()];
         for (reader, node) in nodes.iter().enumerate() {
-            for selector in selectors(node.expr(rules)) {
-                for source in read_by(selector, &recorded) {
+            for selector in node.selectors(rules) {
+                let sources = read_by(selector, &recorded).into_iter();
+                for source in sources.filter(|source| is_read(selector, *source)) {
                     readers[source].insert(reader);
                 }
             }
@@ -189,7 +230,7 @@ pub(crate) fn selectors(expr: &Expr) -> Vec<&VectorSelector> {
     found
 }
 
-/// The recording rules whose metric the selector asks for by name.
+/// The rules whose metric the selector asks for by name.
 fn read_by(selector: &VectorSelector, recorded: &BTreeMap<&str, Vec<usize>>) -> Vec<usize> {
     let names: Vec<&Matcher> = selector
         .matchers

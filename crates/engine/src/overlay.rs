@@ -13,6 +13,7 @@ use bellwether_model::{DurationMs, Labels, METRIC_NAME, TimeRange, TimestampMs};
 use bellwether_query::source::{Columns, Select, SeriesReader, SeriesSet, Source, SourceError};
 
 use crate::share;
+use crate::sla::live::SLA_METRICS;
 
 /// A sample to be stored.
 pub(crate) type Recorded = (Labels, TimestampMs, f64);
@@ -25,6 +26,8 @@ pub(crate) const ALERT_METRICS: [&str; 3] = ["ALERTS", "ALERTS_FOR_STATE", "aler
 pub(crate) struct Written {
     /// The recording rules by metric.
     records: BTreeMap<String, Vec<RecordedBy>>,
+    /// Objectives, by name.
+    slas: BTreeMap<String, DurationMs>,
     /// Alerts, by `alertname`.
     alerts: BTreeMap<String, DurationMs>,
 }
@@ -72,6 +75,9 @@ impl Written {
             let of_metric = written.records.entry(record.metric.clone()).or_default();
             of_metric.push(RecordedBy::of(record));
         }
+        for sla in &rules.slas {
+            written.slas.insert(sla.name.clone(), sla.delay);
+        }
         for alert in &rules.alerts {
             written.alerts.insert(alert.name.clone(), alert.delay);
         }
@@ -84,6 +90,9 @@ impl Written {
         if ALERT_METRICS.contains(&metric) {
             let delay = series.get("alertname").and_then(|a| self.alerts.get(a));
             return Some(delay.copied().unwrap_or(DurationMs::ZERO));
+        }
+        if SLA_METRICS.contains(&metric) {
+            return self.slas.get(series.get("sla")?).copied();
         }
         let of_metric = self.records.get(metric)?.iter();
         of_metric
@@ -141,10 +150,16 @@ impl<'a> Overlay<'a> {
     }
 
     /// Shows these samples from here on.
-    pub(crate) fn add(&mut self, metric: &str, samples: &[Recorded]) {
-        if !samples.is_empty() {
-            let shown = self.recorded.entry(metric.to_owned()).or_default();
-            shown.extend_from_slice(samples);
+    pub(crate) fn add(&mut self, samples: &[Recorded]) {
+        for sample in samples {
+            let metric = sample.0.metric().unwrap_or_default();
+            match self.recorded.get_mut(metric) {
+                Some(shown) => shown.push(sample.clone()),
+                None => {
+                    self.recorded
+                        .insert(metric.to_owned(), vec![sample.clone()]);
+                }
+            }
         }
     }
 }
@@ -359,7 +374,7 @@ mod tests {
         base.push(&old, 0, 1.0);
         base.push(&old, 60_000, 9.0);
         let mut overlay = Overlay::new(&base, NOW, &written);
-        overlay.add("r:x", &[(old, NOW, 2.0), (new, NOW, 3.0)]);
+        overlay.add(&[(old, NOW, 2.0), (new, NOW, 3.0)]);
         let by_name = |name| [Matcher::equal(METRIC_NAME, name)];
         assert_eq!(
             read(&overlay, &by_name("r:x")),

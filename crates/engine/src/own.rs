@@ -257,6 +257,7 @@ impl Own {
                 let rule = identity.get("rule").unwrap_or_default();
                 rules.alerts.iter().any(|a| a.name == rule)
                     || rules.records.iter().any(|r| r.metric == rule)
+                    || rules.slas.iter().any(|s| s.name == rule)
             }
             Some(OwnKind::NotifyDeadLetter | OwnKind::NotificationFailing) => {
                 let channel = identity.get("channel").unwrap_or_default();

@@ -2,6 +2,7 @@
 //!
 //! Made once per load, never changed. Not here: state (`engine.rs`).
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -14,12 +15,16 @@ use crate::order::{self, Circle, Node};
 use crate::overlay::Written;
 use crate::own;
 use crate::share::Sharing;
+use crate::sla::live::{self, AlertOf};
 use crate::slots::{Schedule, Slots, Spread, phase};
 
 /// A rule set ready to run.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Those that were loaded, and the alerts of their objectives.
     pub(crate) rules: Arc<RuleSet>,
+    /// Which alerts of `rules` are an objective's.
+    pub(crate) alerts_of: BTreeMap<usize, AlertOf>,
     /// Every rule, in an order in which they may be evaluated.
     pub(crate) steps: Vec<Step>,
     /// When anything is due.
@@ -46,12 +51,13 @@ pub(crate) struct Step {
     pub(crate) delay: DurationMs,
     /// True when it asks for the absence of something.
     pub(crate) about_absence: bool,
-    /// The expression, as the printer writes it.
+    /// The expression, as the printer writes it; of an objective the series to look at.
     pub(crate) query: String,
 }
 
 impl Plan {
     pub(crate) fn new(rules: Arc<RuleSet>, spread: Spread) -> Result<Plan, Circle> {
+        let (rules, alerts_of) = live::with_alerts(rules);
         let order = order::order(&rules)?;
         let steps: Vec<Step> = order
             .into_iter()
@@ -68,6 +74,7 @@ impl Plan {
         let sharing = Sharing::of(&asked);
         Ok(Plan {
             rules,
+            alerts_of,
             steps,
             schedule,
             sharing,
@@ -87,16 +94,21 @@ impl Plan {
 
 impl Step {
     fn new(rules: &RuleSet, place: usize, node: Node, phase: DurationMs) -> Step {
-        let (key, expr, every, delay) = match node {
+        let (key, every, delay) = match node {
             Node::Record(i) => {
                 let r = &rules.records[i];
-                (record_key(r), &r.expr, r.every, r.delay)
+                (record_key(r), r.every, r.delay)
+            }
+            Node::Sla(i) => {
+                let s = &rules.slas[i];
+                (sla_key(&s.name), s.every, s.delay)
             }
             Node::Alert(i) => {
                 let a = &rules.alerts[i];
-                (alert_key(&a.name), &a.expr, a.every, a.delay)
+                (alert_key(&a.name), a.every, a.delay)
             }
         };
+        let expr = node.expr(rules);
         Step {
             place,
             node,
@@ -104,8 +116,11 @@ impl Step {
             slots: Slots::new(phase, every),
             every,
             delay,
-            about_absence: order::asks_for_absence(expr),
-            query: expr.to_string(),
+            about_absence: expr.is_some_and(order::asks_for_absence),
+            query: match node {
+                Node::Sla(i) => live::shown(&rules.slas[i]).to_string(),
+                Node::Record(_) | Node::Alert(_) => expr.map(Expr::to_string).unwrap_or_default(),
+            },
         }
     }
 
@@ -126,9 +141,14 @@ pub(crate) fn alert_key(name: &str) -> String {
     format!("alert {name}")
 }
 
-/// The name in an alert's key; `None` for a recording rule's.
+/// The name in an alert's key; `None` for that of another rule.
 pub(crate) fn alert_of_key(key: &str) -> Option<&str> {
     key.strip_prefix("alert ")
+}
+
+/// The key of an objective's state.
+pub(crate) fn sla_key(name: &str) -> String {
+    format!("sla {name}")
 }
 
 /// The key of a recording rule's state. Several may write one metric with different labels.

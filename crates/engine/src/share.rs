@@ -48,14 +48,20 @@ pub(crate) struct Part {
 }
 
 impl Sharing {
-    pub(crate) fn of(rules: &[(&Expr, When)]) -> Sharing {
+    pub(crate) fn of(rules: &[(Option<&Expr>, When)]) -> Sharing {
         let mut census = Census::default();
         for (expr, when) in rules {
-            census.count(expr, *when, Kinds::of(expr));
+            if let Some(expr) = expr {
+                census.count(expr, *when, Kinds::of(expr));
+            }
         }
         let mut sharing = Sharing::default();
         let mut known = BTreeMap::new();
         for (expr, when) in rules {
+            let Some(expr) = expr else {
+                sharing.rules.push(None);
+                continue;
+            };
             let mut rewriter = Rewriter {
                 census: &census,
                 delay: when.1,

@@ -11,7 +11,7 @@ use std::path::Path;
 use bellwether_lang::rules::{Alert, Level, LevelRule, Text, TextContext};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 
-use crate::alerts::render_all;
+use crate::alerts::{render_all, threshold};
 #[cfg(doc)]
 use crate::engine::Evaluating;
 use crate::engine::{Engine, RuleState};
@@ -82,7 +82,7 @@ impl Health {
 /// One rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleStatus {
-    /// The alert's name, or the metric recorded.
+    /// The alert's name, the metric recorded, or the objective's name.
     pub name: String,
     /// Tells it apart from all others, as [`Evaluating::rule`] does.
     pub key: String,
@@ -109,7 +109,7 @@ pub struct RuleStatus {
 /// The kinds of rule.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RuleKind {
-    /// A recording rule.
+    /// A recording rule, or an objective, which records its series.
     Recording,
     /// An alert.
     Alerting {
@@ -181,6 +181,7 @@ impl Engine {
         for step in &self.plan.steps {
             let place = match step.node {
                 Node::Record(i) => &rules.records[i].place,
+                Node::Sla(i) => &rules.slas[i].place,
                 Node::Alert(i) => &rules.alerts[i].place,
             };
             let order = (place.line, place.column);
@@ -215,6 +216,7 @@ impl Engine {
         let rules = &self.plan.rules;
         let (labels, kind) = match step.node {
             Node::Record(i) => (&rules.records[i].labels, RuleKind::Recording),
+            Node::Sla(i) => (&rules.slas[i].labels, RuleKind::Recording),
             Node::Alert(i) => {
                 let alert = &rules.alerts[i];
                 (&alert.labels, alerting(alert, state, now))
@@ -340,14 +342,15 @@ fn alert_status(
         ),
     };
     let labels = shown_labels(&instance.identity, level, sets_severity(alert));
+    let said = state.said.get(result);
     let context = TextContext {
         labels: &labels,
         value: instance.value,
-        threshold: Policy::of(alert, result).threshold(level),
+        threshold: threshold(&Policy::of(alert, result), level, said),
         level: Some(level),
         since: Some(now.since(level_since).max(DurationMs::ZERO)),
     };
-    let annotations = render_all(alert, &context);
+    let annotations = render_all(alert, said, &context);
     let evaluation = &state.evaluation;
     Some(AlertStatus {
         annotations,

@@ -12,7 +12,7 @@ use bellwether_query::{Answer, Matrix, Steps, Value, range};
 
 use super::nearest::{Nearest, best};
 use crate::alerts::Instances;
-use crate::ask::{Ask, Identify};
+use crate::ask::{Ask, Found, Identify, Results};
 use crate::instance::Policy;
 
 /// What a rule has yielded, tick by tick. An absent value is a staleness marker: no expression yields one.
@@ -130,21 +130,20 @@ impl Block {
 
     /// The results of a tick that mean anything: those with an instance, and all while one may begin. `None` outside
     /// of the block.
-    pub(crate) fn results(
-        &self,
-        data_time: TimestampMs,
-        instances: &Instances,
-    ) -> Option<BTreeMap<Labels, (Labels, f64)>> {
+    pub(crate) fn results(&self, data_time: TimestampMs, instances: &Instances) -> Option<Results> {
         let i = self.index(data_time)?;
         if instances.is_empty() && !self.busy[i] {
-            return Some(BTreeMap::new());
+            return Some(Results::new());
         }
         let here = self
             .columns
             .iter()
             .filter(|column| !is_stale(column.values[i]));
         let means = here.filter(|c| self.busy[i] || instances.contains_key(&c.labels));
-        let result = |c: &Column| (c.labels.clone(), (c.identity.clone(), c.values[i]));
+        let result = |c: &Column| {
+            let found = Found::value(c.identity.clone(), c.values[i]);
+            (c.labels.clone(), found)
+        };
         Some(means.map(result).collect())
     }
 

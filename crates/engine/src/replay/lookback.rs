@@ -12,21 +12,27 @@ use bellwether_model::{DurationMs, METRIC_NAME, limits};
 use crate::order::{Node, selectors};
 use crate::overlay::ALERT_METRICS;
 use crate::plan::Step;
+use crate::sla::live::SLA_METRICS;
 
 /// For each step of a plan, which are in order, whether it may be evaluated ahead.
 pub(crate) fn may_look_ahead(rules: &RuleSet, steps: &[Step]) -> Vec<bool> {
-    let exprs: Vec<&Expr> = steps.iter().map(|step| step.node.expr(rules)).collect();
-    let mut ahead: Vec<bool> = exprs.iter().map(|expr| is_closed(expr)).collect();
+    // Objectives keep sums from tick to tick instead.
+    let may = |step: &Step| step.node.expr(rules).is_some_and(is_closed);
+    let mut ahead: Vec<bool> = steps.iter().map(may).collect();
     // What is read tick by tick has to be written tick by tick, and the other way round.
     loop {
         let before = ahead.clone();
         for (writer, step) in steps.iter().enumerate() {
-            let Node::Record(i) = step.node else {
-                continue;
+            let metrics: &[&str] = match step.node {
+                Node::Record(i) => &[&rules.records[i].metric],
+                Node::Sla(_) => &SLA_METRICS,
+                Node::Alert(_) => continue,
             };
-            let metric = &rules.records[i].metric;
-            let readers = (0..steps.len()).filter(|reader| reads(exprs[*reader], metric));
-            for reader in readers {
+            let reads = |reader: &usize| {
+                let node = steps[*reader].node;
+                metrics.iter().any(|metric| reads(node, rules, metric))
+            };
+            for reader in (0..steps.len()).filter(reads) {
                 let both = ahead[writer] && ahead[reader];
                 (ahead[writer], ahead[reader]) = (both, both);
             }
@@ -37,9 +43,10 @@ pub(crate) fn may_look_ahead(rules: &RuleSet, steps: &[Step]) -> Vec<bool> {
     }
 }
 
-/// True when one of the selectors may select the metric.
-pub(crate) fn reads(expr: &Expr, metric: &str) -> bool {
-    selectors(expr).into_iter().any(|s| may_select(s, metric))
+/// True when one of the rule's selectors may select the metric.
+pub(crate) fn reads(node: Node, rules: &RuleSet, metric: &str) -> bool {
+    let mut selectors = node.selectors(rules).into_iter();
+    selectors.any(|s| may_select(s, metric))
 }
 
 fn may_select(selector: &VectorSelector, metric: &str) -> bool {

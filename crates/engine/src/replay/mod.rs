@@ -18,7 +18,7 @@ mod past;
 
 use std::sync::Arc;
 
-use bellwether_lang::rules::{Level, RuleSet};
+use bellwether_lang::rules::{Indicator, Level, Period, Record, RuleSet, Sla};
 use bellwether_model::{DurationMs, TimestampMs, limits};
 use bellwether_query::source::memory::MemorySource;
 use bellwether_query::{Control, Options as QueryOptions, Source, Steps};
@@ -29,7 +29,7 @@ use crate::engine::{Engine, Options};
 use crate::instance::Instance;
 use crate::order::{Circle, Node};
 use crate::overlay::{ALERT_METRICS, Written};
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::slots::Spread;
 use crate::status::Status;
 
@@ -77,14 +77,13 @@ impl Ready {
     /// Errors when rules read each other in a circle. `spread` says whether slots are spread as they are live.
     pub fn new(rules: Arc<RuleSet>, spread: Spread) -> Result<Ready, Circle> {
         let plan = Plan::new(rules, spread)?;
-        let mut exprs = plan.steps.iter().map(|step| step.node.expr(&plan.rules));
-        let reads_alerts = |expr| {
+        let reads_alerts = |step: &Step| {
             ALERT_METRICS
                 .iter()
-                .any(|metric| lookback::reads(expr, metric))
+                .any(|metric| lookback::reads(step.node, &plan.rules, metric))
         };
         Ok(Ready {
-            alerts_are_read: exprs.any(reads_alerts),
+            alerts_are_read: plan.steps.iter().any(reads_alerts),
             may: lookback::may_look_ahead(&plan.rules, &plan.steps).into(),
             reach: reach(&plan),
             fastest: plan
@@ -225,9 +224,8 @@ impl<'a> Replay<'a> {
         let mut held = 0;
         let mut blocked: Vec<&str> = Vec::new();
         for (i, step) in plan.steps.iter().enumerate() {
-            let expr = step.node.expr(&plan.rules);
-            let may =
-                self.ready.may[i] && !blocked.iter().any(|metric| lookback::reads(expr, metric));
+            let is_blocked = |metric: &&str| lookback::reads(step.node, &plan.rules, metric);
+            let may = self.ready.may[i] && !blocked.iter().any(is_blocked);
             let block = match may.then(|| self.block(&plan, i, at, end)) {
                 Some(Asked::Block(block)) => Some(block),
                 Some(Asked::TooLarge) if !is_single => return None,
@@ -236,7 +234,7 @@ impl<'a> Replay<'a> {
             match (&block, step.node) {
                 (Some(block), _) => held += block.len(),
                 (None, Node::Record(i)) => blocked.push(&plan.rules.records[i].metric),
-                (None, Node::Alert(_)) => {}
+                (None, Node::Sla(_) | Node::Alert(_)) => {}
             }
             self.ahead.exposed |= block.is_none();
             self.ahead.blocks.push(block);
@@ -281,6 +279,7 @@ impl<'a> Replay<'a> {
                 }
                 asked
             }
+            Node::Sla(_) => Asked::TickByTick,
         }
     }
 
@@ -337,8 +336,37 @@ impl<'a> Replay<'a> {
 /// How far back of a tick some rule reads.
 fn reach(plan: &Plan) -> DurationMs {
     let reaches = plan.steps.iter().map(|step| {
-        let reach = lookback::reach(step.node.expr(&plan.rules));
+        let reach = match step.node {
+            Node::Sla(i) => {
+                let mut records = plan.rules.records.iter();
+                // What no rule wrote lies in the store.
+                let reads =
+                    |record: &Record| lookback::reads(step.node, &plan.rules, &record.metric);
+                let sla = records.any(reads).then(|| &plan.rules.slas[i]);
+                sla.map(sla_reach).unwrap_or_default()
+            }
+            node => node
+                .expr(&plan.rules)
+                .map(lookback::reach)
+                .unwrap_or_default(),
+        };
         DurationMs(reach.0.saturating_add(step.delay.0).saturating_add(1))
     });
     reaches.max().unwrap_or_default()
+}
+
+/// How far back of a tick an objective reads: to the begin of its longest period, and a little.
+fn sla_reach(sla: &Sla) -> DurationMs {
+    const LITTLE: DurationMs = DurationMs::from_mins(120);
+    const DAY: i64 = 86_400_000; // Months and quarters are up to two days longer than the nominal ones.
+    let lengths = sla.objectives.iter().map(|of| match of.period {
+        Period::Rolling(length) => length.0,
+        Period::Calendar { .. } => of.period.nominal().0.saturating_add(2 * DAY),
+    });
+    let ok = match &sla.indicator {
+        Indicator::Sliced { ok, .. } => lookback::reach(ok).0,
+        Indicator::Counted { .. } => 0,
+    };
+    let longest = lengths.max().unwrap_or_default();
+    DurationMs(longest.saturating_add(ok).saturating_add(LITTLE.0))
 }

@@ -28,7 +28,7 @@ fn shared_at(asked: &[(&str, Slots, i64)]) -> (Vec<String>, Vec<String>) {
     let whens = asked
         .iter()
         .map(|(_, slots, delay)| (*slots, DurationMs(*delay)));
-    let asked: Vec<(&Expr, When)> = parsed.iter().zip(whens).collect();
+    let asked: Vec<(Option<&Expr>, When)> = parsed.iter().map(Some).zip(whens).collect();
     let sharing = Sharing::of(&asked);
     let text = |expr: &Expr| {
         expr.to_string()

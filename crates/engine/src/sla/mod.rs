@@ -4,7 +4,7 @@
 //!
 //! - `events`: what counts: exact increases of counters, and slices of time.
 //! - `tally`: sums of it, by time. `period`: stretches of time with names.
-//! - [`report`]: one period of each objective, with its evidence.
+//! - `live`: at each evaluation, for series and alerts. [`report`]: one period of each objective, with its evidence.
 //!
 //! ```text
 //! budget = (1 - objective) x total      remaining = 1 - bad / budget      ratio = 1 - bad / total
@@ -12,9 +12,13 @@
 //!
 //! No events are no events: the ratio is not defined, the budget untouched, the objective met.
 
+mod counters;
 mod events;
+mod exact;
+pub(crate) mod live;
 mod period;
 mod report;
+mod slices;
 mod tally;
 
 pub use events::SlaError;

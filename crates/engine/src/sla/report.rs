@@ -7,7 +7,7 @@ use bellwether_lang::rules::{Indicator, Objective, RuleSet, Sla, SlaObjective};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 use bellwether_query::{Control, Options, Source, Value, instant};
 
-use super::events::{Events, SlaError};
+use super::events::{Events, Excluded, SlaError};
 use super::period::{self, NamedPeriod};
 use super::tally::{Buckets, Tally};
 
@@ -150,12 +150,20 @@ fn of_objective(
     if sla.by.is_empty() {
         groups.insert(Labels::empty(), empty());
     }
-    events.read(from, to, &mut |group, at, counted, total| {
+    let excluded = Excluded::of(events.rules, sla, from, to);
+    events.read(from, to, &mut |group, part, times, values| {
         if !groups.contains_key(group) {
             groups.insert(group.clone(), empty());
         }
-        if let Some(buckets) = groups.get_mut(group) {
-            buckets.add(at, counted, total);
+        let Some(buckets) = groups.get_mut(group) else {
+            return; // It was put there just now.
+        };
+        let counts = times
+            .iter()
+            .zip(values)
+            .filter(|(at, _)| !excluded.has(**at));
+        for (at, value) in counts {
+            buckets.add(TimestampMs(*at), part, *value);
         }
     })?;
     let one = |(group, buckets): (&Labels, &Buckets)| {
@@ -195,7 +203,7 @@ fn evidence(events: &Events<'_>, objective: Objective, buckets: &Buckets) -> (u6
 }
 
 /// The value that the newest slice compares: `expr CMP number`, with `bool` or without.
-fn current(events: &Events<'_>, group: &Labels, at: TimestampMs) -> Option<Current> {
+pub(super) fn current(events: &Events<'_>, group: &Labels, at: TimestampMs) -> Option<Current> {
     let Indicator::Sliced { ok, .. } = &events.sla.indicator else {
         return None;
     };

@@ -3,6 +3,8 @@
 use bellwether_lang::rules::Objective;
 use bellwether_model::{DurationMs, TimestampMs};
 
+use super::events::Part;
+
 /// Events of a stretch of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
@@ -61,7 +63,7 @@ impl Buckets {
     }
 
     /// Adds events at a time; times outside are none of its business.
-    pub(super) fn add(&mut self, at: TimestampMs, counted: f64, total: f64) {
+    pub(super) fn add(&mut self, at: TimestampMs, part: Part, count: f64) {
         let into = at.since(self.from).0 - 1; // Closed at the end: the begin itself belongs to the one before.
         if into < 0 {
             return;
@@ -70,8 +72,10 @@ impl Buckets {
             .ok()
             .and_then(|i| self.sums.get_mut(i))
         {
-            sum.0 += counted;
-            sum.1 += total;
+            match part {
+                Part::Counted => sum.0 += count,
+                Part::Total => sum.1 += count,
+            }
         }
     }
 

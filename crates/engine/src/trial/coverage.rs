@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bellwether_lang::rules::{Level, LevelRule, RuleSet};
+use bellwether_lang::rules::{Level, LevelRule, RuleSet, Sla};
 
 use crate::effects::Tick;
 use crate::replay::Replay;
@@ -88,9 +88,13 @@ impl Coverage {
         )
     }
 
-    /// Alerts whose series vanished at some time, so that their `missing` was in use.
+    /// Alerts whose series vanished at some time, so that their `missing` was in use. Those of objectives have none to be
+    /// written.
     pub fn missing(&self, set: &RuleSet) -> Share {
+        let names = |sla: &Sla| Sla::ALERTS.map(|kind| sla.alert_name(kind));
+        let of_slas: BTreeSet<String> = set.slas.iter().flat_map(names).collect();
         let alerts = set.alerts.iter().map(|alert| alert.name.as_str());
+        let alerts = alerts.filter(|name| !of_slas.contains(*name));
         share(alerts, |name| self.missing.contains(*name), str::to_owned)
     }
 }

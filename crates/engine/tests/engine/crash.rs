@@ -76,6 +76,25 @@ pub(crate) fn rule_sets() -> impl Strategy<Value = String> {
     })
 }
 
+/// Objectives over the same series, counted and in slices, and an alert on what they record.
+pub(crate) fn objectives() -> impl Strategy<Value = String> {
+    let by = prop_oneof![Just(""), Just("  by (i)\n")];
+    let missing = prop_oneof![Just("ok"), Just("bad"), Just("skip")];
+    let exclude = prop_oneof![Just(""), Just("  exclude pause\n")];
+    let delay = prop_oneof![Just(""), Just("  delay 1m\n")];
+    (by, missing, exclude, delay).prop_map(|(by, missing, exclude, delay)| {
+        format!(
+            "window pause\n  on 1970-01-01 00:11 to 1970-01-01 00:14\n\
+             record r:double\n  expr x * 2\n  every 1m\n\
+             sla counted\n  objective 60% over 20m\n  objective 80% over week\n  bad x{{i=~\"0|1\"}}\n  total x\n  \
+             burn 50% in 6m critical\n  burn 40% in 12m warning\n  min 5 events\n  breach error for 1m\n  every 1m\n{by}{exclude}{delay}\
+             sla sliced\n  objective 70% over 10m\n  ok r:double < 12\n  slice 1m\n  missing {missing}\n  \
+             burn 30% in 5m error\n  breach warning\n  every 1m\n{by}{exclude}\
+             alert Budget\n  expr sla:budget_remaining:ratio\n  every 1m\n  warning < 50%\n"
+        )
+    })
+}
+
 /// What happens at each tick: the point of the crash, and how long the program is down when all was committed.
 fn crashes() -> impl Strategy<Value = Vec<Option<(Crash, i64)>>> {
     let crash = prop_oneof![
@@ -128,6 +147,23 @@ proptest! {
         with.run_with_crashes(end(), |_| crashes.next().flatten());
         prop_assert_eq!(&with.transitions, &without.transitions);
         prop_assert_eq!(&with.approaches, &without.approaches);
+        prop_assert_eq!(&with.notices, &without.notices);
+        prop_assert_eq!(&with.samples, &without.samples);
+        prop_assert_eq!(with.rows(), without.rows());
+    }
+
+    #[test]
+    fn objectives_are_told_the_same_with_crashes(
+        text in objectives(),
+        series in series(),
+        crashes in crashes(),
+    ) {
+        let mut without = world(&text, &series);
+        without.run_until(end());
+        let mut with = world(&text, &series);
+        let mut crashes = crashes.into_iter();
+        with.run_with_crashes(end(), |_| crashes.next().flatten());
+        prop_assert_eq!(&with.transitions, &without.transitions);
         prop_assert_eq!(&with.notices, &without.notices);
         prop_assert_eq!(&with.samples, &without.samples);
         prop_assert_eq!(with.rows(), without.rows());

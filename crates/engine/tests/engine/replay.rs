@@ -10,7 +10,7 @@ use bellwether_query::source::memory::MemorySource;
 use bellwether_query::{Control, Options as QueryOptions};
 use proptest::prelude::*;
 
-use crate::crash::{end, fill, rule_sets, series};
+use crate::crash::{end, fill, objectives, rule_sets, series};
 use crate::world::{World, rules};
 
 fn options() -> ReplayOptions {
@@ -70,6 +70,19 @@ proptest! {
         // Over the samples alone, and over what the live run has left, its own series among them.
         for store in [&before.store, &world.store] {
             let (transitions, notices) = replay(&rules, store, options());
+            prop_assert_eq!(&transitions, &world.transitions);
+            prop_assert_eq!(&notices, &world.notices);
+        }
+    }
+
+    /// Objectives, too: over the samples alone, and over what the live run has left.
+    #[test]
+    fn objectives_are_told_the_same_in_a_replay(text in objectives(), series in series()) {
+        let world = live(&text, &series);
+        let mut before = World::new();
+        fill(&mut before, &series);
+        for store in [&before.store, &world.store] {
+            let (transitions, notices) = replay(&rules(&text), store, options());
             prop_assert_eq!(&transitions, &world.transitions);
             prop_assert_eq!(&notices, &world.notices);
         }

@@ -66,6 +66,14 @@ scripts! {
     recording
     routes
     series
+    sla_breach
+    sla_burn
+    sla_calendar
+    sla_classic
+    sla_exclude
+    sla_min
+    sla_read
+    sla_slices
 }
 
 struct Command<'a> {

@@ -21,7 +21,7 @@ use super::records::{Records, circles_of_records};
 use super::slas;
 use super::source::{Lines, RawFile, SourceFile};
 use super::table::{self, Kind};
-use super::types::{Place, RuleSet};
+use super::types::{Place, RuleSet, Sla};
 use super::windows;
 use crate::promql::ast::Span;
 
@@ -205,21 +205,25 @@ impl Folder<'_> {
                 Kind::Defaults => (Kind::Defaults, draft.file.to_string()),
                 // One metric may be recorded several times, told apart by labels.
                 Kind::Record => (Kind::Record, labels_text(draft)),
-                // An objective raises alerts of its name.
+                // An objective raises alerts: its name and theirs are taken.
                 Kind::Sla => (Kind::Alert, String::new()),
                 kind => (kind, String::new()),
             };
-            let key = (kind, draft.name.value.clone(), beside);
-            match first.get(&key) {
-                Some((file, at)) => {
-                    let mistake =
-                        self.repeated(draft.kind, &draft.name.value, draft.name.span, *file, *at);
-                    self.mistakes.push((draft.file, mistake));
-                    draft.spoiled = true;
-                }
-                None => {
-                    first.insert(key, (draft.file, draft.name.span.start));
-                }
+            let mut names = vec![draft.name.value.clone()];
+            if draft.kind == Kind::Sla {
+                let alerts = Sla::ALERTS.iter();
+                names.extend(alerts.map(|alert| format!("{}:{alert}", draft.name.value)));
+            }
+            let keys = names.into_iter().map(|name| (kind, name, beside.clone()));
+            let keys: Vec<_> = keys.collect();
+            if let Some((file, at)) = keys.iter().find_map(|key| first.get(key)) {
+                let mistake =
+                    self.repeated(draft.kind, &draft.name.value, draft.name.span, *file, *at);
+                self.mistakes.push((draft.file, mistake));
+                draft.spoiled = true;
+            } else {
+                let place = (draft.file, draft.name.span.start);
+                first.extend(keys.into_iter().map(|key| (key, place)));
             }
         }
     }
@@ -305,13 +309,20 @@ impl Folder<'_> {
         let recorded: BTreeSet<String> = records.map(|d| d.name.value.clone()).collect();
         for draft in drafts.iter().filter(|d| !d.spoiled) {
             let mut found = Vec::new();
+            let text = &self.files[draft.file].text;
             for Entry { word, clause } in &draft.clauses {
-                let (Clause::Expr(expr) | Clause::Ok(expr)) = clause else {
-                    continue;
+                let expr = match clause {
+                    Clause::Expr(expr) | Clause::Ok(expr) => expr,
+                    Clause::Good(counters) | Clause::Bad(counters) | Clause::Total(counters) => {
+                        let judge = lint::store::judge_counters;
+                        found.extend(judge(counters, text, *word, &recorded, facts));
+                        continue;
+                    }
+                    _ => continue,
                 };
                 let judged = lint::store::Judged {
                     expr,
-                    text: &self.files[draft.file].text,
+                    text,
                     word: *word,
                     recorded: &recorded,
                 };

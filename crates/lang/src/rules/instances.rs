@@ -13,6 +13,7 @@ use super::lint::Lint;
 use super::near::nearest;
 use super::scan::Placed;
 use super::table::Kind;
+use super::types::Sla;
 
 /// Labels that every instance has.
 const COMMON: [&str; 2] = ["alertname", "severity"];
@@ -33,15 +34,19 @@ impl Instances {
         let mut by_name = BTreeMap::new();
         for draft in drafts {
             let subject = Subject::new(draft, defaults_of(draft));
-            let labels = match draft.kind {
-                Kind::Alert => subject
-                    .produced(recorded)
-                    .unwrap_or_else(Produced::anything),
+            let of_alerts = match draft.kind {
+                Kind::Alert => {
+                    let labels = subject.produced(recorded);
+                    let labels = labels.unwrap_or_else(Produced::anything);
+                    vec![(draft.name.value.clone(), labels)]
+                }
                 Kind::Sla => of_sla(&subject),
                 _ => continue,
             };
-            let labels = COMMON.iter().fold(labels, |labels, name| labels.with(name));
-            by_name.entry(draft.name.value.clone()).or_insert(labels);
+            for (name, labels) in of_alerts {
+                let labels = COMMON.iter().fold(labels, |labels, name| labels.with(name));
+                by_name.entry(name).or_insert(labels);
+            }
         }
         Instances { by_name }
     }
@@ -49,6 +54,14 @@ impl Instances {
     /// The labels of one alert; `None` when there is no such alert.
     pub(super) fn of(&self, alert: &str) -> Option<&Produced> {
         self.by_name.get(alert)
+    }
+
+    /// The alerts of an objective; empty when there is no such objective, or it has none.
+    pub(super) fn of_objective(&self, sla: &str) -> Vec<String> {
+        let names = Sla::ALERTS.iter().map(|kind| format!("{sla}:{kind}"));
+        names
+            .filter(|name| self.by_name.contains_key(name))
+            .collect()
     }
 
     /// A warning for each label that no alert of the folder has, unless there is no alert at all.
@@ -86,21 +99,30 @@ impl Instances {
     }
 }
 
-/// Those of `by`, those it is given, and its own.
-fn of_sla(subject: &Subject<'_>) -> Produced {
-    let by = subject
-        .draft
-        .clauses
-        .iter()
-        .find_map(|entry| match &entry.clause {
-            Clause::By(labels) => Some(labels.as_slice()),
-            _ => None,
-        });
-    let by = by
-        .unwrap_or_default()
-        .iter()
-        .map(|label| label.value.clone());
+/// The alerts of an objective. Their labels: those of `by`, those it is given, and its own.
+fn of_sla(subject: &Subject<'_>) -> Vec<(String, Produced)> {
+    let (mut by, mut is_sliced, mut breaches, mut burns) = (&[][..], false, false, true);
+    for entry in &subject.draft.clauses {
+        match &entry.clause {
+            Clause::By(labels) => by = labels,
+            Clause::Ok(_) => is_sliced = true,
+            Clause::Breach(_) => breaches = true,
+            Clause::Burn(None) => burns = false,
+            _ => {}
+        }
+    }
+    let by = by.iter().map(|label: &Placed<String>| label.value.clone());
     let given = subject.labels().into_iter().map(|(name, _)| name);
-    let own = ["sla", "period"].map(str::to_owned);
-    Produced::Only(by.chain(given).chain(own).collect())
+    let labels: BTreeSet<String> = by.chain(given).chain(["sla".to_owned()]).collect();
+    let [burn, breach] = Sla::ALERTS.map(|kind| format!("{}:{kind}", subject.draft.name.value));
+    let of_period = Produced::Only(labels.clone()).with("period");
+    // A slice lies in all periods.
+    let of_breach = if is_sliced {
+        Produced::Only(labels)
+    } else {
+        of_period.clone()
+    };
+    let alerts = [(burns, burn, of_period), (breaches, breach, of_breach)];
+    let alerts = alerts.into_iter().filter(|(is_there, ..)| *is_there);
+    alerts.map(|(_, name, labels)| (name, labels)).collect()
 }

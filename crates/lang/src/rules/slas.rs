@@ -230,7 +230,7 @@ impl<'d> SlaClauses<'d> {
         if !self.burns.is_empty() {
             return self.burns.iter().filter_map(|(_, burn)| *burn).collect();
         }
-        let fires = |burn: &Burn| objectives.iter().any(|of| can_fire(burn, of));
+        let fires = |burn: &Burn| objectives.iter().any(|of| burn.can_fire(of));
         Burn::defaults().into_iter().filter(fires).collect()
     }
 }
@@ -258,16 +258,10 @@ fn same_period(objectives: &[&Placed<SlaObjective>]) -> Vec<Mistake> {
     mistakes
 }
 
-/// True when a line can fire for an objective: more than everything can't be bad, and the line's time fits into the
-/// period.
-fn can_fire(burn: &Burn, of: &SlaObjective) -> bool {
-    burn.threshold(of) < 1.0 && burn.long <= of.period.nominal()
-}
-
 /// A mistake when a line can fire for none of the objectives.
 fn never_burns(word: Span, burn: &Burn, objectives: &[SlaObjective]) -> Option<Mistake> {
     let of = objectives.first()?;
-    if objectives.iter().any(|of| can_fire(burn, of)) {
+    if objectives.iter().any(|of| burn.can_fire(of)) {
         return None;
     }
     let mistake = Mistake::error(word, "this burn alert can never fire");
@@ -307,7 +301,7 @@ fn reachable(burn: &Burn, of: &SlaObjective) -> Option<DurationMs> {
     const HOUR: i64 = 3_600_000;
     let hours = (burn.threshold(of) * burn.long.0 as f64 / HOUR as f64).floor() as i64 + 1;
     let long = DurationMs(hours.checked_mul(HOUR)?);
-    can_fire(&Burn { long, ..*burn }, of).then_some(long)
+    Burn { long, ..*burn }.can_fire(of).then_some(long)
 }
 
 /// An expression that takes away what is bad instead of saying so.

@@ -8,6 +8,7 @@ use super::instances::Instances;
 use super::labels::Produced;
 use super::names::Names;
 use super::near::nearest;
+use super::scan::Placed;
 use super::table::Kind;
 use super::types::{
     ExpectedInstance, ExpectedSample, InstanceName, Place, RuleSet, Step, StepKind, Test,
@@ -31,11 +32,7 @@ impl Folder<'_> {
                 for instance in instances_of(step) {
                     match instances.of(&instance.alert.value) {
                         Some(labels) => found.extend(impossible(instance, labels)),
-                        None => found.extend(self.unknown(
-                            &instance.alert,
-                            &alerts,
-                            "a test names the alerts and objectives of its folder",
-                        )),
+                        None => found.extend(self.not_an_alert(instance, &alerts, instances)),
                     }
                 }
             }
@@ -81,6 +78,28 @@ impl Folder<'_> {
         // Stable: at one time the order written counts.
         test.steps.sort_by_key(|step| step.at);
         test
+    }
+}
+
+impl Folder<'_> {
+    /// A mistake about a name that is none of an alert.
+    fn not_an_alert(
+        &self,
+        instance: &InstanceClause,
+        alerts: &Names<'_>,
+        instances: &Instances,
+    ) -> Option<Mistake> {
+        let Placed { span, value: name } = &instance.alert;
+        let objective = name.rsplit_once(':').map_or(name.as_str(), |(sla, _)| sla);
+        let of_objective = instances.of_objective(objective);
+        if of_objective.is_empty() {
+            let help = "a test names the alerts of its folder, those of objectives among them";
+            return self.unknown(&instance.alert, alerts, help);
+        }
+        let mistake = Mistake::error(*span, format!("no alert is named `{name}`"));
+        let names: Vec<String> = of_objective.iter().map(|n| format!("`{n}`")).collect();
+        let names = names.join(" and ");
+        Some(mistake.label(format!("the objective `{objective}` raises {names}")))
     }
 }
 

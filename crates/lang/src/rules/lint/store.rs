@@ -15,6 +15,7 @@ use crate::rules::clause::LevelClause;
 use crate::rules::diagnostic::Mistake;
 use crate::rules::near::nearest;
 use crate::rules::reads;
+use crate::rules::types::{Counter, Counters};
 
 /// Names that the engine writes; they may come later.
 const ENGINE_SERIES: [&str; 6] = [
@@ -118,6 +119,46 @@ pub(in crate::rules) fn judge(judged: &Judged<'_>, facts: &StoreFacts) -> Vec<Mi
     }
     calls(judged, judged.expr, facts, &mut found);
     found.extend(too_many(judged, facts));
+    found
+}
+
+/// What a store's facts say about the counters of an objective.
+pub(in crate::rules) fn judge_counters(
+    counters: &Counters,
+    text: &str,
+    word: Span,
+    recorded: &BTreeSet<String>,
+    facts: &StoreFacts,
+) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    for Counter { selector, .. } in &counters.0 {
+        let expr = Expr {
+            kind: ExprKind::Selector(selector.clone()),
+            // Names are sought behind the clause's word: the first place is theirs.
+            span: Span {
+                start: word.end,
+                end: text.len(),
+            },
+        };
+        let judged = Judged {
+            expr: &expr,
+            text,
+            word,
+            recorded,
+        };
+        found.extend(unseen(&judged, selector, facts));
+        let known = reads::metric(selector).and_then(|name| Some((name, facts.metrics.get(name)?)));
+        if let Some((metric, known)) = known
+            && known.kind == MetricKind::Gauge
+        {
+            let place = judged.place_of(metric);
+            let message = format!("`{metric}` is no counter: it goes down, too");
+            found.push(
+                Mistake::warning(Lint::GaugeWithRate, place, message)
+                    .label("every fall counts as a restart from zero"),
+            );
+        }
+    }
     found
 }
 

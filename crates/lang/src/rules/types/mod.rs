@@ -61,7 +61,7 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
-    /// The metrics that the expressions of alerts, records and objectives name.
+    /// The metrics that alerts, records and objectives name.
     pub fn metrics_read(&self) -> BTreeSet<String> {
         let alerts = self.alerts.iter().map(|alert| &alert.expr);
         let records = self.records.iter().map(|record| &record.expr);
@@ -69,8 +69,15 @@ impl RuleSet {
             Indicator::Sliced { ok, .. } => Some(ok),
             Indicator::Counted { .. } => None,
         });
+        let counters = self.slas.iter().flat_map(|sla| match &sla.indicator {
+            Indicator::Sliced { .. } => Vec::new(),
+            Indicator::Counted { events, total, .. } => vec![events, total],
+        });
+        let counters = counters.flat_map(|counters| &counters.0);
+        let counters = counters.filter_map(|counter| reads::metric(&counter.selector));
         let exprs = alerts.chain(records).chain(slices);
-        exprs.flat_map(reads::metrics).map(str::to_owned).collect()
+        let named = exprs.flat_map(reads::metrics).chain(counters);
+        named.map(str::to_owned).collect()
     }
 }
 

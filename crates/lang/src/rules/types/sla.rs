@@ -47,6 +47,16 @@ pub struct Sla {
     pub place: Place,
 }
 
+impl Sla {
+    /// Its alerts are named `NAME:burn` and `NAME:breach`.
+    pub const ALERTS: [&str; 2] = ["burn", "breach"];
+
+    /// The name of one of its alerts.
+    pub fn alert_name(&self, kind: &str) -> String {
+        format!("{}:{kind}", self.name)
+    }
+}
+
 /// One line `objective 99.9% over 30d`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SlaObjective {
@@ -276,6 +286,11 @@ impl Burn {
     /// The ratio of bad events above which it fires, for one objective. Above 1 it never does.
     pub fn threshold(&self, of: &SlaObjective) -> f64 {
         self.factor(of.period) * of.objective.error_budget()
+    }
+
+    /// True when it can fire for an objective: more than everything can't be bad, and the line's time fits into the period.
+    pub fn can_fire(&self, of: &SlaObjective) -> bool {
+        self.threshold(of) < 1.0 && self.long <= of.period.nominal()
     }
 
     /// The four lines of the SRE workbook, which apply where nothing is written.
