@@ -159,3 +159,40 @@ fn a_failure_shows_course_and_values() {
         "#]],
     );
 }
+
+#[test]
+fn alerts_of_objectives_are_tested_like_others() {
+    let text = r#"
+sla checkout
+  objective 99% over 30d
+  bad       errors_total
+  total     requests_total
+  by        (route)
+  burn      2% in 1h critical
+  breach    warning for 5m
+  every     1m
+test "a burning route"
+  load 1m
+    requests_total{route="a"} 0+100x100
+    errors_total{route="a"} 0x20 0+50x80
+    requests_total{route="b"} 0+100x100
+    errors_total{route="b"} 0x100
+  at 20m
+    none
+  at 24m
+    pending checkout:breach{route="a"}
+  eval 24m sla:burn:ratio{window="1h"}
+    {__name__="sla:burn:ratio", sla="checkout", period="30d", route="b", window="1h"} 0
+    {__name__="sla:burn:ratio", sla="checkout", period="30d", route="a", window="1h"} 6.25
+  at 40m
+    critical checkout:burn{route="a", period="30d"} "checkout{route=\"a\"}: the error budget of 30d burns at 23.75x over 1h and 50x over 5m (limit 14.4x); the budget is spent 23.75 times over"
+    warning  checkout:breach{route="a"}
+"#;
+    expect![[r#"
+        a burning route: ok
+        rules 2 of 4 ["High", "x:double"]
+        levels 2 of 4 ["High warning", "High critical"]
+        missing 0 of 1 ["High"]
+    "#]]
+    .assert_eq(&run(text));
+}

@@ -175,6 +175,32 @@ fn absent_that_does_not_wait_is_told_however_it_is_compared() {
 }
 
 #[test]
+fn the_counters_of_an_objective_are_looked_up() {
+    check(
+        "sla s\n  objective 99% over 30d\n  bad http_requests_totl{code=~\"5..\"}\n  total http_requests_total{cod=\"5\"}\n    + http_requests_total - queue_depth\n  burn none\nalert A\n  expr sla:budget_remaining:ratio\n  warning < 5%\n",
+        expect![[r#"
+            a.rules:3:7: warning: the store has never seen `http_requests_totl`
+               |
+             3 |   bad http_requests_totl{code=~"5.."}
+               |       ^^^^^^^^^^^^^^^^^^ did you mean `http_requests_total`?
+               = help: to switch it off here: `# lint: off unknown-metric REASON`
+
+            a.rules:4:29: warning: `http_requests_total` has never had the label `cod`
+               |
+             4 |   total http_requests_total{cod="5"}
+               |                             ^^^ did you mean `code`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:5:29: warning: `queue_depth` is no counter: it goes down, too
+               |
+             5 |     + http_requests_total - queue_depth
+               |                             ^^^^^^^^^^^ every fall counts as a restart from zero
+               = help: to switch it off here: `# lint: off gauge-with-rate REASON`
+        "#]],
+    );
+}
+
+#[test]
 fn a_result_of_very_many_series_is_told() {
     check(
         "alert A\n  expr task_seconds\n  warning > 5\nalert B\n  expr sum by (task) (task_seconds)\n  warning > 5\nalert C\n  expr task_seconds{task=\"a\"}\n  warning > 5\nalert D\n  expr task_seconds > 5\n  warning\n",
