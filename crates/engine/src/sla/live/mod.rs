@@ -144,7 +144,10 @@ impl Live {
             .map_or(&nothing, |known| &known.excluded);
         let (mut sums, newest) = match &look.sla.indicator {
             Indicator::Counted { .. } => {
-                let sums = self.hours.sums(&events, excluded, &begins, look.to, pace)?;
+                let mut sums = self.hours.sums(&events, excluded, &begins, look.to, pace)?;
+                // A group is there while it has events: whether a counter stood still just before the longest window is
+                // nothing that hours know.
+                sums.retain(|_, sums| sums.first().is_some_and(|all| *all != Sum::default()));
                 (sums, BTreeMap::new())
             }
             Indicator::Sliced { ok, slice, missing } => {
