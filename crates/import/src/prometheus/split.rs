@@ -16,12 +16,12 @@ pub(super) struct Split<'e> {
 }
 
 /// The two parts of `expr`; `None` when it does not end in a comparison of a vector with a number, or when the value
-/// is itself a comparison. `written` is the text that the spans of `expr` are places in.
+/// is itself a comparison. `!=` stays where it is: it holds for NaN, which is no value for a level. `written` is the text that the spans of `expr` are places in.
 pub(super) fn split<'e>(expr: &'e Expr, written: &str) -> Option<Split<'e>> {
     let ExprKind::Binary(binary) = &expr.unparenthesized().kind else {
         return None;
     };
-    if !binary.op.is_comparison() || binary.return_bool {
+    if !binary.op.is_comparison() || binary.op == BinaryOp::Ne || binary.return_bool {
         return None;
     }
     let (value, op, number) = match (constant(&binary.lhs), constant(&binary.rhs)) {
@@ -131,6 +131,8 @@ mod tests {
             "x > 1 and y > 2",
             "(x > 1) < 5",
             "x < +Inf",
+            "x != 5",
+            "5 != x",
             "1",
             "1 > bool 0",
         ] {
