@@ -12,6 +12,10 @@ use crate::yaml::{Fields, Node};
 /// How long a slice is where nothing says so.
 const SLICE: DurationMs = DurationMs::from_mins(1);
 
+/// Divided as they stand, counters give the ratio since their start, which hardly moves any more.
+const NO_COUNTERS: &str = "the objective is left out: it would divide the heights of counters. With `counter: true`, \
+    `good`, `bad` and `total` are counters, as they are or in `sum(...)`; with `counter: false` they are divided";
+
 const METADATA: &[&str] = &["name", "displayName", "labels", "annotations"];
 
 /// Keeps the indicators of a document, for objectives that name them.
@@ -453,8 +457,12 @@ impl Way<'_> {
             report,
         );
         // `incremental` in `openslo/v1alpha`.
-        let says = |name, report: &mut Reporter<'_>| fields.flag(name, report).unwrap_or(false);
-        let bare = says("counter", report) | says("incremental", report);
+        let says = |name, report: &mut Reporter<'_>| fields.flag(name, report);
+        let declared = match (says("counter", report), says("incremental", report)) {
+            (None, None) => None,
+            (a, b) => Some(a == Some(true) || b == Some(true)),
+        };
+        let bare = declared == Some(true);
         let (word, node) = match (fields.get("good"), fields.get("bad")) {
             (Some(good), None) => ("good", good),
             (None, Some(bad)) => ("bad", bad),
@@ -477,16 +485,21 @@ impl Way<'_> {
         let total = prometheus(&Fields::of(total, "`total`", report)?, report);
         let (events, total) = (events?, total?);
         let (events_expr, total_expr) = (query::parse(&events).ok()?, query::parse(&total).ok()?);
-        let counted = query::counters(&events_expr, bare).zip(query::counters(&total_expr, bare));
+        let counted = query::counters(&events_expr, bare)
+            .zip(query::counters(&total_expr, bare))
+            .filter(|(events, total)| events.by == total.by);
+        let heights = query::reads_heights(&events_expr) || query::reads_heights(&total_expr);
+        if heights && declared != Some(false) && counted.is_none() {
+            report.lose(fields.place, NO_COUNTERS);
+            return None;
+        }
         let slice = self.slice(report);
         match (self.method, counted) {
-            ("Occurrences", Some((events, total))) if events.by == total.by => {
-                Some(Indicator::Counted {
-                    word,
-                    events,
-                    total,
-                })
-            }
+            ("Occurrences", Some((events, total))) => Some(Indicator::Counted {
+                word,
+                events,
+                total,
+            }),
             ("Occurrences", _) => {
                 let bad = if word == "bad" {
                     String::new()

@@ -45,8 +45,8 @@ pub(super) fn names_window(query: &str) -> bool {
     with_window(query, "5m") != with_window(query, "6m")
 }
 
-/// The counters of `sum(rate(a[w])) - sum(rate(b[w]))`; `None` when it is anything else. With `bare`, `sum(a)` is one
-/// of the counter `a`, which is how some write a counter's height.
+/// The counters of `sum(rate(a[w])) - sum(rate(b[w]))`; `None` when it is anything else. With `bare`, `sum(a)` and `a`
+/// are the counter `a`, which is how some write a counter's height.
 pub(super) fn counters(expr: &Expr, bare: bool) -> Option<Counters> {
     let mut found = Counters {
         parts: Vec::new(),
@@ -89,7 +89,20 @@ fn flatten(
             into.push((plus, counter(&aggregate.expr, bare)?));
             Some(())
         }
+        ExprKind::Selector(_) if bare && by.get_or_insert_default().is_empty() => {
+            into.push((plus, counter(expr, bare)?));
+            Some(())
+        }
         _ => None,
+    }
+}
+
+/// True when a series is read as it stands, not over a window: of counters, such heights say nothing about now.
+pub(super) fn reads_heights(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Selector(_) => true,
+        ExprKind::Range(_) | ExprKind::Subquery(_) => false,
+        _ => expr.children().into_iter().any(reads_heights),
     }
 }
 
@@ -220,6 +233,24 @@ mod tests {
         check("sum(rate(a[5m])) / sum(rate(b[5m]))", "none");
         check("sum by (a) (rate(a[5m])) + sum(rate(b[5m]))", "none");
         check("rate(a[5m])", "none");
+    }
+
+    #[test]
+    fn a_bare_counter_is_one_where_that_is_said() {
+        let check = |query: &str, want: Option<&str>| {
+            let expr = parse(query).unwrap();
+            assert!(reads_heights(&expr), "{query}");
+            assert_eq!(counters(&expr, false), None, "{query}");
+            let found = counters(&expr, true).and_then(|c| c.text());
+            assert_eq!(found.as_deref(), want, "{query}");
+        };
+        check("a{x=\"1\"}", Some("a{x=\"1\"}"));
+        check("a - sum(b)", Some("a\n    - b"));
+        check("a - sum by (x) (b)", None);
+        check("sum by (x) (b) - a", None);
+        check("a offset 5m", None);
+        check("a / 2", None);
+        assert!(!reads_heights(&parse("sum(rate(a[5m]))").unwrap()));
     }
 
     #[test]
