@@ -65,14 +65,22 @@ fn human(files: &[SourceFile], checked: &Checked) -> String {
         return format!("{drawn}{gap}{errors}, {warnings} in {files}\n");
     }
     let set = &checked.rules;
-    let holds = [
-        counted(set.alerts.len(), "alert"),
-        counted(set.records.len(), "recording rule"),
-        counted(set.channels.len(), "channel"),
-        counted(set.routes.len(), "route"),
+    let kinds = [
+        (set.alerts.len(), "alert"),
+        (set.records.len(), "recording rule"),
+        (set.slas.len(), "objective"),
+        (set.windows.len(), "window"),
+        (set.mutes.len(), "mute"),
+        (set.channels.len(), "channel"),
+        (set.routes.len(), "route"),
+        (set.tests.len(), "test"),
     ];
-    format!(
-        "{drawn}{gap}{files} with {}: no errors, {warnings}\n",
-        holds.join(", ")
-    )
+    let held = kinds.iter().filter(|(n, _)| *n > 0);
+    let held: Vec<String> = held.map(|(n, kind)| counted(*n, kind)).collect();
+    let holds = if held.is_empty() {
+        "nothing in it".to_owned()
+    } else {
+        held.join(", ")
+    };
+    format!("{drawn}{gap}{files} with {holds}: no errors, {warnings}\n")
 }

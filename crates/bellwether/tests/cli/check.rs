@@ -34,7 +34,7 @@ fn good_rules_are_counted() {
         &[],
         expect![[r"
         exit 0
-        1 file with 1 alert, 0 recording rules, 0 channels, 0 routes: no errors, 0 warnings
+        1 file with 1 alert: no errors, 0 warnings
     "]],
     );
     // A file that is named twice is one file.
@@ -43,7 +43,7 @@ fn good_rules_are_counted() {
         &["rules", "./rules/a.rules"],
         expect![[r"
         exit 0
-        1 file with 1 alert, 0 recording rules, 0 channels, 0 routes: no errors, 0 warnings
+        1 file with 1 alert: no errors, 0 warnings
     "]],
     );
     check(
@@ -227,7 +227,7 @@ fn a_data_folder_knows_which_metrics_there_are() {
                = help: in a share of one, 90 of a hundred is `90%`
                = help: to switch it off here: `# lint: off unreachable-level REASON`
 
-            1 file with 3 alerts, 0 recording rules, 0 channels, 0 routes: no errors, 4 warnings
+            1 file with 3 alerts: no errors, 4 warnings
         "#]],
     );
     check(
