@@ -1,5 +1,7 @@
 //! One alerting rule, made into an alert of ours: the value, its level line, texts, labels.
 
+use std::collections::BTreeMap;
+
 use bellwether_lang::promql::Expr;
 use bellwether_lang::promql::ast::BinaryOp;
 use bellwether_lang::rules::{Level, Produced};
@@ -344,6 +346,37 @@ impl Made {
             item.clause("note", format!("{name} = {}", write::quoted(text)));
         }
         item
+    }
+}
+
+impl Texts {
+    /// The texts of these that `kept` has otherwise or not at all, and those that only `kept` has.
+    pub(super) fn differing<'t>(&'t self, kept: &'t Texts) -> Vec<(&'t str, Option<&'t str>)> {
+        let (own, kept) = (self.all(), kept.all());
+        let others = kept.keys().filter(|name| !own.contains_key(*name));
+        let changed = own
+            .iter()
+            .filter(|(name, text)| kept.get(*name) != Some(*text));
+        changed
+            .map(|(name, text)| (*name, Some(*text)))
+            .chain(others.map(|name| (*name, None)))
+            .collect()
+    }
+
+    fn all(&self) -> BTreeMap<&str, &str> {
+        let own = [
+            ("summary", &self.summary),
+            ("description", &self.description),
+            ("runbook", &self.runbook),
+        ];
+        let own = own
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text.as_deref()?)));
+        let notes = self
+            .notes
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()));
+        own.chain(notes).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_lang::promql::Expr;
 use bellwether_lang::promql::ast::{BinaryOp, ValueType};
-use bellwether_lang::rules::SourceFile;
+use bellwether_lang::rules::{Level, SourceFile};
 use bellwether_model::{DurationMs, limits};
 
 use super::RuleFile;
@@ -286,7 +286,10 @@ fn join_alert(
         if !other.same_shape(&alert) {
             continue;
         }
-        if other.lines.contains(&alert.lines[0]) && other.severity == alert.severity {
+        if other.texts == alert.texts
+            && other.lines.contains(&alert.lines[0])
+            && other.severity == alert.severity
+        {
             report.change(
                 alert.place,
                 format!(
@@ -297,6 +300,7 @@ fn join_alert(
             return None;
         }
         if other.takes_level(&alert) {
+            other.take_texts(&mut alert, report);
             other.lines.append(&mut alert.lines);
             other.lines.sort_by_key(|line| line.level);
             other.comments.append(&mut alert.comments);
@@ -333,13 +337,38 @@ fn join_alert(
 }
 
 impl Made {
-    /// True when the two differ in their levels only.
+    /// True when the two differ in their levels and texts only.
     fn same_shape(&self, other: &Made) -> bool {
         self.value == other.value
             && self.labels == other.labels
-            && self.texts == other.texts
             && self.timing == other.timing
             && self.missing_keep == other.missing_keep
+    }
+
+    /// An alert has one text at all levels: that of the highest, told where the other one had another.
+    fn take_texts(&mut self, other: &mut Made, report: &mut Reporter<'_>) {
+        if self.texts == other.texts {
+            return;
+        }
+        let highest = |made: &Made| made.lines.iter().map(|line| line.level).max();
+        let (level, line) = if highest(other) > highest(self) {
+            std::mem::swap(&mut self.texts, &mut other.texts);
+            (highest(other), other.place.line)
+        } else {
+            (highest(self), self.place.line)
+        };
+        // Now `other` has what is left out.
+        let named = other.texts.differing(&self.texts);
+        let level = level.map_or("", Level::word);
+        report.change(
+            other.place,
+            format!(
+                "{} is one alert with the levels of both rules; {} differ, and are those of `{level}` (line {line}) at each level: left out {}",
+                shown(&self.origin),
+                named.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+                named.iter().map(|(_, text)| text.map_or("nothing".to_owned(), shown)).collect::<Vec<_>>().join(", "),
+            ),
+        );
     }
 
     /// True when the line of `other` can be one of this alert's: another level, reached by the same comparison, the
