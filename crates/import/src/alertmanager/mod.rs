@@ -132,18 +132,21 @@ fn items(config: &Config<'_>, taken: &mut Taken, report: &mut Reporter<'_>) -> V
     items
 }
 
-/// An inhibition rule as a mute; `None` when it falls away, which is told.
+/// An inhibition rule as a mute; `None` when it is left out, which is told.
 fn inhibit(rule: &Inhibit<'_>, taken: &mut Taken, report: &mut Reporter<'_>) -> Option<Item> {
     let on_severity = |list: &[bellwether_model::Matcher]| {
         !list.is_empty() && list.iter().all(|m| m.name() == "severity")
     };
     let same_alert = rule.equal.iter().any(|(label, _)| *label == "alertname");
     if on_severity(&rule.source) && on_severity(&rule.target) && same_alert {
+        // One instance has one level, so the mute is about others: of the same alert, where `equal` leaves labels
+        // out. Alerts of one name that could not become one are called differently now.
         report.change(
             rule.place,
-            "this rule falls away: an alert has one level at a time here, and a rise is told at once",
+            "between severities of one alert: an instance has one level at a time, so this mutes other instances of the same alert. \
+             Where two rules of one name became two alerts (`X` and `X-critical`, the import of the rules says so), `alertname` differs \
+             and neither mutes the other: give them a label of their own in `same` instead",
         );
-        return None;
     }
     let odd = rule
         .source
