@@ -4,6 +4,7 @@
 //!
 //! - [`labels`]: a series' identity, packed into one allocation.
 //! - [`matcher`]: `=`, `!=`, `=~`, `!~` over one label.
+//! - [`re2`]: regular expressions of queries, in RE2's language.
 //! - [`time`]: milliseconds since the epoch, durations, and how people write both.
 //! - [`value`]: staleness markers, NaN, and floats as text.
 //! - [`limits`]: every limit and default, once.
@@ -16,6 +17,7 @@ pub mod labels;
 pub mod limits;
 pub mod matcher;
 pub mod notice;
+pub mod re2;
 pub mod rows;
 pub mod text;
 pub mod time;

@@ -1,15 +1,15 @@
 //! Matchers: what a selector asks of one label.
 //!
 //! A missing label has the empty value, so `{a=""}` and `{a!="x"}` match series without `a`.
-//! Patterns match the whole value; `\d \w \s \b` are ASCII as in RE2, `.` takes line ends.
+//! Patterns match the whole value, in the language of RE2 (`re2.rs`).
 
 use std::fmt;
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::labels::{Labels, Quoted, is_legacy_label_name};
-use crate::limits;
+use crate::re2::Parsed;
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,42 +163,20 @@ impl Matcher {
 
 impl Pattern {
     fn compile(pattern: &str) -> Result<Pattern, MatcherError> {
-        let len_max = limits::REGEX_LEN_MAX.value as usize;
-        if pattern.len() > len_max {
-            return Err(MatcherError::TooLong {
-                got: pattern.len(),
-                max: len_max,
-            });
-        }
-        let ascii = ascii_classes(pattern);
-        let hir = regex_syntax::ParserBuilder::new()
-            .dot_matches_new_line(true)
-            .nest_limit(limits::QUERY_DEPTH_MAX.value as u32)
-            .build()
-            .parse(&ascii)
-            .map_err(|e| MatcherError::Invalid(first_line(&e.to_string())))?;
-        if let Some(mut set) = literal_set(&hir) {
+        let parsed = Parsed::new(pattern)?;
+        if let Some(mut set) = literal_set(&parsed.hir) {
             set.sort();
             set.dedup();
             return Ok(Pattern::Literals(set));
         }
-        match ascii.as_str() {
+        match parsed.text.as_str() {
             ".*" => return Ok(Pattern::Anything),
             ".+" => return Ok(Pattern::NotEmpty),
             _ => {}
         }
-        let size = limits::REGEX_SIZE_MAX.value as usize;
-        let regex = RegexBuilder::new(&format!("^(?s:{ascii})$"))
-            .size_limit(size)
-            .dfa_size_limit(limits::REGEX_DFA_MAX.value as usize)
-            .build()
-            .map_err(|e| match e {
-                regex::Error::CompiledTooBig(_) => MatcherError::TooLarge { max: size },
-                other => MatcherError::Invalid(first_line(&other.to_string())),
-            })?;
         Ok(Pattern::Automaton {
-            regex,
-            prefix: literal_prefix(&hir),
+            regex: parsed.compile()?,
+            prefix: literal_prefix(&parsed.hir),
         })
     }
 
@@ -212,62 +190,6 @@ impl Pattern {
             }
         }
     }
-}
-
-/// RE2 reads `\d \w \s \b` as ASCII, `regex` as Unicode: rewritten, so that both mean the same and
-/// compiled patterns stay small.
-fn ascii_classes(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut chars = pattern.chars().peekable();
-    let mut in_class = false;
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            match c {
-                '[' if !in_class => in_class = true,
-                ']' => in_class = false,
-                _ => {}
-            }
-            out.push(c);
-            continue;
-        }
-        let Some(next) = chars.next() else {
-            out.push('\\');
-            break;
-        };
-        let class = match next {
-            'd' => "0-9",
-            'w' => "0-9A-Za-z_",
-            's' => "\\t\\n\\x0c\\r ",
-            _ => "",
-        };
-        match (next, in_class) {
-            ('d' | 'w' | 's', true) => out.push_str(class),
-            ('d' | 'w' | 's', false) => {
-                out.push('[');
-                out.push_str(class);
-                out.push(']');
-            }
-            ('D', false) => out.push_str("[^0-9]"),
-            ('W', false) => out.push_str("[^0-9A-Za-z_]"),
-            ('S', false) => out.push_str("[^\\t\\n\\x0c\\r ]"),
-            ('b', false) => out.push_str("(?-u:\\b)"),
-            _ => {
-                out.push('\\');
-                out.push(next);
-            }
-        }
-    }
-    out
-}
-
-fn first_line(message: &str) -> String {
-    // The last line of the parser's message names the mistake; the lines above draw it.
-    message
-        .lines()
-        .last()
-        .unwrap_or(message)
-        .trim_start_matches("error: ")
-        .to_string()
 }
 
 /// The texts of a pattern that is a plain alternation of literals, up to 10,000 of them.
@@ -388,15 +310,6 @@ mod tests {
         assert!(regex("a.*").matches("a\nb"));
         assert!(regex(".*").matches(""));
         assert!(!regex(".+").matches(""));
-    }
-
-    #[test]
-    fn classes_are_ascii_as_in_re2() {
-        assert!(!regex(r"\d+").matches("٣"));
-        assert!(regex(r"[\d.]+").matches("1.5"));
-        assert!(!regex(r"\w").matches("ü"));
-        assert!(regex(r"\W").matches("ü"));
-        assert!(regex(r"a\\d").matches("a\\d"));
     }
 
     #[test]

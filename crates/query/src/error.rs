@@ -55,7 +55,13 @@ pub enum QueryError {
         /// The limit, bytes.
         max: usize,
     },
-    /// A pattern larger than patterns may be.
+    /// A pattern longer than patterns may be.
+    #[error("the regular expression of label_replace() is longer than {max} bytes (regex.max_len)")]
+    RegexLength {
+        /// The limit, bytes.
+        max: usize,
+    },
+    /// A pattern that compiles to more than patterns may.
     #[error("the regular expression of label_replace() needs more than {max} bytes (regex.size)")]
     RegexLimit {
         /// The limit, bytes.
@@ -89,6 +95,7 @@ impl QueryError {
             QueryError::ResponseLimit { .. } => Some("query.response_bytes"),
             QueryError::Timeout => Some("query.timeout"),
             QueryError::LabelLimit { .. } => Some("label.max_value"),
+            QueryError::RegexLength { .. } => Some("regex.max_len"),
             QueryError::RegexLimit { .. } => Some("regex.size"),
             QueryError::Source(SourceError::TooManySeries { .. }) => Some("query.max_series"),
             QueryError::Steps(_)

@@ -3,8 +3,8 @@
 
 use bellwether_lang::promql::ast::Span;
 use bellwether_model::labels::is_legacy_label_name;
-use bellwether_model::{LabelsBuilder, METRIC_NAME, limits};
-use regex::{Regex, RegexBuilder};
+use bellwether_model::{LabelsBuilder, METRIC_NAME, MatcherError, limits, re2};
+use regex::{Captures, Regex};
 
 use crate::budget::Charge;
 use crate::error::QueryError;
@@ -41,7 +41,7 @@ pub(crate) fn replace(
         // Each reference becomes a part of the value at most.
         charge.cover(replacement.len() + dollars.saturating_mul(value.len()))?;
         replaced.clear();
-        captures.expand(replacement, &mut replaced);
+        expand(&captures, replacement, &mut replaced);
         set(&mut vector, row, target, &replaced, "label_replace")?;
     }
     vector.join_same(span)
@@ -112,17 +112,93 @@ fn check_target(target: &str, function: &str, span: Span) -> Result<(), QueryErr
     Ok(())
 }
 
+/// The same language as that of matchers.
 fn compile(pattern: &str, span: Span) -> Result<Regex, QueryError> {
-    let max = limits::REGEX_SIZE_MAX.usize();
-    let regex = RegexBuilder::new(&format!("^(?s:{pattern})$"))
-        .size_limit(max)
-        .dfa_size_limit(limits::REGEX_DFA_MAX.usize())
-        .build();
-    regex.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => QueryError::RegexLimit { max },
-        error => QueryError::eval(
+    re2::whole_value(pattern).map_err(|error| match error {
+        MatcherError::TooLong { max, .. } => QueryError::RegexLength { max },
+        MatcherError::TooLarge { max } => QueryError::RegexLimit { max },
+        error @ MatcherError::Invalid(_) => QueryError::eval(
             span,
             format!("invalid regular expression in label_replace(): {pattern}: {error}"),
         ),
     })
+}
+
+/// Appends `template` with `$1`, `$name`, `${1}`, `${name}` and `$$` replaced, as Go's `Regexp.Expand` does: a `$` before
+/// anything else is itself, and a group that is not there is empty.
+fn expand(captures: &Captures, template: &str, out: &mut String) {
+    let mut rest = template;
+    while let Some((text, behind)) = rest.split_once('$') {
+        out.push_str(text);
+        if let Some(behind) = behind.strip_prefix('$') {
+            out.push('$');
+            rest = behind;
+        } else if let Some((name, behind)) = reference(behind) {
+            out.push_str(group(captures, name).unwrap_or(""));
+            rest = behind;
+        } else {
+            out.push('$');
+            rest = behind;
+        }
+    }
+    out.push_str(rest);
+}
+
+/// The name behind a `$`, and what comes behind it.
+fn reference(text: &str) -> Option<(&str, &str)> {
+    let (inner, braced) = match text.strip_prefix('{') {
+        Some(inner) => (inner, true),
+        None => (text, false),
+    };
+    let end = inner
+        .find(|c: char| !(c.is_alphabetic() || c.is_ascii_digit() || c == '_'))
+        .unwrap_or(inner.len());
+    let (name, behind) = inner.split_at(end);
+    let behind = if braced {
+        behind.strip_prefix('}')?
+    } else {
+        behind
+    };
+    (!name.is_empty()).then_some((name, behind))
+}
+
+/// What a group took. A number with leading zeros is a name.
+fn group<'a>(captures: &Captures<'a>, name: &str) -> Option<&'a str> {
+    let is_number = name.bytes().all(|b| b.is_ascii_digit());
+    let found = if is_number && (name == "0" || !name.starts_with('0')) {
+        captures.get(name.parse().ok()?)
+    } else {
+        captures.name(name)
+    };
+    Some(found?.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, value: &str, template: &str, want: &str) {
+        let regex = re2::whole_value(pattern).unwrap();
+        let mut got = String::new();
+        expand(&regex.captures(value).unwrap(), template, &mut got);
+        assert_eq!(got, want, "{template}");
+    }
+
+    #[test]
+    fn templates_are_expanded_as_in_go() {
+        for (template, want) in [
+            ("$1-$2", "a-b"),
+            ("${1}x$1x", "ax"),
+            ("$n${n}", "bb"),
+            ("$$1 $", "$1 $"),
+            ("$1ä$1", "a"),
+            ("$ä.", "."),
+            ("$1²", "a²"),
+            ("${}${a-b}${1", "${}${a-b}${1"),
+            ("$01$3$99999999999999999999$0", "ab"),
+        ] {
+            check("(a)(?P<n>b)", "ab", template, want);
+        }
+    }
 }

@@ -131,6 +131,7 @@ pub(super) fn refusal(error: &QueryError) -> Refusal {
         | QueryError::MemoryLimit { .. }
         | QueryError::ResponseLimit { .. }
         | QueryError::LabelLimit { .. }
+        | QueryError::RegexLength { .. }
         | QueryError::RegexLimit { .. }
         | QueryError::Eval { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         QueryError::Source(SourceError::TooManySeries { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -159,6 +160,7 @@ fn exceeded(error: &QueryError) -> Option<Exceeded> {
         QueryError::PointsLimit { max }
         | QueryError::MemoryLimit { max }
         | QueryError::ResponseLimit { max }
+        | QueryError::RegexLength { max }
         | QueryError::RegexLimit { max }
         | QueryError::Source(SourceError::TooManySeries { max }) => Exceeded::at(limit, *max),
         QueryError::SamplesLimit { max } => Exceeded::at(limit, *max as usize),
