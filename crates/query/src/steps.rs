@@ -80,10 +80,10 @@ impl Grid {
         Grid { count: 1, ..self }
     }
 
-    /// The time of a step. Never wraps; times past the end of the calendar stay at its end.
+    /// The time of a step. Those of the grid are exact; behind the last one, none is later than the calendar's end.
     pub(crate) fn time(self, step: usize) -> i64 {
-        self.start
-            .saturating_add(self.step.saturating_mul(step as i64))
+        let time = i128::from(self.start) + i128::from(self.step) * step as i128;
+        i64::try_from(time).unwrap_or(i64::MAX)
     }
 
     /// The time of the last step.
@@ -101,6 +101,19 @@ mod tests {
         let grid = Grid::aligned(-100, 50, 50);
         assert_eq!((grid.start, grid.count, grid.last()), (-50, 3, 50));
         assert_eq!(Grid::aligned(0, 49, 50).count, 0);
+    }
+
+    #[test]
+    fn a_time_that_fits_is_exact_though_its_distance_from_the_start_does_not_fit() {
+        let steps = Steps {
+            start: TimestampMs(i64::MIN),
+            end: TimestampMs(i64::MAX),
+            step: DurationMs(i64::MAX),
+        };
+        let grid = Grid::range(steps, 11_000).unwrap();
+        assert_eq!((grid.time(1), grid.count), (-1, 3));
+        assert_eq!(grid.last(), i64::MAX - 1);
+        assert_eq!(grid.time(3), i64::MAX);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) fn histograms(vector: &Vector, notes: &Notes, span: Span) -> Vec<Hist
     for row in 0..vector.len() {
         let name = vector.name(row);
         let text = name.labels.get(BOUND).unwrap_or("");
-        let Some(upper) = parse_value(text) else {
+        let Some(upper) = parse_bound(text) else {
             let text = Quoted(text);
             let message =
                 format!("bucket label \"le\" is missing or has a malformed value of {text}");
@@ -61,6 +61,21 @@ pub(crate) fn histograms(vector: &Vector, notes: &Notes, span: Span) -> Vec<Hist
         histogram.rows.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
     found
+}
+
+/// Reads a bound as Go's `strconv.ParseFloat` does: of [`parse_value`]'s forms all but hexadecimal integers, NaN with a sign, and
+/// numbers too large. Its own hexadecimal floats (`0x1p4`), which no client writes, are not read.
+fn parse_bound(text: &str) -> Option<f64> {
+    let unsigned = text.trim_start_matches(['+', '-']);
+    let is_hex = unsigned.starts_with("0x") || unsigned.starts_with("0X");
+    let upper = parse_value(text).filter(|_| !is_hex)?;
+    let is_word = unsigned.starts_with(|c: char| c.is_ascii_alphabetic());
+    let is_read = if upper.is_nan() {
+        unsigned.len() == text.len()
+    } else {
+        upper.is_finite() || is_word
+    };
+    is_read.then_some(upper)
 }
 
 /// What a function makes of the buckets of one histogram.
@@ -195,7 +210,7 @@ pub(crate) fn quantile(q: f64, buckets: &[Bucket]) -> f64 {
         return f64::NAN;
     }
     let mut rank = q * total;
-    let at = finite.partition_point(|b| b.count < rank);
+    let at = finite.partition_point(|b| !is_at_least(b.count, rank));
     let Some(bucket) = finite.get(at) else {
         return finite[finite.len() - 1].upper;
     };
@@ -209,6 +224,11 @@ pub(crate) fn quantile(q: f64, buckets: &[Bucket]) -> f64 {
         rank -= finite[at - 1].count;
     }
     start + (bucket.upper - start) * (rank / count)
+}
+
+/// False for NaN: the search for a rank passes over such a bucket.
+fn is_at_least(count: f64, rank: f64) -> bool {
+    count >= rank
 }
 
 /// The share of observations between `lower` and `upper`, interpolated inside finite buckets. NaN without observations.
@@ -277,6 +297,30 @@ mod tests {
         assert_eq!(quantile(0.125, &buckets), 0.5);
         assert!(quantile(0.5, &buckets[..2]).is_nan());
         assert!(quantile(0.5, &[]).is_nan());
+    }
+
+    #[test]
+    fn a_bucket_whose_count_is_nan_is_passed_over() {
+        let buckets = of(&[(1.0, f64::NAN), (2.0, 4.0), (f64::INFINITY, 4.0)]);
+        assert!(quantile(0.5, &buckets).is_nan());
+        let buckets = of(&[(1.0, 1.0), (2.0, f64::NAN), (f64::INFINITY, 4.0)]);
+        assert_eq!(quantile(0.75, &buckets), 2.0);
+    }
+
+    #[test]
+    fn bounds_are_read_as_go_reads_floats() {
+        for (text, want) in [
+            ("1e3", 1000.0),
+            (".5", 0.5),
+            ("+Inf", f64::INFINITY),
+            ("-infinity", f64::NEG_INFINITY),
+        ] {
+            assert_eq!(parse_bound(text), Some(want), "{text}");
+        }
+        assert!(parse_bound("NaN").is_some_and(f64::is_nan));
+        for text in ["", "0x10", "-0X1", "+NaN", "1e400", "1 ", "x"] {
+            assert_eq!(parse_bound(text), None, "{text}");
+        }
     }
 
     #[test]
