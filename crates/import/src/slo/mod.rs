@@ -85,6 +85,14 @@ fn document(node: &Node, held: &mut Held, report: &mut Reporter<'_>) {
         (_, "pyrra.dev/v1alpha1", "ServiceLevelObjective") => pyrra::read(&fields, held, report),
         (_, "sre.google.com/v2", "ServiceLevelObjective") => generator::read(&fields, held, report),
         (_, "openslo/v1" | "openslo/v1alpha", _) => openslo::read(&fields, api, kind, held, report),
+        ("", "", _) if fields.get("groups").is_some() => report.refuse(
+            node.place,
+            "this is a rule file of Prometheus: `bellwether import prometheus`",
+        ),
+        ("", "", _) if fields.get("route").is_some() => report.refuse(
+            node.place,
+            "this is a configuration of Alertmanager: `bellwether import alertmanager`",
+        ),
         _ => {
             let what = match (version, api) {
                 ("", "") => "neither `version` nor `apiVersion`".to_owned(),
