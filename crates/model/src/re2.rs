@@ -7,6 +7,8 @@
 //! Promises: what RE2 takes means here what it means there, but for a few forms that nobody writes (`docs/http.md`). A pattern
 //! that RE2 refuses may be taken. Every pattern is compiled within the limits of `regex.*`; none makes this panic.
 
+use std::fmt::Write as _;
+
 use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::Hir;
 
@@ -205,7 +207,8 @@ impl Rewriter<'_> {
             let digit = self.next().and_then(|c| c.to_digit(8)).unwrap_or(0);
             code = code * 8 + digit;
         }
-        self.out.push_str(&format!("\\x{{{code:x}}}"));
+        // A String takes all of it.
+        let _ = write!(self.out, "\\x{{{code:x}}}");
     }
 
     /// A `{`: `{2}`, `{2,}` and `{2,5}` repeat, anything else is a text.
