@@ -12,7 +12,8 @@
 //!
 //! The instance's level is the highest track that is held or clearing. When the highest one falls and a
 //! lower line's condition is true at that moment, the instance falls to that level at once: `for` keeps
-//! short spikes quiet, and this one has already been told.
+//! short spikes quiet, and this one has already been told. A level that was raised by an absence has no
+//! track: when the value is back, `for` counts as ever.
 //!
 //! Promises:
 //! - Time is counted between evaluations only, and only between two neighbours that both had a value:
@@ -350,6 +351,7 @@ impl Instance {
         {
             timer.lose(beat.elapsed);
         }
+        let held_before = self.held_level();
         match evidence {
             Evidence::Unknown => {
                 if seen(self.presence) {
@@ -389,7 +391,7 @@ impl Instance {
                 }
             }
         }
-        self.settle(policy, beat)
+        self.settle(held_before, policy, beat)
     }
 
     /// Moves every track. `judge` says of a level and its line whether it fires, and whether it clears.
@@ -423,13 +425,19 @@ impl Instance {
         }
     }
 
-    /// Brings the phase in line with the tracks.
-    fn settle(&mut self, policy: &Policy<'_>, Beat { now, era, .. }: Beat) -> Change {
+    /// Brings the phase in line with the tracks. `held_before` is the level its value had raised until now.
+    fn settle(
+        &mut self,
+        held_before: Option<Level>,
+        policy: &Policy<'_>,
+        Beat { now, era, .. }: Beat,
+    ) -> Change {
         let mut level = self.raised_level(policy, now);
         let rising = self.rising_level(policy);
-        if let (Phase::Firing(episode), None) = (&self.phase, level) {
-            // Fall to what is true now, if it is lower.
-            let lower = &mut self.tracks[..index(episode.level)];
+        if let (Phase::Firing(_), None, Some(before)) = (&self.phase, level, held_before) {
+            // Fall to what is true now, if it is lower than what the value had raised: an absence proves nothing
+            // about the value, so what it raised is no start for a lower level.
+            let lower = &mut self.tracks[..index(before)];
             for (track, lower) in lower.iter_mut().zip(Level::ALL).rev() {
                 if let Track::Rising(Timer { since, .. }) = *track {
                     *track = Track::Held { since };
@@ -451,7 +459,7 @@ impl Instance {
             }
             (Phase::Firing(_), Some(_)) => Change::None,
             (Phase::Firing(_), None) => {
-                // Only a higher line can still be rising: a lower one would have been fallen to.
+                // What still rises has to wait for its own `for`: it is higher, or the value is back from an absence.
                 let next = match rising {
                     Some(level) => Phase::Pending {
                         active_at: now,
@@ -499,10 +507,6 @@ impl Instance {
 
     /// The highest level that holds, by value or by absence.
     fn raised_level(&self, policy: &Policy<'_>, now: TimestampMs) -> Option<Level> {
-        let held = Level::ALL
-            .into_iter()
-            .rev()
-            .find(|&level| self.tracks[index(level)].is_raised());
         let absent = match (policy.missing, self.presence) {
             (Missing::Raise { level, after }, Presence::Missing(missing)) => {
                 (missing.counted(now) >= *after).then_some(*level)
@@ -510,7 +514,15 @@ impl Instance {
             _ => None,
         };
         // Absence never lowers what was raised while there was a value.
-        held.max(absent)
+        self.held_level().max(absent)
+    }
+
+    /// The highest level that its value has raised.
+    fn held_level(&self) -> Option<Level> {
+        Level::ALL
+            .into_iter()
+            .rev()
+            .find(|&level| self.tracks[index(level)].is_raised())
     }
 
     /// Since when what raises the instance to `level` has been true.

@@ -59,6 +59,7 @@ scripts! {
     edge_15_calendars
     edge_16_objectives_that_cannot_be
     edge_17_absence_at_the_start
+    falls
     levels
     overrides
     own_alerts
