@@ -331,13 +331,12 @@ fn alert_status(
     now: TimestampMs,
 ) -> Option<AlertStatus> {
     let level = instance.level()?;
-    let (alert_state, active_at, level_since, fired_at) = match &instance.phase {
+    let (alert_state, active_at, fired_at) = match &instance.phase {
         Phase::Inactive => return None,
-        Phase::Pending { active_at, .. } => (AlertState::Pending, *active_at, *active_at, None),
+        Phase::Pending { active_at, .. } => (AlertState::Pending, *active_at, None),
         Phase::Firing(episode) => (
             AlertState::Firing,
             episode.active_at,
-            episode.level_since,
             Some(episode.fired_at),
         ),
     };
@@ -348,7 +347,7 @@ fn alert_status(
         value: instance.value,
         threshold: threshold(&Policy::of(alert, result), level, said),
         level: Some(level),
-        since: Some(now.since(level_since).max(DurationMs::ZERO)),
+        since: Some(now.since(active_at).max(DurationMs::ZERO)),
     };
     let annotations = render_all(alert, said, &context);
     let evaluation = &state.evaluation;

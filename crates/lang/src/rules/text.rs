@@ -50,7 +50,8 @@ pub struct TextContext<'a> {
     pub threshold: Option<f64>,
     /// The level of the instance; empty in the text when there is none.
     pub level: Option<Level>,
-    /// How long the instance has had this level; empty in the text when unknown.
+    /// How long a condition of the instance has been true, whatever its level by now; whole seconds are shown, and nothing
+    /// when unknown.
     pub since: Option<DurationMs>,
 }
 
@@ -108,7 +109,8 @@ impl Part {
             Part::Level => out.push_str(context.level.map_or("", Level::word)),
             Part::Since => {
                 if let Some(since) = context.since {
-                    Format::Duration.render(since.as_seconds(), out);
+                    // The moment of an evaluation has milliseconds, which nobody asked for.
+                    Format::Duration.render(since.as_seconds().floor(), out);
                 }
             }
         }
@@ -151,7 +153,7 @@ mod tests {
             value: 0.1428,
             threshold: Some(0.15),
             level: Some(Level::Critical),
-            since: Some(DurationMs::from_mins(95)),
+            since: Some(DurationMs(95 * 60_000 + 250)), // Evaluations have milliseconds, people do not.
         }
     }
 
