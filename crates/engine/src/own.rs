@@ -10,6 +10,7 @@
 //! | `NotifyDeadLetter{channel}` | error | a notice could not be delivered, until the next one is |
 //! | `NotificationFailing{channel}` | warning | a notice failed five times, until one is delivered |
 //!
+//! Their names are reserved: [`OWN_ALERTS`](bellwether_lang::rules::OWN_ALERTS) is the list that rules are checked by.
 //! They are told like other alerts; those about a channel go to its fallback instead of to it.
 //! Not here: when the conditions are true. Whoever knows calls [`Own::raise`] and [`Own::settle`].
 
@@ -309,4 +310,17 @@ fn announce(
         broken: identity.get("channel"),
     };
     tell(rules, &telling, &mut alert.episode, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_lang::rules::OWN_ALERTS;
+
+    use super::*;
+
+    #[test]
+    fn the_names_that_rules_may_not_take_are_the_engines() {
+        let here = OwnKind::ALL.map(|kind| (kind.name(), kind.subject()));
+        assert_eq!(here, OWN_ALERTS.map(|own| (own.name, own.subject)));
+    }
 }

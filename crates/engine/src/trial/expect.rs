@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use bellwether_lang::promql::ast::Expr;
-use bellwether_lang::rules::{ExpectedInstance, ExpectedSample, ExpectedState, InstanceName};
+use bellwether_lang::rules::{
+    ExpectedInstance, ExpectedSample, ExpectedState, InstanceName, OwnAlert,
+};
 use bellwether_model::value::format_value;
 use bellwether_model::{Labels, TimestampMs};
 use bellwether_query::{Control, Options as QueryOptions, Source, Value, instant};
@@ -53,13 +55,21 @@ fn close(a: f64, b: f64) -> bool {
     a.to_bits() == b.to_bits() || a == b || near || (a.is_nan() && b.is_nan())
 }
 
-/// `at`: exactly these instances are pending or firing. Adds the alerts that differ to `about`.
+/// `at`: exactly these instances are pending or firing; the engine's own alerts count where one of them is named.
+/// Adds the alerts that differ to `about`.
 pub(super) fn instances(
     expected: &[ExpectedInstance],
     status: &Status,
     about: &mut BTreeSet<String>,
 ) -> Vec<String> {
-    let mut there: Vec<&AlertStatus> = status.alerts().collect();
+    let names_own = expected
+        .iter()
+        .any(|want| OwnAlert::named(&want.instance.alert).is_some());
+    let counts = |alert: &&AlertStatus| {
+        let name = alert.labels.get("alertname").unwrap_or_default();
+        names_own || OwnAlert::named(name).is_none()
+    };
+    let mut there: Vec<&AlertStatus> = status.alerts().filter(counts).collect();
     // Who says more chooses first, so that one with fewer labels does not take what another one needs.
     let mut wanted: Vec<&ExpectedInstance> = expected.iter().collect();
     wanted.sort_by_key(|want| std::cmp::Reverse(want.instance.labels.len()));

@@ -88,6 +88,7 @@ fn check_readable(
     let lets = folder.lets(&heads);
     let mut drafts = folder.drafts(&lexed, &heads, &lets);
     folder.unique(&mut drafts);
+    folder.reserved(&mut drafts);
     let rules = folder.rules(&drafts);
     if let Some(facts) = facts {
         folder.against(&drafts, facts);

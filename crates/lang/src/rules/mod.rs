@@ -6,7 +6,7 @@
 //!
 //! The way of a text through these files:
 //!
-//! - `folder`: the plan, and what only the folder as a whole can tell; `names`: names of items.
+//! - `folder`: the plan, and what only the folder as a whole can tell; `names`: names of items; `reserved`: those it may not have.
 //! - `source`: the text, its lines, places in it.
 //! - `lex`: physical lines to items and clauses; comments.
 //! - `items`, `table`: every item and clause the language has, also those of later versions.
@@ -50,6 +50,7 @@ mod near;
 mod print;
 mod reads;
 mod records;
+mod reserved;
 mod routes;
 mod scan;
 mod sheet;
@@ -69,6 +70,7 @@ pub use folder::{Checked, check, check_raw, check_raw_against};
 pub use labels::{Produced, Recorded, produced};
 pub use lint::{Lint, MetricFacts, MetricKind, StoreFacts};
 pub use message::{render, to_github, to_json};
+pub use reserved::{OWN_ALERTS, OwnAlert};
 pub use sheet::{JsonError, decode, format, from_rules_json, to_rules_json};
 pub use source::{RawFile, SourceFile, in_expression};
 pub use table::overview;

@@ -8,6 +8,7 @@ use super::instances::Instances;
 use super::labels::Produced;
 use super::names::Names;
 use super::near::nearest;
+use super::reserved::OwnAlert;
 use super::scan::Placed;
 use super::table::Kind;
 use super::types::{
@@ -30,7 +31,8 @@ impl Folder<'_> {
                     found.extend(self.unknown_channel(channel, &channels));
                 }
                 for instance in instances_of(step) {
-                    match instances.of(&instance.alert.value) {
+                    let own = OwnAlert::named(&instance.alert.value).map(OwnAlert::labels);
+                    match own.as_ref().or(instances.of(&instance.alert.value)) {
                         Some(labels) => found.extend(impossible(instance, labels)),
                         None => found.extend(self.not_an_alert(instance, &alerts, instances)),
                     }

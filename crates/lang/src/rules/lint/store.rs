@@ -15,17 +15,9 @@ use crate::rules::clause::LevelClause;
 use crate::rules::diagnostic::Mistake;
 use crate::rules::near::nearest;
 use crate::rules::reads;
+use crate::rules::reserved::ENGINE_SERIES;
 use crate::rules::types::{Counter, Counters};
 
-/// Names that the engine writes; they may come later.
-const ENGINE_SERIES: [&str; 6] = [
-    "ALERTS",
-    "ALERTS_FOR_STATE",
-    "alert:level",
-    "sla:ratio",
-    "sla:budget_remaining:ratio",
-    "sla:burn:ratio",
-];
 /// Functions that take something that only grows.
 const OF_COUNTERS: [&str; 3] = ["rate", "irate", "increase"];
 /// Functions that need two samples in their window.
