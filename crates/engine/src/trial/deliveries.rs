@@ -1,8 +1,9 @@
 //! What reached which channel, for `notify` and `silent`.
 //!
-//! As far as delivery is run: a notice goes at once to the channels of the routes that take it. Mutes, grouping, escalation
-//! and acknowledgement are not run yet; a step whose answer could depend on them is not checked and says so, instead of
-//! passing or failing for the wrong reason.
+//! As far as delivery is run: a notice goes at once to the channels of the routes that take it, unless a mute holds it back
+//! (`muting`). Mutes with `while`, escalation and acknowledgement are not run yet; a step whose answer could depend on them
+//! is not checked and says so, instead of passing or failing for the wrong reason. Grouping is not run either: a notice
+//! that would wait for others is told when it comes.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +12,23 @@ use bellwether_model::TimestampMs;
 use bellwether_model::notice::Notice;
 
 use super::expect::instance_text;
+use super::muting::{Muting, Sent};
 
 const ACK: &str = "acknowledging is not run yet";
 const ESCALATION: &str = "escalation (`then`) is not run yet";
-const MUTES: &str = "mutes are not run yet";
+const WHILE: &str = "mutes with `while` are not run yet";
 
 /// Notices by channel, and which of them a test has spoken of.
 pub(super) struct Deliveries<'a> {
     rules: &'a RuleSet,
+    muting: Muting<'a>,
     channels: BTreeMap<String, Channel>,
 }
 
 #[derive(Default)]
 struct Channel {
     /// In the order in which they came; `true` once a step has named it.
-    notices: Vec<(TimestampMs, Notice, bool)>,
+    notices: Vec<(Sent, bool)>,
     /// The times of the last step about the channel, and of the last one before that time.
     asked_at: Option<TimestampMs>,
     asked_before: Option<TimestampMs>,
@@ -35,14 +38,16 @@ impl<'a> Deliveries<'a> {
     pub(super) fn new(rules: &'a RuleSet) -> Deliveries<'a> {
         Deliveries {
             rules,
+            muting: Muting::new(rules),
             channels: BTreeMap::new(),
         }
     }
 
     pub(super) fn take(&mut self, now: TimestampMs, notices: &[Notice]) {
-        for notice in notices {
-            let channel = self.channels.entry(notice.channel.clone()).or_default();
-            channel.notices.push((now, notice.clone(), false));
+        for sent in self.muting.pass(now, notices) {
+            let channel = sent.notice.channel.clone();
+            let channel = self.channels.entry(channel).or_default();
+            channel.notices.push((sent, false));
         }
     }
 
@@ -52,6 +57,8 @@ impl<'a> Deliveries<'a> {
         at: TimestampMs,
         step: &StepKind,
     ) -> Result<Vec<String>, &'static str> {
+        // A mute may have ended since the last tick.
+        self.take(at, &[]);
         match step {
             StepKind::Notify {
                 channel,
@@ -73,15 +80,29 @@ impl<'a> Deliveries<'a> {
         let channel = self.channels.entry(name.to_owned()).or_default();
         channel.asked(at);
         let since = channel.asked_before;
-        let found = channel.notices.iter_mut().find(|(t, notice, named)| {
-            !named
-                && since.is_none_or(|since| *t > since)
-                && notice.kind.ends() == resolved
-                && instance.matches(&notice.rule, &notice.labels)
-        });
-        if let Some((_, _, named)) = found {
+        let is_meant = |sent: &Sent| {
+            let notice = &sent.notice;
+            notice.kind.ends() == resolved && instance.matches(&notice.rule, &notice.labels)
+        };
+        let found = channel
+            .notices
+            .iter_mut()
+            .find(|(sent, named)| !named && sent.is_after(since) && is_meant(sent));
+        if let Some((sent, named)) = found {
             *named = true;
-            return Ok(Vec::new());
+            return if sent.is_doubtful {
+                Err(WHILE)
+            } else {
+                Ok(Vec::new())
+            };
+        }
+        // One that came earlier may have been held back until now.
+        if channel
+            .notices
+            .iter()
+            .any(|(s, _)| s.is_doubtful && is_meant(s))
+        {
+            return Err(WHILE);
         }
         if self.is_only_escalation(name) {
             return Err(ESCALATION);
@@ -91,15 +112,10 @@ impl<'a> Deliveries<'a> {
             "nothing told {name} of {what}{}",
             instance_text(instance)
         )];
-        let told = self
-            .channels
-            .get(name)
-            .into_iter()
-            .flat_map(|channel| &channel.notices);
-        let told = told.filter(|(t, ..)| since.is_none_or(|since| *t > since));
-        lines.extend(
-            told.map(|(t, notice, _)| format!("told at {t}: {} {}", notice.kind, notice.labels)),
-        );
+        let told = self.channels.get(name);
+        let told = told.into_iter().flat_map(|channel| &channel.notices);
+        let told = told.filter(|(sent, _)| sent.is_after(since));
+        lines.extend(told.map(|(sent, _)| format!("told {}", sent.text())));
         Ok(lines)
     }
 
@@ -110,17 +126,14 @@ impl<'a> Deliveries<'a> {
         let channel = self.channels.entry(name.to_owned()).or_default();
         channel.asked(at);
         let since = channel.asked_before;
-        let told = channel
-            .notices
-            .iter()
-            .filter(|(t, ..)| since.is_none_or(|since| *t > since));
-        let lines: Vec<String> = told
-            .map(|(t, notice, _)| {
-                format!("{name} was told at {t}: {} {}", notice.kind, notice.labels)
-            })
+        let notices = || channel.notices.iter().map(|(sent, _)| sent);
+        let certain = notices().filter(|sent| sent.is_after(since) && !sent.is_doubtful);
+        let lines: Vec<String> = certain
+            .map(|sent| format!("{name} was told {}", sent.text()))
             .collect();
-        if !lines.is_empty() && !self.rules.mutes.is_empty() {
-            return Err(MUTES);
+        // One that is in doubt may have gone out at any time since.
+        if lines.is_empty() && notices().any(|sent| sent.is_doubtful) {
+            return Err(WHILE);
         }
         Ok(lines)
     }
@@ -131,6 +144,17 @@ impl<'a> Deliveries<'a> {
         let mut then = self.rules.routes.iter().flat_map(|route| &route.then);
         then.any(|escalation| names(&escalation.to))
             && !self.rules.routes.iter().any(|route| names(&route.to))
+    }
+}
+
+impl Sent {
+    fn is_after(&self, since: Option<TimestampMs>) -> bool {
+        since.is_none_or(|since| self.at > since)
+    }
+
+    fn text(&self) -> String {
+        let notice = &self.notice;
+        format!("at {}: {} {}", self.at, notice.kind, notice.labels)
     }
 }
 

@@ -4,7 +4,7 @@
 //! `every`, so that `at 10m` sees the evaluation of that moment.
 //!
 //! - `expect`: what is asked at a time, against what is there.
-//! - `deliveries`: what reached which channel; says which parts of delivery are not run.
+//! - `deliveries`: what reached which channel; says which parts of delivery are not run. `muting`: what mutes hold back.
 //! - `explain`: the course of the alerts that a failure is about, and the values around it.
 //! - `coverage`: which rules, levels and `missing` policies were in use.
 //!
@@ -14,6 +14,7 @@ mod coverage;
 mod deliveries;
 mod expect;
 mod explain;
+mod muting;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -196,3 +196,96 @@ test "a burning route"
     "#]]
     .assert_eq(&run(text));
 }
+
+const MUTED: &str = "\
+window night
+  every mon-sun 00:00-00:04
+mute at-night
+  match {i=\"a\"}
+  during night
+  reason \"nobody is there\"
+mute caused
+  match {i=\"b\"}
+  while {i=\"a\"}
+  reason \"one of them is enough\"
+";
+
+#[test]
+fn what_a_mute_holds_back_is_told_at_its_end() {
+    check(
+        &format!(
+            "{MUTED}test \"muted\"
+  load 1m
+    x{{i=\"a\"}} 6 6 6 6 6 6 1
+  silent 3m chat
+  notify 5m chat High{{i=\"a\"}}
+  notify 6m chat resolved High{{i=\"a\"}}
+test \"ends while muted\"
+  load 1m
+    x{{i=\"a\"}} 6 6 6 1 1 1 1
+  silent 6m chat
+"
+        ),
+        expect![[r#"
+            muted: ok
+            ends while muted: ok
+            rules 2 of 2 []
+            levels 1 of 2 ["High critical"]
+            missing 0 of 1 ["High"]
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_mute_that_is_not_run_could_hold_back_is_not_judged() {
+    check(
+        &format!(
+            "{MUTED}test \"while\"
+  load 1m
+    x{{i=\"b\"}} 6x9
+  silent 3m chat
+  notify 8m chat High{{i=\"b\"}}
+"
+        ),
+        expect![[r#"
+            while: ok
+            31 mutes with `while` are not run yet
+            32 mutes with `while` are not run yet
+            rules 2 of 2 []
+            levels 1 of 2 ["High critical"]
+            missing 0 of 1 ["High"]
+        "#]],
+    );
+}
+
+#[test]
+fn an_alert_with_max_is_tested_like_any_other() {
+    check(
+        "alert Few
+  expr x
+  every 1m
+  critical > 5
+  max 1
+test \"more than max\"
+  load 1m
+    x{i=\"a\"} 6x3
+    x{i=\"b\"} 6x3
+  at 1m
+    critical Few{i=\"a\"}
+    pending High{i=\"a\"}
+    pending High{i=\"b\"}
+  at 1m
+    critical Few{i=\"a\"}
+    pending High{i=\"a\"}
+    pending High{i=\"b\"}
+    warning AlertsWithheld{rule=\"Few\"}
+  notify 1m chat AlertsWithheld{rule=\"Few\"}
+",
+        expect![[r#"
+            more than max: ok
+            rules 3 of 3 []
+            levels 1 of 3 ["High warning", "High critical"]
+            missing 0 of 2 ["High", "Few"]
+        "#]],
+    );
+}
