@@ -230,6 +230,8 @@ mod tests {
             "/api/v1/label/x/values",
             "/prometheus/api/v1/query",
             "/prometheus/-/healthy",
+            "/prometheus/api/bw/v1/history",
+            "/prometheus/graph",
             "/",
         ] {
             assert!(routes.find(path).is_ok(), "{path}");

@@ -1,7 +1,8 @@
 //! One connection's bytes: lets good requests through to `hyper`, keeps time, and ends without losing the last answer.
 //!
 //! A head that must not pass is replaced by a request of our own, and the service answers that one with the
-//! refusal: so `hyper` stays the only one who writes, answers keep their order, and every refusal has a body.
+//! refusal: so `hyper` stays the only one who writes, answers keep their order, and every refusal has a body. A target with
+//! bytes that no URI may hold is handed on percent-encoded.
 //!
 //! - Headers have to be whole within their timeout, counted from the connection's start or from their first byte.
 //! - Between requests, and only there, the connection may idle.
@@ -22,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::answer::Refusal;
-use super::framing::{Framer, Step};
+use super::framing::{Framer, Step, with_escaped_target};
 use crate::config::HttpLimits;
 
 /// What stands in for a head that was refused.
@@ -123,7 +124,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
             Step::Pass(count) => {
                 self.passing = count;
                 // An empty line before a request is no head.
-                self.heads += usize::from(at_head && count > 2);
+                if at_head && count > 2 {
+                    self.heads += 1;
+                    self.escape_target();
+                }
             }
             Step::More => return Ok(false),
             // `hyper` hands it to whoever reads the body, writes the answer to that, and closes.
@@ -137,6 +141,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
             }
         }
         Ok(true)
+    }
+
+    /// Makes the head that passes one that `hyper` takes.
+    fn escape_target(&mut self) {
+        let Some(escaped) = with_escaped_target(&self.inbox[..self.passing]) else {
+            return;
+        };
+        let behind = self.inbox.split_off(self.passing);
+        self.passing = escaped.len();
+        self.inbox = BytesMut::from(escaped.as_slice());
+        self.inbox.unsplit(behind);
     }
 
     /// Reads more into the inbox. `Ok(0)` is the end of the connection.

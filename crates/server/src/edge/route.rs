@@ -128,10 +128,8 @@ pub(crate) struct Routes {
     paths: matchit::Router<usize>,
 }
 
-/// Under which the API answers too, for clients of servers that have it there.
+/// Under which every path answers too, for clients of servers that have the API there.
 const ALIAS: &str = "/prometheus";
-/// What of the API that is: the paths that begin so.
-const ALIASED: [&str; 3] = ["/api/v1/", "/-/", "/federate"];
 
 impl Routes {
     /// The table. Two routes of one path are a mistake in the program, and panic at the start.
@@ -144,9 +142,7 @@ impl Routes {
                 }
             };
             insert(route.path.to_owned());
-            if ALIASED.iter().any(|start| route.path.starts_with(start)) {
-                insert(format!("{ALIAS}{}", route.path));
-            }
+            insert(format!("{ALIAS}{}", route.path));
         }
         Routes { table, paths }
     }
@@ -199,7 +195,12 @@ mod tests {
     #[test]
     fn only_the_plain_spelling_leads_anywhere() {
         let routes = routes();
-        for path in ["/", "/api/v1/query", "/prometheus/api/v1/query"] {
+        for path in [
+            "/",
+            "/api/v1/query",
+            "/prometheus/",
+            "/prometheus/api/v1/query",
+        ] {
             assert!(routes.find(path).is_ok(), "{path}");
         }
         for path in [
@@ -213,7 +214,8 @@ mod tests {
             "/api/v1/query%00",
             "/API/v1/query",
             "/prometheus/prometheus/api/v1/query",
-            "/prometheus/",
+            "/prometheus",
+            "/prometheus//",
             "/api/v1/label//values",
             "/api/v1/label/a/b/values",
             "/api/v1/label/%00/values",

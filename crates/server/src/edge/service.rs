@@ -137,10 +137,11 @@ impl Edge {
         let posts = parts.method == Method::POST;
         let sized = parts.headers.contains_key(header::CONTENT_LENGTH)
             || parts.headers.contains_key(header::TRANSFER_ENCODING);
-        if posts && route.takes != Takes::Nothing && !sized {
+        // A request that says nothing of its body has none (RFC 9112, section 6.3). Samples without any are a mistake.
+        if posts && route.takes == Takes::Samples && !sized {
             return Err(Refusal::new(
                 StatusCode::LENGTH_REQUIRED,
-                "a POST needs a Content-Length, or a body in chunks",
+                "samples need a Content-Length, or a body in chunks",
             ));
         }
         let call = Call {
