@@ -94,9 +94,9 @@ pub(crate) fn table(data: &Value) -> Result<String> {
     let titles = columns
         .iter()
         .map(|c| if *c == "__name__" { "metric" } else { c });
-    table.set_header(titles.chain(["time", "value"]));
+    table.set_header(titles.chain(["time", "value"]).map(harmless));
     for row in &rows {
-        table.add_row(cells(row, &columns));
+        table.add_row(cells(row, &columns).into_iter().map(harmless));
     }
     if let Some(last) = table.column_mut(columns.len() + 1) {
         last.set_cell_alignment(CellAlignment::Right);
@@ -123,8 +123,25 @@ pub(crate) fn aligned<const N: usize>(
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(titles);
-    table.add_rows(rows);
+    table.add_rows(rows.map(|row| row.map(|cell| harmless(&cell))));
     lines(&table)
+}
+
+/// A text for the terminal: whoever may write samples names labels, and must not move the cursor, end the line or turn the
+/// direction of writing by that.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() && c.is_ascii() {
+            let _ = write!(shown, "\\x{:02x}", c as u32);
+        } else if c.is_control() || turns {
+            let _ = write!(shown, "\\u{{{:x}}}", c as u32);
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// The `data` object of an answer as comma-separated values, one sample a line.
@@ -166,6 +183,20 @@ mod tests {
     const VECTOR: &str = r#"{"resultType":"vector","result":[
         {"metric":{"__name__":"up","job":"a,\"b"},"value":[1.5,"1"]},
         {"metric":{"__name__":"up","zone":"x"},"value":[1.5,"12.5"]}]}"#;
+
+    #[test]
+    fn what_labels_hold_does_not_steer_the_terminal() {
+        let data = serde_json::json!({"resultType": "vector", "result": [
+            {"metric": {"h": "\u{1b}[31m\nx", "ü": "a\u{202e}b"}, "value": [1.5, "1"]}]});
+        let text = table(&data).unwrap();
+        assert!(
+            text.contains(r"\x1b[31m\x0ax") && text.contains(r"a\u{202e}b"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 2);
+        let text = aligned(&["a"], [["\u{9b}2J".to_owned()]].into_iter());
+        assert_eq!(text, "a\n\\u{9b}2J\n");
+    }
 
     #[test]
     fn a_vector_is_a_table_with_a_column_a_label() {
