@@ -135,6 +135,7 @@ impl Naive<'_> {
         if !(self.rules.left_open && at > start || !self.rules.left_open && at >= start) {
             at += step;
         }
+        let first = at;
         let mut rows: BTreeMap<(LabelMap, bool), Vec<(i64, f64)>> = BTreeMap::new();
         while at <= end {
             match self.eval(&subquery.expr, at)? {
@@ -149,6 +150,7 @@ impl Naive<'_> {
             }
             at += step;
         }
+        self.fails_between_windows(subquery, t, first - step, step)?;
         let window = |((labels, drop_name), points): (_, Vec<(i64, f64)>)| Window {
             labels,
             drop_name,
@@ -160,6 +162,31 @@ impl Naive<'_> {
             end,
         };
         Ok(rows.into_iter().map(window).collect())
+    }
+
+    /// Upstream evaluates a subquery once, from its first window to its last: what fails between two windows fails there, too.
+    /// How far windows are apart is for what is around the subquery, so that is left open. `before` is the last step in no window.
+    fn fails_between_windows(
+        &self,
+        subquery: &Subquery,
+        t: i64,
+        before: i64,
+        step: i64,
+    ) -> Outcome<()> {
+        /// No subquery around this one has longer steps.
+        const LONGEST_STEP: i64 = 180_000;
+        if t == self.times.start {
+            return Ok(());
+        }
+        let last = self.looks_at(&subquery.at, t)? - self.times.step.max(LONGEST_STEP);
+        let mut at = before;
+        while at > last {
+            if let Err(Fail::Error(_)) = self.eval(&subquery.expr, at) {
+                return Err(Fail::Open("an error between the windows of a subquery"));
+            }
+            at -= step;
+        }
+        Ok(())
     }
 
     fn matching(&self, matchers: &[Matcher]) -> Outcome<Vec<&Series>> {

@@ -138,7 +138,23 @@ impl Writer<'_> {
 
     pub(super) fn date(&mut self, depth: u64) -> String {
         let part = self.rng.pick(&DATES);
-        match self.rng.below(4) {
+        match self.rng.below(5) {
+            // Leap days, ends of years and centuries, before the epoch.
+            4 => {
+                let seconds = self.rng.pick(&[
+                    "-1",
+                    "-0.5",
+                    "-2203891200",
+                    "68169600",
+                    "951782400",
+                    "1735689599.9",
+                    "4107542400",
+                    "253402300800",
+                    "-6e10",
+                    "9e10",
+                ]);
+                format!("{part}(vector({seconds}))")
+            }
             0 => format!("{part}()"),
             1 => format!("{part}(date{})", self.modifiers()),
             2 => format!("{part}(timestamp({}))", self.vector(depth)),
@@ -163,14 +179,30 @@ impl Writer<'_> {
                 "\"job\", \"instance\"",
                 "\"zone\", \"missing\"",
                 "\"__name__\", \"job\"",
+                "\"job\", \"job\", \"job\"",
+                "\"missing\"",
             ]);
-            return format!("label_join({vector}, \"{target}\", \"-\", {sources})");
+            if self.rng.chance(10) {
+                return format!("label_join({vector}, \"{target}\", \"-\")");
+            }
+            let separator = self.rng.pick(&["-", "", ", "]);
+            return format!("label_join({vector}, \"{target}\", \"{separator}\", {sources})");
         }
-        let replacement = self.rng.pick(&["$1", "x-$1", "", "fixed", "${1}_$1"]);
+        let replacement = self.rng.pick(&[
+            "$1", "x-$1", "", "fixed", "${1}_$1", "$1x", "$0", "$2$1", "$", "$all", "${all}.",
+        ]);
         let source = self
             .rng
             .pick(&["job", "instance", "zone", "missing", "__name__"]);
-        let pattern = self.rng.pick(&["(.*)", "(.+)", "(a|1)", "(.).*", ""]);
+        let pattern = self.rng.pick(&[
+            "(.*)",
+            "(.+)",
+            "(a|1)",
+            "(.).*",
+            "",
+            "(?P<all>.*)",
+            "(1)?(.*)",
+        ]);
         format!(
             "label_replace({vector}, \"{target}\", \"{replacement}\", \"{source}\", \"{pattern}\")"
         )
@@ -192,12 +224,26 @@ impl Writer<'_> {
     }
 
     pub(super) fn histogram(&mut self, depth: u64) -> String {
-        let buckets = match self.rng.below(6) {
+        let buckets = match self.rng.below(8) {
             0 => format!("b_bucket{}", self.modifiers()),
             1 => format!("rate(b_bucket[{}])", self.range()),
             2 => format!("sum by (le) (rate(b_bucket[{}]))", self.range()),
             3 => format!("increase(b_bucket{{job=\"a\"}}[{}])", self.range()),
             4 => "sum by (le, job) (b_bucket)".into(),
+            5 => {
+                // Bounds that are written differently, or are none.
+                let bound =
+                    self.rng
+                        .pick(&["Inf", "+infinity", "+1", "1.", ".9", " 1", "", "0x1", "x"]);
+                let from = self.rng.pick(&["1", "0.5", "\\\\+Inf"]);
+                format!("label_replace(b_bucket, \"le\", \"{bound}\", \"le\", \"{from}\")")
+            }
+            6 => {
+                let kept = self
+                    .rng
+                    .pick(&["=\"+Inf\"", "!=\"+Inf\"", "!=\"1\"", "=~\"1|.Inf\""]);
+                format!("b_bucket{{le{kept}}}")
+            }
             _ => self.vector(depth),
         };
         match self.rng.below(8) {

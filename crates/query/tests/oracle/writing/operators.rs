@@ -69,7 +69,7 @@ impl Writer<'_> {
     }
 
     pub(super) fn binary(&mut self, depth: u64) -> String {
-        match self.rng.below(10) {
+        match self.rng.below(12) {
             0 | 1 => {
                 let op = self.operator();
                 let (l, r) = (self.operand(depth), self.scalar_operand(depth));
@@ -113,6 +113,16 @@ impl Writer<'_> {
                     self.modifiers()
                 )
             }
+            8 => self.chain(depth),
+            9 => {
+                // Labels of an info series; which of its versions is there changes with time.
+                let op = self.operator();
+                let many = self.operand(depth);
+                let include =
+                    self.rng
+                        .pick(&["version", "version, zone", "zone", "version, missing"]);
+                format!("{many} {op} on (job, instance) group_left ({include}) target_info")
+            }
             _ => {
                 let op = self.operator();
                 let mut on = self.matching(&[]);
@@ -132,6 +142,32 @@ impl Writer<'_> {
                 format!("{l} {op}{on}{fill} {r}")
             }
         }
+    }
+
+    /// Operators in a row: what binds to what is for the parser to say.
+    fn chain(&mut self, depth: u64) -> String {
+        let depth = depth.min(1);
+        let only_vectors = self.rng.chance(60);
+        let mut text = self.link(depth, true);
+        for _ in 0..2 + self.rng.below(3) {
+            let op = match self.rng.below(4) {
+                0 if only_vectors => self.rng.pick(&["and", "or", "unless"]),
+                1 if only_vectors => self.rng.pick(&["==", "!=", "<", ">=", "> bool"]),
+                // Between numbers, a comparison has to say that it gives a number.
+                0 => self.rng.pick(&["== bool", "< bool", ">= bool"]),
+                _ => self.rng.pick(&["+", "-", "*", "/", "%", "^", "^", "atan2"]),
+            };
+            text = format!("{text} {op} {}", self.link(depth, only_vectors));
+        }
+        text
+    }
+
+    fn link(&mut self, depth: u64, is_vector: bool) -> String {
+        let sign = if self.rng.chance(20) { "-" } else { "" };
+        if !is_vector && self.rng.chance(50) {
+            return format!("{sign}{}", self.number());
+        }
+        format!("{sign}{}", self.operand(depth))
     }
 
     pub(super) fn operator(&mut self) -> &'static str {

@@ -40,7 +40,7 @@ impl Writer<'_> {
             name.clear();
         }
         while self.rng.chance(30) {
-            conditions.push(match self.rng.below(10) {
+            conditions.push(match self.rng.below(12) {
                 0 | 1 => format!("job=\"{}\"", self.rng.pick(&["a", "b", "c"])),
                 2 | 3 => format!("instance=\"{}\"", self.rng.pick(&["0", "1"])),
                 4 => "instance!=\"0\"".into(),
@@ -51,6 +51,22 @@ impl Writer<'_> {
                 6 => format!("job!~\"{}\"", self.rng.pick(&["b", "a|c", ""])),
                 7 => format!("zone{}\"\"", self.rng.pick(&["=", "!=", "=~"])),
                 8 => "zone=~\"z1|\"".into(),
+                9 => format!(
+                    "zone{}",
+                    self.rng.pick(&[
+                        "!=\"z1\"",
+                        "=~\".+\"",
+                        "!~\".+\"",
+                        "=~\"z[13]?\"",
+                        "=~\"^z1$\"",
+                        "!~\"z1|\"",
+                    ])
+                ),
+                10 => format!(
+                    "job{}",
+                    self.rng
+                        .pick(&["=~\"(?i)A\"", "!~\"[^a]\"", "=~\"a|b|\"", "=~\"(a)|c\""])
+                ),
                 _ => "missing=\"\"".into(),
             });
         }
@@ -96,7 +112,7 @@ impl Writer<'_> {
             return format!("{name}{braces}[{}]{}", self.range(), self.modifiers());
         }
         let inner = self.operand(depth - 1);
-        let step = self.rng.pick(&["15s", "30s", "1m", "40s", ""]);
+        let step = self.rng.pick(&["15s", "30s", "1m", "40s", "7s", "3m", ""]);
         format!("{inner}[{}:{step}]{}", self.range(), self.modifiers())
     }
 }
