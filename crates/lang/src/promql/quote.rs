@@ -9,11 +9,8 @@ use super::error::ParseError;
 pub(super) fn unquote(raw: &str, span: Span) -> Result<String, ParseError> {
     let quote = raw.as_bytes()[0];
     let inside = &raw[1..raw.len() - 1];
-    if quote == b'`' {
-        // Go drops carriage returns from raw strings.
-        return Ok(inside.replace('\r', ""));
-    }
-    if !inside.contains('\\') {
+    // Nothing means anything else between backticks, nor are carriage returns dropped there, as Go would.
+    if quote == b'`' || !inside.contains('\\') {
         return Ok(inside.to_string());
     }
     let mut out: Vec<u8> = Vec::with_capacity(inside.len());
@@ -114,6 +111,7 @@ mod tests {
             (r#""a\n\t\\\"'""#, "a\n\t\\\"'"),
             (r#"'\'"'"#, "'\""),
             (r"`\n`", "\\n"),
+            ("`a\r\n`", "a\r\n"),
             (r#""\x41\101\u00e4\U0001F600""#, "AAä😀"),
             (r#""\xe2\x98\xba""#, "☺"),
             (r#""\xff""#, "\u{fffd}"),

@@ -8,6 +8,7 @@ use bellwether_model::{Labels, LabelsBuilder, value::format_value};
 use super::Groups;
 use crate::budget::Pace;
 use crate::error::QueryError;
+use crate::functions::labels::is_label_name;
 use crate::notes::Notes;
 use crate::scalar::Scalar;
 use crate::vector::{RowName, Vector};
@@ -60,8 +61,7 @@ pub(crate) fn count_values(
     groups: &Groups,
     span: Span,
 ) -> Result<Vector, QueryError> {
-    // What was no UTF-8 in the text of the query has come out of the parser as this character.
-    if label.is_empty() || label.contains(char::REPLACEMENT_CHARACTER) {
+    if !is_label_name(label) {
         let message = format!("invalid label name \"{label}\"");
         return Err(QueryError::eval(span, message));
     }

@@ -85,20 +85,20 @@ pub(crate) struct Answer {
     pub(crate) lifted: Option<Lifted>,
 }
 
-/// Evaluates `f` on the buckets of each histogram at each step into one row a histogram, named by `name`.
+/// Evaluates `f` on the buckets of each histogram at each step. `row` finds or makes the row of `out` for the histogram at an index
+/// and a step.
 pub(crate) fn evaluate(
     vector: &Vector,
     histograms: &[Histogram],
     notes: &Notes,
     span: Span,
     out: &mut Vector,
-    name: impl Fn(&Histogram) -> RowName,
+    mut row: impl FnMut(&mut Vector, usize, usize) -> Result<usize, QueryError>,
     f: impl Fn(usize, &mut [Bucket]) -> Answer,
 ) -> Result<(), QueryError> {
     let mut buckets = Vec::new();
     let pace = Pace::new(vector.budget());
-    for histogram in histograms {
-        let at = out.push_made(name(histogram))?;
+    for (index, histogram) in histograms.iter().enumerate() {
         let mut lifted: Option<Lifted> = None;
         for step in 0..vector.steps() {
             pace.spend(1 + histogram.rows.len())?;
@@ -119,6 +119,7 @@ pub(crate) fn evaluate(
                 (Some(all), Some(more)) => all.merge(more),
                 (none, more) => *none = more.or(*none),
             }
+            let at = row(out, index, step)?;
             out.put(at, step, answer.value);
         }
         if let Some(lifted) = lifted {

@@ -1,6 +1,7 @@
 //! Calls of functions that see a whole vector.
 
 use bellwether_lang::promql::ast::Span;
+use bellwether_model::{HashMap, LabelsBuilder};
 
 use super::{Func, buckets, labels, sort};
 use crate::error::QueryError;
@@ -90,8 +91,16 @@ fn each_histogram(
 ) -> Result<Vector, QueryError> {
     let histograms = buckets::histograms(vector, eval.notes(), span);
     let mut out = vector.like();
-    let name = |h: &buckets::Histogram| h.name.clone();
-    buckets::evaluate(vector, &histograms, eval.notes(), span, &mut out, name, f)?;
+    let mut rows = vec![None; histograms.len()];
+    let row = |out: &mut Vector, index: usize, _: usize| {
+        if let Some(row) = rows[index] {
+            return Ok(row);
+        }
+        let row = out.push_made(histograms[index].name.clone())?;
+        rows[index] = Some(row);
+        Ok(row)
+    };
+    buckets::evaluate(vector, &histograms, eval.notes(), span, &mut out, row, f)?;
     Ok(out)
 }
 
@@ -103,22 +112,30 @@ fn histogram_quantiles(
     quantiles: &[Node],
     grid: Grid,
 ) -> Result<Vector, QueryError> {
+    if !labels::is_label_name(label) {
+        let message = format!("invalid label name \"{label}\"");
+        return Err(QueryError::eval(v.span, message));
+    }
     let vector = eval.vector(v, grid)?;
     let histograms = buckets::histograms(&vector, eval.notes(), v.span);
     let mut out = vector.like();
     for node in quantiles {
         let q = eval.scalar(node, grid)?;
         eval.notes().warn_quantiles(&q, node.span);
-        // The label is a text, so there is one for all steps: that of the first.
-        let value = q
-            .values()
-            .first()
-            .map_or(String::new(), |q| open_metrics(*q));
-        let name = |h: &buckets::Histogram| RowName {
-            labels: bellwether_model::LabelsBuilder::from_labels(&h.name.labels)
-                .set(label, &value)
-                .build(),
-            drop_name: true,
+        // A quantile that changes from step to step changes the label, too.
+        let mut rows: HashMap<(usize, u64), usize> = HashMap::default();
+        let row = |out: &mut Vector, index: usize, step: usize| {
+            let value = q.at(step);
+            if let Some(row) = rows.get(&(index, value.to_bits())) {
+                return Ok(*row);
+            }
+            let labels = LabelsBuilder::from_labels(&histograms[index].name.labels)
+                .set(label, &open_metrics(value))
+                .build();
+            let drop_name = true;
+            let row = out.push_made(RowName { labels, drop_name })?;
+            rows.insert((index, value.to_bits()), row);
+            Ok(row)
         };
         buckets::evaluate(
             &vector,
@@ -126,7 +143,7 @@ fn histogram_quantiles(
             eval.notes(),
             v.span,
             &mut out,
-            name,
+            row,
             |step, buckets| buckets::lifted_quantile(q.at(step), buckets, grid.time(step)),
         )?;
     }
@@ -135,7 +152,7 @@ fn histogram_quantiles(
 
 /// A number as OpenMetrics writes it in labels: `1.0`, not `1`.
 fn open_metrics(value: f64) -> String {
-    let text = number(value);
+    let text = number(value + 0.0); // Zero has no sign there.
     if value.is_finite() && !text.contains(['.', 'e']) {
         return format!("{text}.0");
     }

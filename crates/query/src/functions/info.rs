@@ -43,7 +43,11 @@ pub(crate) fn join(
         let name = base.name(row);
         let is_info = wanted.names.iter().all(|m| m.matches_labels(&name.labels));
         let target = name.labels.only(&IDENTIFYING);
-        let candidates = targets.get(&target).map_or(&[][..], Vec::as_slice);
+        // What names no target has none, though info series may name none either.
+        let candidates = match targets.get(&target) {
+            Some(rows) if !target.is_empty() => rows.as_slice(),
+            _ => &[],
+        };
         for step in mask::ones(base.mask(row)) {
             pace.spend(1 + candidates.len())?;
             let value = base.values(row)[step];

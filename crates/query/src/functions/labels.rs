@@ -56,6 +56,10 @@ pub(crate) fn join(
     span: Span,
 ) -> Result<Vector, QueryError> {
     check_target(target, "label_join", span)?;
+    if let Some(source) = sources.iter().find(|source| !is_label_name(source)) {
+        let message = format!("invalid source label name in label_join(): {source}");
+        return Err(QueryError::eval(span, message));
+    }
     let mut joined = String::new();
     let mut charge = Charge::new(vector.budget());
     for row in 0..vector.len() {
@@ -110,6 +114,11 @@ fn check_target(target: &str, function: &str, span: Span) -> Result<(), QueryErr
         ));
     }
     Ok(())
+}
+
+/// True of a name that a series can have: any text but none, and escaped bytes that are no text became U+FFFD.
+pub(crate) fn is_label_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// The same language as that of matchers.

@@ -236,12 +236,17 @@ impl Naive<'_> {
         let mut out = Vec::new();
         for arg in &args[2..] {
             let q = self.scalar(arg, t)?;
-            if !matches!(arg.unparenthesized().kind, ExprKind::Number(_)) {
-                return Err(Fail::Open("quantiles that change name the series"));
+            if q != 0.0 && q.is_finite() && !(1e-4..1e6).contains(&q.abs()) {
+                return Err(Fail::Open("how a quantile with an exponent is written"));
             }
             for mut e in self.histogram(&args[0], t, |b| buckets::quantile(q, b))? {
-                let name = if q == q.trunc() {
-                    format!("{q:.1}")
+                let name = if q == f64::INFINITY {
+                    "+Inf".into()
+                } else if q == f64::NEG_INFINITY {
+                    "-Inf".into()
+                } else if q == q.trunc() && q.is_finite() {
+                    // Zero has no sign.
+                    format!("{:.1}", q + 0.0)
                 } else {
                     q.to_string()
                 };

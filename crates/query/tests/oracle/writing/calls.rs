@@ -253,7 +253,8 @@ impl Writer<'_> {
                 format!("histogram_fraction({lower}, {upper}, {buckets})")
             }
             1 if !self.scope.stable => {
-                format!("histogram_quantiles({buckets}, \"q\", 0.5, 0.9, 1)")
+                let any = self.quantile(depth);
+                format!("histogram_quantiles({buckets}, \"q\", 0.9, {any}, 0.45)")
             }
             2 if !self.scope.stable => {
                 let f = self.rng.pick(&NATIVE_HISTOGRAMS);
