@@ -106,6 +106,7 @@ limits! {
     READ_QUERIES_MAX = "read.queries", 64, Count, "400";
     READ_MATCHERS_MAX = "read.matchers", 64, Count, "400 (matchers of one query)";
     READ_RESPONSE_MAX = "read.response", 64 * MIB, Bytes, "422";
+    REMOTE_MEMORY_MAX = "remote.memory", 256 * MIB, Bytes, "the query fails (what is held of the samples that another server has answered)";
     REGEX_LEN_MAX = "regex.max_len", 8 * KIB, Bytes, "400";
     REGEX_SIZE_MAX = "regex.size", 256 * KIB, Bytes, "400";
     REGEX_DFA_MAX = "regex.dfa", 4 * MIB, Bytes, "the pattern runs without the cache";

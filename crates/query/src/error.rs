@@ -98,6 +98,7 @@ impl QueryError {
             QueryError::RegexLength { .. } => Some("regex.max_len"),
             QueryError::RegexLimit { .. } => Some("regex.size"),
             QueryError::Source(SourceError::TooManySeries { .. }) => Some("query.max_series"),
+            QueryError::Source(SourceError::TooLarge { limit, .. }) => Some(limit),
             QueryError::Steps(_)
             | QueryError::Cancelled
             | QueryError::Source(SourceError::NoRoom { .. } | SourceError::Read(_))

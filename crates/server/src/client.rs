@@ -66,18 +66,21 @@ pub fn get(url: &str) -> Result<Vec<u8>, ClientError> {
 fn exchange(
     request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
 ) -> Result<Vec<u8>, ClientError> {
+    let (client, runtime) = blocking(|builder| builder.timeout(ANSWER_TIMEOUT))?;
+    let answer = async { request(&client).send().await?.bytes().await };
+    let bytes = runtime.block_on(answer).map_err(ClientError::Request)?;
+    Ok(bytes.to_vec())
+}
+
+/// A client, and the runtime that it is driven by while somebody waits for an answer.
+pub(crate) fn blocking(
+    configure: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<(reqwest::Client, tokio::runtime::Runtime), ClientError> {
     tls::install_provider();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ClientError::Start)?;
-    let answer = async {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(ANSWER_TIMEOUT)
-            .build()?;
-        request(&client).send().await?.bytes().await
-    };
-    let bytes = runtime.block_on(answer).map_err(ClientError::Request)?;
-    Ok(bytes.to_vec())
+    let client = configure(reqwest::Client::builder().no_proxy()).build();
+    Ok((client.map_err(ClientError::Request)?, runtime))
 }

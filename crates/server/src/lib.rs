@@ -3,11 +3,13 @@
 //! - [`config`]: what a server is told.
 //! - [`clock`]: the one reader of clocks.
 //! - [`folder`]: the API's answers for a data folder without a server.
+//! - [`remote`]: the samples of another server, as a source of queries.
 //!
 //! [`serve`] runs until its `shutdown` future ends. It installs no logger and no signal handler: both
 //! belong to the program around it.
 #![forbid(unsafe_code)]
 
+pub mod address;
 mod api;
 pub mod client;
 pub mod clock;
@@ -19,6 +21,7 @@ pub mod folder;
 mod influx;
 pub mod ingest;
 mod live;
+pub mod remote;
 pub mod rule_files;
 mod serve;
 mod tls;

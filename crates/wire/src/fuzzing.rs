@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use bellwether_model::METRIC_NAME;
+use bellwether_model::{Labels, METRIC_NAME};
 
 use crate::gzip::{GzipError, GzipLimits};
 use crate::line_protocol::{
     Cursor, Field, FieldValue, Head, Lines, Mapping, Precision, parse_line, print_line,
 };
+use crate::remote_read::{ReadAnswer, ReadResponse};
 
 /// Any bytes as a body: lines, cursor and head agree with each other, errors point into the line,
 /// guesses change nothing, and what was read is printed and read again the same.
@@ -149,6 +150,34 @@ pub fn remote_read(data: &[u8]) {
     assert_eq!(format!("{again:?}"), format!("{queries:?}"));
 }
 
+/// Any bytes as the answer of a remote read, and as the snappy block around one: series are sorted, times ascend, and what is
+/// understood is written and read again the same.
+pub fn remote_read_answer(data: &[u8]) {
+    let _ = ReadAnswer::decode(data, 1 << 16, 100);
+    let Ok(answer) = ReadAnswer::of(data.to_vec(), 100) else {
+        return;
+    };
+    let all = |answer: &ReadAnswer| -> Vec<(Labels, Vec<(i64, u64)>)> {
+        let samples = |i| answer.samples(i).map(|(t, v)| (t, v.to_bits())).collect();
+        let labels = answer.labels().cloned().enumerate();
+        labels.map(|(i, labels)| (labels, samples(i))).collect()
+    };
+    let series = all(&answer);
+    assert!(series.windows(2).all(|w| w[0].0 < w[1].0));
+    let mut response = ReadResponse::new();
+    for (labels, samples) in &series {
+        assert!(samples.windows(2).all(|w| w[0].0 < w[1].0));
+        let times: Vec<i64> = samples.iter().map(|(t, _)| *t).collect();
+        let values: Vec<f64> = samples.iter().map(|(_, v)| f64::from_bits(*v)).collect();
+        response.push_series(labels, &times, &values);
+    }
+    response.end_query();
+    let body = response.finish().expect("it is short");
+    let again =
+        ReadAnswer::decode(&body, usize::MAX, series.len()).expect("what was written is read");
+    assert_eq!(all(&again), series);
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -236,6 +265,36 @@ mod tests {
                 b"\x00\x01\x02\x03\x08\x0a\x10\x12\x1a\x80\xff",
             );
             super::remote_read(&data);
+        }
+    }
+
+    #[test]
+    fn remote_read_answer_smoke() {
+        let sample = b"\x12\x0c\x09\x00\x00\x00\x00\x00\x00\xf0\x3f\x10\xac\x02";
+        let one = [
+            b"\x0a\x06\x0a\x01a\x12\x01x".as_slice(),
+            sample,
+            b"\x12\x03\x10\xad\x02",
+        ]
+        .concat();
+        let two = b"\x0a\x06\x0a\x01b\x12\x01x\x12\x00\x22\x00".to_vec();
+        let mut result = Vec::new();
+        for series in [&one, &two] {
+            result.extend([0x0a, series.len() as u8]);
+            result.extend(series);
+        }
+        let whole = [&[0x0a, result.len() as u8][..], &result].concat();
+        let block = snap::raw::Encoder::new().compress_vec(&whole).unwrap();
+        assert!(crate::remote_read::ReadAnswer::decode(&block, 1000, 2).is_ok());
+        let samples: [&[u8]; 3] = [&whole, &block, b"\x0a\x00"];
+        let mut seed = 0xa45e;
+        for round in 0..6000 {
+            let data = mutate(
+                &mut seed,
+                samples[round % samples.len()],
+                b"\x00\x01\x02\x08\x09\x0a\x10\x12\x22\x80\xff",
+            );
+            super::remote_read_answer(&data);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! - [`line_protocol`]: InfluxDB line protocol in.
 //! - [`export`]: JSON lines and CSV out.
 //! - [`exposition`]: Prometheus' text format out.
-//! - [`remote_read`]: Prometheus' questions for samples in, the samples out.
+//! - [`remote_read`]: Prometheus' questions for samples and the samples that answer them, both ways.
 //! - [`gzip`]: bodies out of gzip, with limits that hold while they are decoded.
 //!
 //! Promises: no input panics; every refusal names its line and column, or the limit; nothing is allocated

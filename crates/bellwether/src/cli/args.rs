@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use bellwether_lang::rules::Level;
 use bellwether_model::{DurationMs, limits};
+use bellwether_server::remote::ReadAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Where things are unless told otherwise.
@@ -174,7 +175,8 @@ pub(crate) enum CheckFormat {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  bellwether query 'host_load1'\n  bellwether query 'rate(http_requests_total[5m])' --start -1h --step 1m -o csv\n  \
-                        bellwether query 'host_load1' --start -6h -o plot\n  bellwether query 'count(up)' --data ./bellwether-data --explain\n\n\
+                        bellwether query 'host_load1' --start -6h -o plot\n  bellwether query 'count(up)' --data ./bellwether-data --explain\n  \
+                        bellwether query 'rate(http_requests_total[5m])' --remote-read http://prometheus:9090\n\n\
                         Times: RFC 3339, Unix seconds, `now`, or before now as in -1h."
 )]
 pub(crate) struct Query {
@@ -187,6 +189,9 @@ pub(crate) struct Query {
     /// Read this data folder instead; no server may have it open.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Evaluate here, over the samples of a Prometheus, or of any server that answers its remote read.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "url"])]
+    pub remote_read: Option<ReadAddress>,
     /// The moment to evaluate at.
     #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true, conflicts_with_all = ["start", "end", "step"])]
     pub time: String,
@@ -361,7 +366,7 @@ pub(crate) enum SlaOutput {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  bellwether backtest --since 30d\n  bellwether backtest rules/disk.rules --data ./copy --since 2026-10-01T00:00:00Z\n  \
-                        bellwether backtest new-rules --against rules -o json\n\n\
+                        bellwether backtest new-rules --against rules -o json\n  bellwether backtest --remote-read http://prometheus:9090 --since 7d\n\n\
                         The rules go through the live engine, tick by tick, from a state in which nothing fires. What rules recorded in that time is \
                         computed anew. Near misses are levels that were never reached, with the value that came nearest, and conditions that \
                         ended before their `for`.\n\
@@ -378,6 +383,9 @@ pub(crate) struct Backtest {
     /// The server to ask, instead of a folder; it takes as long as a query may (30s).
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     pub url: Option<String>,
+    /// Replay here, over the samples of a Prometheus, or of any server that answers its remote read.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "url"])]
+    pub remote_read: Option<ReadAddress>,
     /// Where to begin.
     #[arg(
         long,

@@ -1,4 +1,4 @@
-//! `bellwether backtest`: what rules would have done over the samples of a data folder, or of a server.
+//! `bellwether backtest`: what rules would have done over the samples of a data folder, or of a server, ours or another.
 
 mod table;
 
@@ -6,22 +6,27 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bellwether_disk::RealDisk;
 use bellwether_engine::replay::{Backtest, ReplayOptions};
 use bellwether_lang::rules::{self, RuleSet, SourceFile};
-use bellwether_model::{DurationMs, TimestampMs};
+use bellwether_model::{DurationMs, TimestampMs, limits};
 use bellwether_query::source::store::ViewSource;
-use bellwether_query::{Control, Options};
+use bellwether_query::{Control, Options, Source};
+use bellwether_server::remote::{Patience, ReadAddress, RemoteOptions, RemoteSource};
 use bellwether_server::{folder, rule_files};
-use bellwether_store::{Store, StoreError};
+use bellwether_store::StoreError;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::args::{self, ListOutput, SERVER_URL};
 use super::query::{self, time};
 use super::{FINDINGS, TROUBLE, data, print};
+
+/// How long a server may take over the samples of one selector.
+const REMOTE_TIMEOUT: Duration = Duration::from_millis(limits::QUERY_TIMEOUT.value);
 
 pub(crate) fn run(args: &args::Backtest) -> Result<ExitCode> {
     let Some(rules) = load(&args.paths)? else {
@@ -43,9 +48,12 @@ pub(crate) fn run(args: &args::Backtest) -> Result<ExitCode> {
         bail!("--until lies before --since");
     }
     let tested = Tested { from, until };
-    let body = match &args.url {
-        Some(url) => ask_server(url.trim_end_matches('/'), &rules, against.as_ref(), tested)?,
-        None => replay_folder(&args.data, rules, against, tested)?,
+    let body = if let Some(url) = &args.url {
+        ask_server(url.trim_end_matches('/'), &rules, against.as_ref(), tested)?
+    } else if let Some(address) = &args.remote_read {
+        replay_remote(address, rules, against, tested)?
+    } else {
+        replay_folder(&args.data, rules, against, tested)?
     };
     let answer: Value = serde_json::from_str(&body).context("the answer is not JSON")?;
     for warning in answer["warnings"].as_array().into_iter().flatten() {
@@ -89,10 +97,40 @@ fn replay_folder(
         ),
         other => other.into(),
     })?;
+    let view = store.view();
+    replay_source(&ViewSource(&view), rules, against, tested, &Control::new())
+}
+
+/// The answer over the samples of a server that knows nothing of our rules.
+fn replay_remote(
+    address: &ReadAddress,
+    rules: Loaded,
+    against: Option<Loaded>,
+    tested: Tested,
+) -> Result<String> {
+    let options = RemoteOptions::new(Patience::Each(REMOTE_TIMEOUT));
+    let control = options.stopped_by_failure.clone();
+    let source = RemoteSource::new(address, options)?;
+    let answer = replay_source(&source, rules, against, tested, &control);
+    // Live, an evaluation that fails freezes its alerts; here it would leave a hole that nobody sees.
+    if let Some(failure) = source.failure() {
+        bail!("{failure}");
+    }
+    answer
+}
+
+/// The answer over the samples of a source, until `control` is set.
+fn replay_source(
+    source: &dyn Source,
+    rules: Loaded,
+    against: Option<Loaded>,
+    tested: Tested,
+    control: &Control,
+) -> Result<String> {
     let old = against
-        .map(|old| replay(&store, old.rules, tested, "compared with"))
+        .map(|old| replay(source, old.rules, tested, control, "compared with"))
         .transpose()?;
-    let new = replay(&store, rules.rules, tested, "backtest")?;
+    let new = replay(source, rules.rules, tested, control, "backtest")?;
     Ok(folder::backtest(&new, old.as_ref()))
 }
 
@@ -143,18 +181,18 @@ fn load(paths: &[PathBuf]) -> Result<Option<Loaded>> {
 }
 
 fn replay(
-    store: &Store,
+    source: &dyn Source,
     rules: Arc<RuleSet>,
     Tested { from, until }: Tested,
+    control: &Control,
     what: &'static str,
 ) -> Result<Backtest> {
-    let view = store.view();
     let options = ReplayOptions {
         from,
         until,
         query: Options::default(),
         keep_samples: false,
-        control: Control::new(),
+        control: control.clone(),
     };
     let bar = bar(until.since(from), what);
     let mut shown = from;
@@ -165,7 +203,7 @@ fn replay(
             bar.set_position(at.since(from).0.max(0) as u64 / 1000);
         }
     };
-    let tested = Backtest::run(rules, &ViewSource(&view), options, &mut progress);
+    let tested = Backtest::run(rules, source, options, &mut progress);
     bar.finish_and_clear();
     Ok(tested?)
 }

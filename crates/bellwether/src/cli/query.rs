@@ -2,14 +2,16 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bellwether_lang::promql;
 use bellwether_lang::rules::{self, SourceFile};
-use bellwether_model::{DurationMs, TimestampMs};
+use bellwether_model::{DurationMs, TimestampMs, limits};
 use bellwether_query::source::store::ViewSource;
-use bellwether_query::{self as query, Control, Options, Steps, When, evaluate};
+use bellwether_query::{self as query, Control, Options, Source, Steps, When, evaluate};
 use bellwether_server::client::{envelope, explanation, post_form};
+use bellwether_server::remote::{Patience, RemoteOptions, RemoteSource};
 use bellwether_store::StoreError;
 use serde_json::Value;
 
@@ -18,6 +20,8 @@ use super::{TROUBLE, data, explain, now, output, plot, print};
 
 /// Steps of a range query that names none, and is printed as numbers.
 const STEPS_DEFAULT: i64 = 60;
+/// How long a query may take.
+const TIMEOUT: Duration = Duration::from_millis(limits::QUERY_TIMEOUT.value);
 
 /// What is asked of an expression.
 #[derive(Clone, Copy)]
@@ -43,9 +47,14 @@ pub(crate) fn run(args: &args::Query) -> Result<ExitCode> {
         when: when(args)?,
         explain: args.explain,
     };
-    let body = match &args.data {
-        Some(folder) => ask_folder(folder, &expr, &args.expr, asked)?,
-        None => ask_server(&args.url, &args.expr, asked)?,
+    let body = if let Some(folder) = &args.data {
+        ask_folder(folder, &expr, &args.expr, asked)?
+    } else if let Some(address) = &args.remote_read {
+        let patience = Patience::Together(TIMEOUT);
+        let source = RemoteSource::new(address, RemoteOptions::new(patience))?;
+        ask_source(&source, &expr, &args.expr, asked)?
+    } else {
+        ask_server(&args.url, &args.expr, asked)?
     };
     let answer: Value = serde_json::from_str(&body).context("the answer is not JSON")?;
     for notes in ["warnings", "infos"] {
@@ -149,18 +158,28 @@ fn ask_folder(folder: &Path, expr: &promql::Expr, text: &str, asked: Asked) -> R
         other => other.into(),
     })?;
     let view = store.view();
-    let (source, control) = (ViewSource(&view), Control::new());
+    ask_source(&ViewSource(&view), expr, text, asked)
+}
+
+/// The answer over the samples of a source, in the envelope of the API.
+fn ask_source(
+    source: &dyn Source,
+    expr: &promql::Expr,
+    text: &str,
+    asked: Asked,
+) -> Result<String> {
+    let control = Control::new();
     let options = Options {
         text: Some(text.into()),
         ..Options::default()
     };
     if !asked.explain {
-        let answer = evaluate(expr, &source, asked.when, &options, &control)?;
+        let answer = evaluate(expr, source, asked.when, &options, &control)?;
         return Ok(envelope(&answer)?);
     }
     let begun = begun();
     let clock = || begun.elapsed();
-    let explained = query::explain(expr, &source, asked.when, &options, &control, &clock)?;
+    let explained = query::explain(expr, source, asked.when, &options, &control, &clock)?;
     Ok(explanation(&explained))
 }
 

@@ -170,3 +170,37 @@ fn a_server_that_has_the_folder_open_is_asked_instead_and_says_the_same() {
         "{nobody}"
     );
 }
+
+/// Our own server stands for any that answers remote read.
+#[test]
+fn samples_of_another_server_are_replayed_and_queried_here() {
+    let world = world();
+    world.write("rules/low.rules", "alert Low\n  expr x_value\n  info < 2 for 1m\nalert Alerted\n  expr count(ALERTS)\n  info > 0\n");
+    let args = ["backtest", "tuned", "--against", "rules"];
+    let query = [
+        "query",
+        "avg_over_time(x_value[5m])",
+        "--time",
+        "1700002400",
+    ];
+    let by_folder = world.run(&[&args[..], &TIMES].concat());
+    let queried = world.run(&[&query[..], &["--data", "data"]].concat());
+    assert_eq!(
+        (by_folder.code, queried.code),
+        (Some(1), Some(0)),
+        "{by_folder}"
+    );
+    let serving = Serving::start(&world);
+    let remote = ["--remote-read", &serving.url];
+    let replayed = world.run(&[&args[..], &remote, &TIMES[2..]].concat());
+    assert_eq!(replayed.to_string(), by_folder.to_string());
+    let asked = world.run(&[&query[..], &remote].concat());
+    assert_eq!(asked.to_string(), queried.to_string());
+    // A hole in the samples must not pass for a quiet hour.
+    let nobody = ["--remote-read", "http://127.0.0.1:1"];
+    for args in [&args[..], &query] {
+        let ran = world.run(&[args, &nobody].concat());
+        let said = "exit 2\n! bellwether: http://127.0.0.1:1/api/v1/read: no connection: Connection refused (os error 111)\n";
+        assert_eq!(ran.to_string(), said);
+    }
+}

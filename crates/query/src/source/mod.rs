@@ -1,8 +1,8 @@
 //! Where samples come from: the one thing the evaluator knows about storage.
 //!
 //! A source answers a selector with series sorted by labels, and hands out their samples as columns.
-//! Implemented by a view of the store (`store.rs`), by samples in memory (`memory.rs`), and by the
-//! engine's overlay of what the running tick has recorded.
+//! Implemented by a view of the store (`store.rs`), by samples in memory (`memory.rs`), by the engine's overlay
+//! of what the running tick has recorded, and by `server`, which asks another server over remote read.
 
 pub mod memory;
 pub mod store;
@@ -49,6 +49,14 @@ pub enum SourceError {
     NoRoom {
         /// With room for so many they fit. More than what was given.
         needed: usize,
+    },
+    /// The source does not hand out so much at once: fewer series, or less time, may do.
+    #[error("{message}")]
+    TooLarge {
+        /// The limit's name.
+        limit: &'static str,
+        /// What was asked of whom, and the limit.
+        message: String,
     },
     /// Reading failed; the text says what and where.
     #[error("{0}")]

@@ -134,7 +134,9 @@ pub(super) fn refusal(error: &QueryError) -> Refusal {
         | QueryError::RegexLength { .. }
         | QueryError::RegexLimit { .. }
         | QueryError::Eval { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        QueryError::Source(SourceError::TooManySeries { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
+        QueryError::Source(SourceError::TooManySeries { .. } | SourceError::TooLarge { .. }) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         QueryError::Source(SourceError::NoRoom { .. } | SourceError::Read(_)) => {
             StatusCode::INTERNAL_SERVER_ERROR
         }

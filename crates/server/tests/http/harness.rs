@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use tokio::sync::oneshot;
 
 /// The present of every test: 2026-01-02T03:04:05Z.
-const NOW: TimestampMs = TimestampMs(1_767_323_045_000);
+pub(crate) const NOW: TimestampMs = TimestampMs(1_767_323_045_000);
 
 /// A running server; stops when dropped.
 pub(crate) struct Server {

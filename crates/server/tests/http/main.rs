@@ -9,4 +9,5 @@ mod grafana;
 mod hostile;
 mod reload;
 mod remote_read;
+mod remote_source;
 mod writes;

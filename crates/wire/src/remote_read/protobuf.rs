@@ -28,6 +28,11 @@ impl<'a> Fields<'a> {
         Fields(message)
     }
 
+    /// How many bytes of the message come behind the field that was taken last.
+    pub(super) fn left(&self) -> usize {
+        self.0.len()
+    }
+
     /// The next field's number and value; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<(u64, Value<'a>)>, Malformed> {
         if self.0.is_empty() {
@@ -60,6 +65,11 @@ impl<'a> Fields<'a> {
             number => Ok(Some((number, value))),
         }
     }
+}
+
+/// The text of a field.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(bytes).map_err(|_| Malformed)
 }
 
 /// Takes a varint off the front: at most ten bytes, seven bits each, the lowest first.

@@ -1,0 +1,415 @@
+//! Another server as a source: its samples over Prometheus' remote read.
+//!
+//! A selector is one request, for all the time that its query may look at; the answer is held packed until the query is
+//! done with it. What is held, the bodies that are still coming among it, counts for `remote.memory` before it is allocated.
+//!
+//! Blocks: not to be called from async code. Not here: the bytes of requests and answers (`wire::remote_read`).
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bellwether_model::text::counted;
+use bellwether_model::{DurationMs, TimeRange, limits};
+use bellwether_query::{
+    Columns, Control, Select, SeriesReader, SeriesSet, Source, SourceError, Stop,
+};
+use bellwether_wire::remote_read::{
+    self, AnswerError, CONTENT_ENCODING, CONTENT_TYPE, ReadAnswer, ReadQuery,
+};
+use hyper::StatusCode;
+use hyper::header::{self, HeaderName};
+use reqwest::redirect::Policy;
+
+use crate::address::{Address, AddressError};
+use crate::client::{self, ClientError};
+use crate::clock::Stopwatch;
+
+/// Where remote read is, unless the address says so itself.
+const READ_PATH: &str = "/api/v1/read";
+/// As much of a refusal is read as fits into a message.
+const REFUSAL_MAX: usize = 4096;
+/// The protocol's version, which servers may look for.
+const VERSION: (HeaderName, &str) = (
+    HeaderName::from_static("x-prometheus-remote-read-version"),
+    "0.1.0",
+);
+
+/// How long a [`RemoteSource`] waits.
+#[derive(Clone, Copy, Debug)]
+pub enum Patience {
+    /// So long for each answer.
+    Each(Duration),
+    /// So long for all of them together, from when the source is made.
+    Together(Duration),
+}
+
+/// How a [`RemoteSource`] asks.
+#[derive(Clone, Debug)]
+pub struct RemoteOptions {
+    /// How long it waits.
+    pub patience: Patience,
+    /// The most bytes it holds.
+    pub memory_max: usize,
+    /// Is set when a request fails: evaluations that put up with failures end, too.
+    pub stopped_by_failure: Control,
+}
+
+impl RemoteOptions {
+    /// With the memory of the table.
+    pub fn new(patience: Patience) -> RemoteOptions {
+        RemoteOptions {
+            patience,
+            memory_max: limits::REMOTE_MEMORY_MAX.usize(),
+            stopped_by_failure: Control::new(),
+        }
+    }
+}
+
+/// A server that answers remote read: Prometheus and its kin, or another Bellwether.
+pub struct RemoteSource {
+    /// Whole, with what is secret in it.
+    url: String,
+    /// As people see it.
+    shown: String,
+    client: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
+    options: RemoteOptions,
+    begun: Stopwatch,
+    memory: Arc<Memory>,
+    failure: OnceLock<String>,
+}
+
+/// Why a request brought nothing.
+#[derive(Debug, thiserror::Error)]
+enum RemoteError {
+    #[error("no connection: {0}")]
+    Unreachable(String),
+    #[error("no answer within {0}")]
+    Late(DurationMs),
+    #[error("it answered {status}: {text}")]
+    Refused { status: StatusCode, text: String },
+    #[error("that is no answer to a remote read: {0}")]
+    Foreign(String),
+    #[error("more than {max} series (query.max_series)")]
+    TooManySeries { max: usize },
+    #[error("its answer is larger than the {max} bytes that may be held (remote.memory)")]
+    TooLarge { max: usize },
+    #[error("{0}")]
+    Request(String),
+}
+
+impl RemoteSource {
+    /// The server at `address`: its base, such as `http://prometheus:9090`, or the whole address of its remote read. Asks nothing yet.
+    pub fn new(address: &ReadAddress, options: RemoteOptions) -> Result<RemoteSource, ClientError> {
+        let (client, runtime) = client::blocking(|builder| builder.redirect(Policy::none()))?;
+        Ok(RemoteSource {
+            url: address.base.at(&address.path),
+            shown: address.to_string(),
+            client,
+            runtime,
+            begun: Stopwatch::start(),
+            memory: Arc::new(Memory {
+                held: AtomicUsize::new(0),
+                max: options.memory_max,
+            }),
+            options,
+            failure: OnceLock::new(),
+        })
+    }
+
+    /// The first failure of a request, if there was one: for callers whose evaluation puts up with failures.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    fn ask(&self, select: &Select<'_>) -> Result<(ReadAnswer, Charge), RemoteError> {
+        let query = ReadQuery {
+            range: select.range,
+            matchers: select.matchers.to_vec(),
+        };
+        let request = remote_read::encode(&[query]);
+        let request = request.map_err(|error| RemoteError::Request(error.to_string()))?;
+        let (body, mut charge) = self.within_time(self.exchange(request))?;
+        let decoded = remote_read::decoded_len(&body).map_err(RemoteError::from)?;
+        charge.grow(decoded)?;
+        let answer = ReadAnswer::decode(&body, decoded, select.series_max)?;
+        charge.shrink(body.len());
+        Ok((answer, charge))
+    }
+
+    fn within_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, RemoteError>>,
+    ) -> Result<T, RemoteError> {
+        let (asked, left) = match self.options.patience {
+            Patience::Each(each) => (each, each),
+            Patience::Together(all) => (all, all.saturating_sub(self.begun.elapsed())),
+        };
+        let late = RemoteError::Late(DurationMs(asked.as_millis() as i64));
+        let timed = async { tokio::time::timeout(left, work).await };
+        self.runtime.block_on(timed).unwrap_or(Err(late))
+    }
+
+    /// The body of the answer, and what it takes.
+    async fn exchange(&self, request: Vec<u8>) -> Result<(Vec<u8>, Charge), RemoteError> {
+        let request = self
+            .client
+            .post(&self.url)
+            .header(header::CONTENT_TYPE, CONTENT_TYPE)
+            .header(header::CONTENT_ENCODING, CONTENT_ENCODING)
+            .header(header::ACCEPT_ENCODING, CONTENT_ENCODING)
+            .header(VERSION.0, VERSION.1)
+            .body(request);
+        let mut response = request.send().await.map_err(|e| unreachable(&e))?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            let text = refusal_text(response).await;
+            return Err(RemoteError::Refused { status, text });
+        }
+        check_form(response.headers())?;
+        let (mut body, mut charge) = (Vec::new(), Charge::new(&self.memory));
+        while let Some(part) = response.chunk().await.map_err(|e| unreachable(&e))? {
+            charge.grow(part.len())?;
+            body.extend_from_slice(&part);
+        }
+        Ok((body, charge))
+    }
+
+    /// The error as the evaluation sees it. What fewer samples would mend is no failure of the server.
+    fn failed(&self, error: RemoteError) -> SourceError {
+        let message = format!("{}: {error}", self.shown);
+        let limit = match error {
+            RemoteError::TooManySeries { max } => return SourceError::TooManySeries { max },
+            RemoteError::TooLarge { .. } => Some(&limits::REMOTE_MEMORY_MAX),
+            RemoteError::Refused { status, text } => {
+                asks_too_much(status, &text).then_some(&limits::READ_RESPONSE_MAX)
+            }
+            _ => None,
+        };
+        if let Some(limit) = limit {
+            let limit = limit.name;
+            return SourceError::TooLarge { limit, message };
+        }
+        // One that is there already was the first.
+        let _ = self.failure.set(message.clone());
+        self.options.stopped_by_failure.cancel(Stop::Disconnected);
+        SourceError::Read(message)
+    }
+}
+
+impl Source for RemoteSource {
+    fn select(&self, select: &Select<'_>) -> Result<SeriesSet<'_>, SourceError> {
+        let (answer, charge) = self.ask(select).map_err(|error| self.failed(error))?;
+        let mut warnings = Vec::new();
+        if answer.with_histograms > 0 {
+            let series = counted(answer.with_histograms, "native histogram");
+            warnings.push(format!(
+                "{}: left out {series}: only numbers are read",
+                self.shown
+            ));
+        }
+        Ok(SeriesSet {
+            labels: answer.labels().cloned().collect(),
+            reader: Box::new(Reader {
+                answer,
+                _charge: charge,
+            }),
+            warnings,
+        })
+    }
+}
+
+/// An address of remote read: the base of a server, or the whole path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadAddress {
+    base: Address,
+    path: String,
+}
+
+impl std::str::FromStr for ReadAddress {
+    type Err = AddressError;
+
+    /// A path that ends in `/read` is taken as it is; to others that of Prometheus is added.
+    fn from_str(text: &str) -> Result<ReadAddress, AddressError> {
+        let (base, path) = Address::with_path(text)?;
+        let path = match path {
+            Some(api) if api.ends_with("/read") => api,
+            Some(_) => return Err(text.parse::<Address>().err().unwrap_or(AddressError::Rest)),
+            None if base.at("").ends_with("/read") => String::new(),
+            None => READ_PATH.to_owned(),
+        };
+        Ok(ReadAddress { base, path })
+    }
+}
+
+impl std::fmt::Display for ReadAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.base, self.path)
+    }
+}
+
+/// Reads the samples of one answer.
+struct Reader {
+    answer: ReadAnswer,
+    _charge: Charge,
+}
+
+impl Reader {
+    fn samples(&self, index: usize, range: TimeRange) -> impl Iterator<Item = (i64, f64)> {
+        let samples = self.answer.samples(index);
+        samples
+            .skip_while(move |(t, _)| *t < range.from.0)
+            .take_while(move |(t, _)| *t <= range.to.0)
+    }
+}
+
+impl SeriesReader for Reader {
+    fn read(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError> {
+        out.clear();
+        let needed = self.samples(index, range).count();
+        if needed > room {
+            return Err(SourceError::NoRoom { needed });
+        }
+        for (t, v) in self.samples(index, range) {
+            out.times.push(t);
+            out.values.push(v);
+        }
+        Ok(())
+    }
+
+    fn read_newest(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<(), SourceError> {
+        out.clear();
+        let Some((t, v)) = self.samples(index, range).last() else {
+            return Ok(());
+        };
+        if room == 0 {
+            return Err(SourceError::NoRoom { needed: 1 });
+        }
+        out.times.push(t);
+        out.values.push(v);
+        Ok(())
+    }
+}
+
+/// What the answers of one source may take.
+#[derive(Debug)]
+struct Memory {
+    held: AtomicUsize,
+    max: usize,
+}
+
+/// Memory that is taken for as long as this lives.
+#[derive(Debug)]
+struct Charge {
+    memory: Arc<Memory>,
+    bytes: usize,
+}
+
+impl Charge {
+    fn new(memory: &Arc<Memory>) -> Charge {
+        let memory = Arc::clone(memory);
+        Charge { memory, bytes: 0 }
+    }
+
+    fn grow(&mut self, bytes: usize) -> Result<(), RemoteError> {
+        let Memory { held, max } = &*self.memory;
+        let before = held.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > *max {
+            held.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(RemoteError::TooLarge { max: *max });
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.memory.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes -= bytes;
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.shrink(self.bytes);
+    }
+}
+
+impl From<AnswerError> for RemoteError {
+    fn from(error: AnswerError) -> RemoteError {
+        match error {
+            AnswerError::TooManySeries { max } => RemoteError::TooManySeries { max },
+            other => RemoteError::Foreign(other.to_string()),
+        }
+    }
+}
+
+/// The innermost cause: what lies around it says what was asked of whom, which stands there already.
+fn unreachable(error: &reqwest::Error) -> RemoteError {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    RemoteError::Unreachable(cause.to_string())
+}
+
+/// What the answer says it is must not be something else than samples in a snappy block.
+fn check_form(headers: &reqwest::header::HeaderMap) -> Result<(), RemoteError> {
+    for (name, want) in [
+        (header::CONTENT_TYPE, CONTENT_TYPE),
+        (header::CONTENT_ENCODING, CONTENT_ENCODING),
+    ] {
+        let Some(value) = headers.get(&name) else {
+            continue; // The bytes will tell.
+        };
+        let got = String::from_utf8_lossy(value.as_bytes());
+        let kind = got.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case(want) {
+            return Err(RemoteError::Foreign(format!("{name} is {got}, not {want}")));
+        }
+    }
+    Ok(())
+}
+
+/// Why the server refuses, in a line: the `error` of a JSON answer, the first line of any other.
+async fn refusal_text(mut response: reqwest::Response) -> String {
+    if let Some(to) = response.headers().get(header::LOCATION) {
+        return format!("go to {}", String::from_utf8_lossy(to.as_bytes()));
+    }
+    let mut body = Vec::new();
+    // What can be had of it is enough.
+    while let Ok(Some(part)) = response.chunk().await {
+        let room = REFUSAL_MAX - body.len();
+        body.extend_from_slice(&part[..part.len().min(room)]);
+        if body.len() == REFUSAL_MAX {
+            break;
+        }
+    }
+    let json: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+    let error = json.as_ref().and_then(|json| json["error"].as_str());
+    let text = String::from_utf8_lossy(&body);
+    let text = error.unwrap_or(text.trim()).lines().next();
+    text.unwrap_or("without a reason").to_owned()
+}
+
+/// True for refusals of what less time or fewer series would mend: ours, and that of Prometheus.
+fn asks_too_much(status: StatusCode, text: &str) -> bool {
+    matches!(
+        status,
+        StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE
+    ) || text.contains("exceeded sample limit")
+}
