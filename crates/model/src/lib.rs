@@ -7,12 +7,14 @@
 //! - [`re2`]: regular expressions of queries, in RE2's language.
 //! - [`time`]: milliseconds since the epoch, durations, and how people write both.
 //! - [`value`]: staleness markers, NaN, and floats as text.
+//! - [`json`]: texts as JSON.
 //! - [`limits`]: every limit and default, once.
 //! - [`notice`]: what one channel is to be told about one change of one alert.
 //! - [`rows`]: small structures as the opaque bytes that the ledger keeps.
 //! - [`text`]: numbers in sentences for people.
 #![forbid(unsafe_code)]
 
+pub mod json;
 pub mod labels;
 pub mod limits;
 pub mod matcher;

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use bellwether_model::json::{push_json_pairs, push_json_string};
 use bellwether_model::{Labels, TimestampMs, limits, value::push_value};
 
 use crate::answer::{Answer, Matrix, Value};
@@ -40,7 +41,7 @@ pub fn write_json(
             out.push_str("{\"resultType\":\"string\",\"result\":[");
             push_time(out, *t);
             out.push(',');
-            push_text(out, text);
+            push_json_string(out, text);
             out.push(']');
         }
         Value::Vector(rows) => {
@@ -137,7 +138,7 @@ fn begin_row(out: &mut String, index: usize, labels: &Labels) {
     } else {
         ",{\"metric\":"
     });
-    push_labels(out, labels);
+    push_json_pairs(out, labels);
 }
 
 /// The times of all series of a range query are the same: written once, copied for each.
@@ -195,44 +196,6 @@ pub(crate) fn push_time(out: &mut String, t: TimestampMs) {
     }
 }
 
-fn push_labels(out: &mut String, labels: &Labels) {
-    out.push('{');
-    for (i, (name, value)) in labels.iter().enumerate() {
-        if i > 0 {
-            out.push(',');
-        }
-        push_text(out, name);
-        out.push(':');
-        push_text(out, value);
-    }
-    out.push('}');
-}
-
-pub(crate) fn push_text(out: &mut String, text: &str) {
-    out.push('"');
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        // Everything that JSON escapes is ASCII, so these cuts are at characters.
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.push_str(&text[plain..at]);
-        plain = at + 1;
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            _ => {
-                let _ = write!(out, "\\u{byte:04x}");
-            }
-        }
-    }
-    out.push_str(&text[plain..]);
-    out.push('"');
-}
-
 #[cfg(test)]
 mod tests {
     use bellwether_model::Sample;
@@ -278,12 +241,5 @@ mod tests {
             push_time(&mut out, TimestampMs(ms));
             assert_eq!(out, want);
         }
-    }
-
-    #[test]
-    fn texts_are_escaped() {
-        let mut out = String::new();
-        push_text(&mut out, "a\"b\\c\n\u{1}ü");
-        assert_eq!(out, "\"a\\\"b\\\\c\\n\\u0001ü\"");
     }
 }

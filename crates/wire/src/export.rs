@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use bellwether_model::json::push_json_pairs;
 use bellwether_model::value::{is_stale, push_value};
 use bellwether_model::{Labels, TimestampMs};
 
@@ -19,16 +20,9 @@ pub fn push_json_line(out: &mut String, labels: &Labels, times: &[i64], values: 
     if samples().next().is_none() {
         return;
     }
-    out.push_str("{\"metric\":{");
-    for (i, (name, value)) in labels.iter().enumerate() {
-        if i > 0 {
-            out.push(',');
-        }
-        push_json_string(out, name);
-        out.push(':');
-        push_json_string(out, value);
-    }
-    out.push_str("},\"values\":[");
+    out.push_str("{\"metric\":");
+    push_json_pairs(out, labels);
+    out.push_str(",\"values\":[");
     for (i, (_, value)) in samples().enumerate() {
         if i > 0 {
             out.push(',');
@@ -47,22 +41,6 @@ pub fn push_json_line(out: &mut String, labels: &Labels, times: &[i64], values: 
         let _ = write!(out, "{}{time}", if i > 0 { "," } else { "" });
     }
     out.push_str("]}\n");
-}
-
-fn push_json_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 /// One column of a CSV.

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use bellwether_model::json::push_json_string;
 use bellwether_model::value::push_value;
 
 use super::{Explanation, Fate, PlanNode, PlanRead};
-use crate::json::{push_text, push_time};
+use crate::json::push_time;
 
 /// Appends `{"plan":..,"reads":..,"totals":..}` to `out`; `error` too, when the query has no answer.
 pub fn write_explanation(explanation: &Explanation, out: &mut String) {
@@ -32,7 +33,7 @@ pub fn write_explanation(explanation: &Explanation, out: &mut String) {
     out.push('}');
     if let Some(error) = &explanation.error {
         out.push_str(",\"error\":");
-        push_text(out, &error.to_string());
+        push_json_string(out, &error.to_string());
     }
     out.push('}');
 }
@@ -40,7 +41,7 @@ pub fn write_explanation(explanation: &Explanation, out: &mut String) {
 /// As deep as the plan, which is no deeper than an expression may be.
 fn push_node(out: &mut String, node: &PlanNode) {
     out.push_str("{\"label\":");
-    push_text(out, &node.label);
+    push_json_string(out, &node.label);
     let _ = write!(out, ",\"steps\":{}", node.steps);
     if node.steps > 1 {
         out.push_str(",\"step\":");
@@ -69,7 +70,7 @@ fn push_node(out: &mut String, node: &PlanNode) {
 
 fn push_read(out: &mut String, read: &PlanRead) {
     out.push_str("{\"selector\":");
-    push_text(out, &read.selector);
+    push_json_string(out, &read.selector);
     out.push_str(",\"start\":");
     push_time(out, read.range.from);
     out.push_str(",\"end\":");

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bellwether_engine::Transition;
 use bellwether_engine::replay::{Backtest, BacktestError, Firing, ReplayOptions};
 use bellwether_lang::rules::{RuleSet, Severity, SourceFile, check};
+use bellwether_model::json::push_json_string;
 use bellwether_model::value::format_value;
 use bellwether_model::{DurationMs, limits};
 use bellwether_query::source::store::ViewSource;
@@ -20,7 +21,7 @@ use super::envelope::{push_labels, push_list, push_seconds_field, push_text_fiel
 use super::history::push_rule_fields;
 use super::run::{refusal, run};
 use super::state::Api;
-use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::answer::{Answer, Refusal};
 use crate::edge::form;
 use crate::edge::route::Call;
 

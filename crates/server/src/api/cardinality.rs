@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bellwether_model::json::push_json_string;
 use bellwether_model::{HashMap, Labels, METRIC_NAME, TimeRange};
 use bellwether_query::{Control, QueryError};
 use bellwether_store::View;
@@ -14,7 +15,7 @@ use super::envelope::{push_list, success};
 use super::run;
 use super::series::failed;
 use super::state::Api;
-use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::answer::{Answer, Refusal};
 use crate::edge::route::Call;
 
 /// Rows of each list when the request does not say how many it wants, and the most it may want: upstream's.

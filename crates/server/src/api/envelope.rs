@@ -1,10 +1,9 @@
 //! The JSON around every answer, and the small pieces inside it. Written straight into one text.
 
+use bellwether_model::json::{push_json_pairs, push_json_string};
 use bellwether_model::value::push_value;
 use bellwether_model::{DurationMs, Labels};
 use bellwether_query::{Explanation, write_explanation};
-
-use crate::edge::answer::push_json_string;
 
 /// The most warnings, and the most infos, that come with an answer; of the others one more tells how many they are.
 const NOTES_MAX: usize = 10;
@@ -66,25 +65,8 @@ pub(super) fn push_list<T>(
     out.push(']');
 }
 
-/// `{"name":"value",..}`.
-pub(super) fn push_pairs<'a>(
-    out: &mut String,
-    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
-) {
-    out.push('{');
-    for (i, (name, value)) in pairs.into_iter().enumerate() {
-        if i > 0 {
-            out.push(',');
-        }
-        push_json_string(out, name);
-        out.push(':');
-        push_json_string(out, value);
-    }
-    out.push('}');
-}
-
 pub(super) fn push_labels(out: &mut String, labels: &Labels) {
-    push_pairs(out, labels.iter());
+    push_json_pairs(out, labels);
 }
 
 /// `"name":"value"` behind a comma.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bellwether_engine::history::{Change, HistoryKind, RuleHistory, summarize};
 use bellwether_lang::rules::Level;
 use bellwether_ledger::{HistoryCursor, HistoryRow, Ledger, LedgerError};
+use bellwether_model::json::push_json_string;
 use bellwether_model::value::{format_value, push_value};
 use bellwether_model::{DurationMs, Matcher, TimeRange, TimestampMs, limits};
 use hyper::StatusCode;
@@ -17,7 +18,7 @@ use super::asked::{Asked, bad};
 use super::envelope::{push_labels, push_list, push_text_field, success};
 use super::run::run;
 use super::state::Api;
-use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::answer::{Answer, Refusal};
 use crate::edge::route::Call;
 
 /// `GET`, `POST /api/bw/v1/history`.

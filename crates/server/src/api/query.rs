@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bellwether_lang::promql::Expr;
 use bellwether_lang::promql::ast::ValueType;
 use bellwether_model::Labels;
+use bellwether_model::json::push_json_string;
 use bellwether_model::value::push_value;
 use bellwether_query::source::store::ViewSource;
 use bellwether_query::{self as query, Control, Explanation, Options, QueryError, Value, When};
@@ -18,7 +19,7 @@ use super::run::{self, Patience};
 use super::state::Api;
 use super::tree::tree;
 use crate::clock::Stopwatch;
-use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::answer::{Answer, Refusal};
 use crate::edge::route::Call;
 
 /// `GET|POST /api/v1/query`.
@@ -43,7 +44,7 @@ pub(super) async fn exemplars(api: Arc<Api>, call: Call) -> Result<Answer, Refus
     Ok(Answer::json(success(|out| out.push_str("[]"), &[], &[])))
 }
 
-/// `GET|POST /api/v1/format_query`: the expression as it is understood.
+/// `GET|POST /api/v1/format_query`: the expression as it is understood, in lines that can be read.
 pub(super) async fn format(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
     let asked = Asked::read(call, &api.http).await?;
     let (expr, _) = asked.query()?;

@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use bellwether_engine::{AlertStatus, GroupStatus, RuleKind, RuleStatus, Status};
 use bellwether_lang::rules::Severity;
+use bellwether_model::json::{push_json_pairs, push_json_string};
 use bellwether_model::value::{format_exponent, push_value};
 use bellwether_model::{Labels, Matcher, TimestampMs};
 
 use super::asked::{Asked, bad};
-use super::envelope::{
-    push_labels, push_list, push_pairs, push_seconds_field, push_text_field, success,
-};
+use super::envelope::{push_labels, push_list, push_seconds_field, push_text_field, success};
 use super::state::Api;
-use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::answer::{Answer, Refusal};
 use crate::edge::route::Call;
 use crate::live::publish::Loaded;
 
@@ -289,7 +288,7 @@ fn push_rule(out: &mut String, rule: &RuleStatus, shown: &Shown) {
         push_seconds_field(out, "keepFiringFor", *keep);
     }
     out.push_str(",\"labels\":");
-    push_pairs(out, texts(&rule.labels));
+    push_json_pairs(out, texts(&rule.labels));
     if let RuleKind::Alerting {
         annotations,
         state,
@@ -298,7 +297,7 @@ fn push_rule(out: &mut String, rule: &RuleStatus, shown: &Shown) {
     } = &rule.kind
     {
         out.push_str(",\"annotations\":");
-        push_pairs(out, texts(annotations));
+        push_json_pairs(out, texts(annotations));
         push_text_field(out, "state", state.text());
         if !shown.filter.without_alerts {
             out.push_str(",\"alerts\":");
@@ -324,7 +323,7 @@ fn push_alert(out: &mut String, alert: &AlertStatus) {
     out.push_str("{\"labels\":");
     push_labels(out, &alert.labels);
     out.push_str(",\"annotations\":");
-    push_pairs(out, texts(&alert.annotations));
+    push_json_pairs(out, texts(&alert.annotations));
     push_text_field(out, "state", alert.state.text());
     push_text_field(out, "activeAt", &alert.active_at.to_rfc3339());
     if let Some(since) = alert.clearing_since {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bellwether_model::json::push_json_string;
 use bellwether_model::limits::LABELS_RESPONSE_MAX;
 use bellwether_model::{Labels, Matcher, TimeRange};
 use bellwether_store::{StoreError, View};
@@ -13,7 +14,7 @@ use super::envelope::{TRUNCATED, push_labels, push_list, success};
 use super::escape::unescape_name;
 use super::run;
 use super::state::Api;
-use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::answer::{Answer, Refusal};
 use crate::edge::route::Call;
 
 /// `GET|POST /api/v1/series`: the label sets that any of the selectors matches.

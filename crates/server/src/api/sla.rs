@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bellwether_engine::sla::{NamedPeriod, SlaError, SlaReport, When, report};
+use bellwether_model::json::push_json_string;
 use bellwether_model::value::push_value;
 use bellwether_query::source::store::ViewSource;
 use hyper::StatusCode;
@@ -12,7 +13,7 @@ use super::asked::{Asked, bad};
 use super::envelope::{push_labels, push_list, push_text_field, success};
 use super::run::{refusal, run};
 use super::state::Api;
-use crate::edge::answer::{Answer, Refusal, push_json_string};
+use crate::edge::answer::{Answer, Refusal};
 use crate::edge::route::Call;
 
 /// `GET`, `POST /api/bw/v1/sla`.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bellwether_model::DurationMs;
+use bellwether_model::json::{push_json_pairs, push_json_string};
 use bellwether_model::limits::RULES_FILE_MAX;
 use bellwether_model::text::counted;
 use bellwether_query::Options;
@@ -10,10 +11,10 @@ use bellwether_store::{Health, Store};
 use hyper::StatusCode;
 
 use super::asked::Asked;
-use super::envelope::{push_pairs, push_text_field, success};
+use super::envelope::{push_text_field, success};
 use super::rules::load_errors;
 use super::state::Api;
-use crate::edge::answer::{Answer, Exceeded, Refusal, push_json_string};
+use crate::edge::answer::{Answer, Exceeded, Refusal};
 use crate::edge::route::Call;
 use crate::live::own::FAMILIES;
 use crate::live::publish::Loaded;
@@ -34,7 +35,7 @@ pub(super) async fn build_info(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> 
         ("goVersion", ""),
     ];
     Ok(Answer::json(success(
-        |out| push_pairs(out, fields),
+        |out| push_json_pairs(out, fields),
         &[],
         &[],
     )))
@@ -60,7 +61,7 @@ pub(super) async fn runtime_info(api: Arc<Api>, _: Call) -> Result<Answer, Refus
 /// `GET /api/v1/status/config`: there is no configuration in YAML.
 pub(super) async fn config(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
     Ok(Answer::json(success(
-        |out| push_pairs(out, [("yaml", "")]),
+        |out| push_json_pairs(out, [("yaml", "")]),
         &[],
         &[],
     )))
@@ -87,7 +88,7 @@ pub(super) async fn flags(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
     ];
     let pairs = flags.iter().map(|(name, value)| (*name, value.as_str()));
     Ok(Answer::json(success(
-        |out| push_pairs(out, pairs),
+        |out| push_json_pairs(out, pairs),
         &[],
         &[],
     )))

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use bellwether_model::json::push_json_string;
 use bellwether_model::limits::{Limit, Unit};
 use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -322,26 +323,6 @@ fn header_text(message: &str) -> String {
         }
     };
     message.chars().take(HEADER_TEXT_MAX).map(visible).collect()
-}
-
-/// Appends `text` as a JSON string, quotes included.
-pub(crate) fn push_json_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            // Line separators are legal in JSON and not in older JavaScript; controls are legal nowhere.
-            c if (c as u32) < 0x20 || c == '\u{2028}' || c == '\u{2029}' => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]
