@@ -34,6 +34,10 @@ pub fn promql_parse(data: &[u8]) {
         Ok(again) => {
             assert!(again == expr, "{printed:?} is another tree");
             assert_eq!(again.to_string(), printed);
+            let pretty = expr.pretty();
+            if pretty.len() <= limits::QUERY_LEN_MAX.usize() {
+                assert_eq!(parse(&pretty).as_ref(), Ok(&expr), "{pretty:?}");
+            }
         }
         Err(e) => panic!("{printed:?} is refused: {e}"),
     }

@@ -10,7 +10,7 @@
 //! - `lex`, `quote`, `parser`: tokens, quoted texts, and the state that counts against the limits.
 //! - `parse`, `suffix`, `selector`, `duration`, `matching`: the grammar; `check`: the types.
 //! - `series`, `sequence`: series lines of tests.
-//! - `print`: the tree as text, `parse(print(x)) == x`.
+//! - `print`, `pretty`: the tree as text, in one line or in several, `parse(print(x)) == x`.
 
 pub mod ast;
 mod check;
@@ -23,6 +23,7 @@ mod lex;
 mod matching;
 mod parse;
 mod parser;
+mod pretty;
 mod print;
 mod quote;
 mod selector;

@@ -115,12 +115,21 @@ impl Display for RangeSelector {
 
 impl Display for Subquery {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[{}:", self.expr, self.range)?;
-        if let Some(step) = &self.step {
+        write!(f, "{}{}", self.expr, SubqueryTail(self))
+    }
+}
+
+/// What stands behind the expression of a subquery.
+pub(super) struct SubqueryTail<'a>(pub(super) &'a Subquery);
+
+impl Display for SubqueryTail<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}:", self.0.range)?;
+        if let Some(step) = &self.0.step {
             Display::fmt(step, f)?;
         }
         f.write_str("]")?;
-        write_modifiers(None, &self.at, f)
+        write_modifiers(None, &self.0.at, f)
     }
 }
 
@@ -161,14 +170,23 @@ impl Display for DurationExpr {
 
 impl Display for Binary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.lhs, self.op.text())?;
-        if self.return_bool {
+        write!(f, "{} {} {}", self.lhs, Operator(self), self.rhs)
+    }
+}
+
+/// What stands between the two sides.
+pub(super) struct Operator<'a>(pub(super) &'a Binary);
+
+impl Display for Operator<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.op.text())?;
+        if self.0.return_bool {
             f.write_str(" bool")?;
         }
-        if let Some(matching) = &self.matching {
-            Display::fmt(matching, f)?;
+        match &self.0.matching {
+            Some(matching) => Display::fmt(matching, f),
+            None => Ok(()),
         }
-        write!(f, " {}", self.rhs)
     }
 }
 
@@ -212,13 +230,25 @@ impl Display for Fill {
 
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.op.text(), self.grouping)?;
-        let is_plain = matches!(&self.grouping, Grouping::By(labels) if labels.is_empty());
-        f.write_str(if is_plain { "(" } else { " (" })?;
+        write!(f, "{}(", AggregateHead(self))?;
         if let Some(param) = &self.param {
             write!(f, "{param}, ")?;
         }
         write!(f, "{})", self.expr)
+    }
+}
+
+/// What stands before the parentheses.
+pub(super) struct AggregateHead<'a>(pub(super) &'a Aggregate);
+
+impl Display for AggregateHead<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Aggregate { op, grouping, .. } = self.0;
+        write!(f, "{}{grouping}", op.text())?;
+        match grouping {
+            Grouping::By(labels) if labels.is_empty() => Ok(()),
+            Grouping::By(_) | Grouping::Without(_) => f.write_str(" "),
+        }
     }
 }
 

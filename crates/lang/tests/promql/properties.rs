@@ -9,6 +9,7 @@ use bellwether_lang::promql::ast::{
     UnaryOp, ValueType, VectorMatching, VectorSelector,
 };
 use bellwether_lang::promql::{FUNCTIONS, Function, function, parse, parse_matchers};
+use bellwether_model::limits::QUERY_LEN_MAX;
 use bellwether_model::{DurationMs, METRIC_NAME, MatchOp, Matcher, TimestampMs};
 use proptest::collection::vec;
 use proptest::option;
@@ -455,6 +456,12 @@ proptest! {
             Ok(again) => {
                 prop_assert_eq!(&again, &tree, "{}", text);
                 prop_assert_eq!(again.to_string(), text);
+                let pretty = tree.pretty();
+                if let Ok(again) = parse(&pretty) {
+                    prop_assert_eq!(&again, &tree, "{}", pretty);
+                } else {
+                    prop_assert!(pretty.len() > QUERY_LEN_MAX.usize(), "{}", pretty);
+                }
             }
             Err(e) => prop_assert!(
                 e.message.contains("query.") || e.message.contains("regex."),

@@ -1,8 +1,8 @@
 //! Our own cases as text: `*.txt` beside this file, a query and what becomes of it.
 //!
 //! A line `> ...` is a query (several in a row are one query of several lines). What follows, up to the next
-//! blank line, is written by this test: the printed form after `=` and the tree, or the message under the
-//! place. `UPDATE_EXPECT=1` rewrites the files; the change is then reviewed like code.
+//! blank line, is written by this test: the printed form after `=` (in several lines after `-`, if it is long) and the tree,
+//! or the message under the place. `UPDATE_EXPECT=1` rewrites the files; the change is then reviewed like code.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -58,6 +58,13 @@ fn answer(query: &str, out: &mut String) {
         Err(e) => draw(query, &e, out),
         Ok(expr) => {
             writeln!(out, "= {expr}").unwrap();
+            let pretty = expr.pretty();
+            if pretty.contains('\n') {
+                pretty
+                    .lines()
+                    .for_each(|line| writeln!(out, "- {line}").unwrap());
+            }
+            assert_eq!(parse(&pretty).as_ref(), Ok(&expr), "{pretty}");
             dump(&expr, 1, out);
             assert_eq!(parse(&expr.to_string()).as_ref(), Ok(&expr), "{query}");
         }

@@ -49,7 +49,7 @@ pub(super) async fn format(api: Arc<Api>, call: Call) -> Result<Answer, Refusal>
     let asked = Asked::read(call, &api.http).await?;
     let (expr, _) = asked.query()?;
     Ok(Answer::json(success(
-        |out| push_json_string(out, &expr.to_string()),
+        |out| push_json_string(out, &expr.pretty()),
         &[],
         &[],
     )))
