@@ -195,11 +195,13 @@ fn input(node: &Node, report: &mut Reporter<'_>) -> Option<String> {
             );
             None
         }
-        Err(error) => {
-            report.refuse(
-                place,
-                format!("bad series {}: {}", shown(&line), error.message),
-            );
+        Err(errors) => {
+            for error in errors {
+                report.refuse(
+                    place,
+                    format!("bad series {}: {}", shown(&line), error.message),
+                );
+            }
             None
         }
     }
@@ -232,7 +234,11 @@ fn samples(node: &Node, report: &mut Reporter<'_>) -> Option<Look> {
         let value = sample.text("value", report).unwrap_or("0");
         match promql::parse_series_part(&format!("{labels} {value}"), 0) {
             Ok((labels, _)) => expected.push(format!("{labels} {value}")),
-            Err(error) => report.refuse(sample.place, format!("bad sample: {}", error.message)),
+            Err(errors) => {
+                for error in errors {
+                    report.refuse(sample.place, format!("bad sample: {}", error.message));
+                }
+            }
         }
     }
     match promql::parse(written) {

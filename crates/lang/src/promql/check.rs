@@ -4,7 +4,7 @@
 //! what to write instead.
 
 use super::ast::{
-    Aggregate, AggregateOp, Binary, Cardinality, Expr, ExprKind, Fill, Grouping, Span, ValueType,
+    Aggregate, AggregateOp, Binary, Cardinality, ExprKind, Fill, Grouping, Span, ValueType,
 };
 use super::error::ParseError;
 use super::functions::Function;
@@ -22,11 +22,14 @@ pub(super) fn join(
         start: lhs.expr.span.start,
         end: rhs.expr.span.end,
     };
-    for side in [&lhs.expr, &rhs.expr] {
-        operand(side, "a binary operator")?;
+    let mut is_odd = false;
+    for side in [&lhs, &rhs] {
+        is_odd |= operand(parser, side, "a binary operator", side.expr.span);
     }
     let types = (lhs.expr.value_type(), rhs.expr.value_type());
-    modifiers(&modified, types, span)?;
+    if !is_odd && let Err(error) = modifiers(&modified, types, span) {
+        parser.tell(error);
+    }
     let Modified {
         op,
         return_bool,
@@ -44,7 +47,8 @@ pub(super) fn join(
         return_bool,
         matching: both_vectors.then_some(matching),
     });
-    parser.node(kind, span, lhs.depth.max(rhs.depth))
+    let node = parser.node(kind, span, lhs.depth.max(rhs.depth))?;
+    Ok(Node { is_odd, ..node })
 }
 
 /// What the modifiers ask of the operator and of both sides' types.
@@ -102,33 +106,35 @@ fn modifiers(
     Ok(())
 }
 
-/// `-x` and `+x`.
-pub(super) fn unary(expr: &Expr, span: Span) -> Result<(), ParseError> {
-    operand(expr, "a sign").map_err(|mut e| {
-        e.span = span;
-        e
-    })
+/// `-x` and `+x`; true when nothing is known of the type.
+pub(super) fn unary(parser: &mut Parser<'_>, operand_of: &Node, span: Span) -> bool {
+    operand(parser, operand_of, "a sign", span)
 }
 
-/// Operators work on numbers and instant vectors.
-fn operand(expr: &Expr, of: &str) -> Result<(), ParseError> {
-    let found = expr.value_type();
+/// Operators work on numbers and instant vectors. True when this is neither: its mistake is told.
+fn operand(parser: &mut Parser<'_>, node: &Node, of: &str, span: Span) -> bool {
+    let found = node.expr.value_type();
+    if node.is_odd {
+        return true;
+    }
     if matches!(found, ValueType::Scalar | ValueType::Vector) {
-        return Ok(());
+        return false;
     }
     let error = ParseError::new(
-        expr.span,
+        span,
         format!("{of} works on scalars and instant vectors, got {found}"),
     );
-    Err(explain(error, ValueType::Vector, found))
+    parser.tell(explain(error, ValueType::Vector, found));
+    true
 }
 
 /// `function(args)`: how many, and of which types.
 pub(super) fn call(
+    parser: &mut Parser<'_>,
     function: &'static Function,
-    args: &[Expr],
+    args: &[Node],
     span: Span,
-) -> Result<(), ParseError> {
+) {
     let (min, max) = (function.args_min(), function.args_max());
     if args.len() < min || max.is_some_and(|max| args.len() > max) {
         let expected = match max {
@@ -137,43 +143,50 @@ pub(super) fn call(
             Some(max) => format!("{min} to {max}"),
         };
         let (name, got) = (function.name, args.len());
-        return Err(ParseError::new(
-            span,
-            format!("expected {expected} argument(s) in call to \"{name}\", got {got}"),
-        )
-        .help(format!("the signature is `{function}`")));
+        parser.tell(
+            ParseError::new(
+                span,
+                format!("expected {expected} argument(s) in call to \"{name}\", got {got}"),
+            )
+            .help(format!("the signature is `{function}`")),
+        );
+        // With one too few or too many, which stands where is a guess.
+        return;
     }
     for (i, arg) in args.iter().enumerate() {
-        let Some(wanted) = function.arg(i) else {
-            continue;
-        };
-        typed(arg, wanted, || {
-            format!("call to function \"{}\"", function.name)
-        })?;
-    }
-    if let ("info", Some(labels)) = (function.name, args.get(1)) {
-        let only_labels = matches!(&labels.kind, ExprKind::Selector(s) if s.name.is_none());
-        if !only_labels {
-            return Err(ParseError::new(
-                labels.span,
-                "expected label selectors only, as the second argument of \"info\"",
-            )
-            .help("name another info metric by a matcher: `{__name__=\"build_info\"}`"));
+        if let Some(wanted) = function.arg(i) {
+            let place = || format!("call to function \"{}\"", function.name);
+            typed(parser, arg, wanted, place);
         }
     }
-    Ok(())
+    if let ("info", Some(labels)) = (function.name, args.get(1))
+        && !labels.is_odd
+        && labels.expr.value_type() == ValueType::Vector
+    {
+        let only_labels = matches!(&labels.expr.kind, ExprKind::Selector(s) if s.name.is_none());
+        if !only_labels {
+            parser.tell(
+                ParseError::new(
+                    labels.expr.span,
+                    "expected label selectors only, as the second argument of \"info\"",
+                )
+                .help("name another info metric by a matcher: `{__name__=\"build_info\"}`"),
+            );
+        }
+    }
 }
 
-/// `op (param, expr)`: how many arguments, and of which types.
+/// `op (param, expr)`: how many arguments, and of which types. `None` when it is told that their number is wrong.
 pub(super) fn aggregate(
+    parser: &mut Parser<'_>,
     op: AggregateOp,
     args: Vec<Node>,
     grouping: Grouping,
     span: Span,
-) -> Result<Aggregate, ParseError> {
+) -> Option<Aggregate> {
     let wanted = if op.takes_parameter() { 2 } else { 1 };
     let got = args.len();
-    let mut args = args.into_iter().map(|arg| arg.expr);
+    let mut args = args.into_iter();
     let (param, expr) = match (wanted, args.next(), args.next(), args.next()) {
         (2, Some(param), Some(expr), None) => (Some(param), expr),
         (1, Some(expr), None, None) => (None, expr),
@@ -183,44 +196,46 @@ pub(super) fn aggregate(
                 span,
                 format!("expected {wanted} argument(s) in aggregation \"{name}\", got {got}"),
             );
-            return Err(match (op, got) {
+            parser.tell(match (op, got) {
                 (AggregateOp::CountValues, 1) => error.help("`count_values(\"label\", x)`"),
                 (AggregateOp::Quantile, 1) => error.help("`quantile(0.9, x)`"),
                 (_, 1) => error.help(format!("the number comes first: `{name}(5, x)`")),
                 _ => error,
             });
+            return None;
         }
     };
-    typed(&expr, ValueType::Vector, || {
+    typed(parser, &expr, ValueType::Vector, || {
         format!("aggregation \"{}\"", op.text())
-    })?;
+    });
     if let Some(param) = &param {
         let wanted = match op {
             AggregateOp::CountValues => ValueType::String,
             _ => ValueType::Scalar,
         };
-        typed(param, wanted, || {
+        typed(parser, param, wanted, || {
             format!("the parameter of aggregation \"{}\"", op.text())
-        })?;
+        });
     }
-    Ok(Aggregate {
+    Some(Aggregate {
         op,
-        expr,
-        param,
+        expr: expr.expr,
+        param: param.map(|param| param.expr),
         grouping,
     })
 }
 
-fn typed(expr: &Expr, wanted: ValueType, place: impl FnOnce() -> String) -> Result<(), ParseError> {
-    let found = expr.value_type();
-    if found == wanted {
-        return Ok(());
+/// Tells when an expression has another type than it needs here.
+fn typed(parser: &mut Parser<'_>, node: &Node, wanted: ValueType, place: impl FnOnce() -> String) {
+    let found = node.expr.value_type();
+    if found == wanted || node.is_odd {
+        return;
     }
     let error = ParseError::new(
-        expr.span,
+        node.expr.span,
         format!("expected {wanted} in {}, got {found}", place()),
     );
-    Err(explain(error, wanted, found))
+    parser.tell(explain(error, wanted, found));
 }
 
 /// How to get from one type to the other.

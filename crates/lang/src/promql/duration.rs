@@ -143,7 +143,10 @@ impl Parser<'_> {
             }
             Token::Word(word) => self.duration_word(word, place),
             Token::Let(name) => {
-                let expr = self.resolve_let(name, span)?;
+                let Some(expr) = self.resolve_let(name, span)? else {
+                    self.next()?;
+                    return self.odd(span, 0);
+                };
                 let ExprKind::Number(literal) = expr.unparenthesized().kind else {
                     return Err(ParseError::new(
                         span,

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::ast::Span;
 
-/// The first mistake of a text.
+/// A mistake in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     /// What was expected and what was found, one line, lower case, no full stop.

@@ -2,7 +2,7 @@
 //!
 //! What upstream hides behind feature flags is simply there. Everything is checked on the way in: types,
 //! argument counts, and the limits `query.max_len`, `query.max_nodes`, `query.max_depth`, `regex.per_query`.
-//! The first mistake ends the parse, with its place and a proposal.
+//! The first mistake ends the parse, with its place and a proposal; for rule files all are told that can be.
 //!
 //! - [`ast`]: the tree.
 //! - [`functions`]: the table of functions.

@@ -17,39 +17,31 @@ use super::functions::{FUNCTIONS, function};
 use super::lex::Token;
 use super::parser::{Lets, Node, Parser};
 
-/// Reads a whole query.
+/// Reads a whole query; the first mistake ends it.
 ///
 /// The text may have `query.max_len` bytes, the tree `query.max_nodes` nodes and `query.max_depth` levels, all
 /// selectors together `regex.per_query` regular expressions.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
-    parse_at(text, 0, None)
+    parse_part(text, 0)
 }
 
 /// Reads a query that is a part of a file, from byte `at` of it; every place is one of the file.
 pub fn parse_part(text: &str, at: usize) -> Result<Expr, ParseError> {
-    parse_at(text, at, None)
+    let mut parser = Parser::new(text, at, &limits::QUERY_LEN_MAX, None)?;
+    let read = parser.whole();
+    parser.first(read)
 }
 
-/// As [`parse_part`], and `$name` is the expression that `lets` knows by this name, in parentheses.
+/// As [`parse_part`], and `$name` is the expression that `lets` knows by this name, in parentheses. Every mistake
+/// behind which the text can be read on is there, in order: unknown names, wrong types, wrong patterns.
 ///
 /// A `let` that is a number may stand as a duration, one that is a bare selector may be given a range or a
 /// shift; the places inside an expanded expression are those of its definition.
-pub fn parse_with_lets(text: &str, at: usize, lets: Lets<'_>) -> Result<Expr, ParseError> {
-    parse_at(text, at, Some(lets))
-}
-
-fn parse_at(text: &str, at: usize, lets: Option<Lets<'_>>) -> Result<Expr, ParseError> {
-    let mut parser = Parser::new(text, at, &limits::QUERY_LEN_MAX, lets)?;
-    if parser.peek()? == Token::End {
-        let start = parser.end();
-        let span = Span { start, end: start };
-        return Err(ParseError::new(span, "no expression found in input"));
-    }
-    let expr = *parser.expression()?.expr;
-    match parser.peek()? {
-        Token::End => Ok(expr),
-        token => Err(parser.trailing(token)),
-    }
+pub fn parse_with_lets(text: &str, at: usize, lets: Lets<'_>) -> Result<Expr, Vec<ParseError>> {
+    let mut parser =
+        Parser::new(text, at, &limits::QUERY_LEN_MAX, Some(lets)).map_err(|e| vec![e])?;
+    let read = parser.whole();
+    parser.all(read)
 }
 
 const OR: u8 = 1;
@@ -110,6 +102,20 @@ pub(super) const RESERVED: [&str; 8] = [
 ];
 
 impl Parser<'_> {
+    /// An expression and nothing behind it.
+    fn whole(&mut self) -> Result<Expr, ParseError> {
+        if self.peek()? == Token::End {
+            let start = self.end();
+            let span = Span { start, end: start };
+            return Err(ParseError::new(span, "no expression found in input"));
+        }
+        let expr = *self.expression()?.expr;
+        match self.peek()? {
+            Token::End => Ok(expr),
+            token => Err(self.trailing(token)),
+        }
+    }
+
     pub(super) fn expression(&mut self) -> Result<Node, ParseError> {
         self.binary(OR)
     }
@@ -148,13 +154,16 @@ impl Parser<'_> {
             start: sign.start,
             end: operand.expr.span.end,
         };
-        if let ExprKind::Number(number) = operand.expr.kind {
+        if let ExprKind::Number(number) = operand.expr.kind
+            && !operand.is_odd
+        {
             let kind = ExprKind::Number(sign_number(op, number));
             return Ok(Node::new(kind, span, operand.depth));
         }
-        check::unary(&operand.expr, span)?;
+        let is_odd = check::unary(self, &operand, span);
         let kind = ExprKind::Unary(op, operand.expr);
-        self.node(kind, span, operand.depth)
+        let node = self.node(kind, span, operand.depth)?;
+        Ok(Node { is_odd, ..node })
     }
 
     pub(super) fn operand(&mut self) -> Result<Node, ParseError> {
@@ -201,7 +210,11 @@ impl Parser<'_> {
             start: open.start,
             end: close.end,
         };
-        self.node(ExprKind::Paren(inner.expr), span, inner.depth)
+        let node = self.node(ExprKind::Paren(inner.expr), span, inner.depth)?;
+        Ok(Node {
+            is_odd: inner.is_odd,
+            ..node
+        })
     }
 
     /// Takes `)`; at the end of the text the message is about what is open.
@@ -268,17 +281,21 @@ impl Parser<'_> {
         } else {
             word
         };
-        let Some(function) = function(wanted) else {
-            return Err(unknown_function(word, name));
-        };
-        let (args, close) = self.arguments(function.name == "info")?;
+        let function = function(wanted);
+        if function.is_none() {
+            self.tell(unknown_function(word, name));
+        }
+        let (args, close) = self.arguments(wanted == "info")?;
         let span = Span {
             start: name.start,
             end: close.end,
         };
         let depth = args.iter().map(|a| a.depth).max().unwrap_or(0);
+        let Some(function) = function else {
+            return self.odd(span, depth);
+        };
+        check::call(self, function, &args, span);
         let args: Vec<Expr> = args.into_iter().map(|a| *a.expr).collect();
-        check::call(function, &args, span)?;
         self.node(ExprKind::Call(Call { function, args }), span, depth)
     }
 
@@ -323,8 +340,10 @@ impl Parser<'_> {
             end: self.end(),
         };
         let depth = args.iter().map(|a| a.depth).max().unwrap_or(0);
-        let aggregate = check::aggregate(op, args, grouping, span)?;
-        self.node(ExprKind::Aggregate(aggregate), span, depth)
+        match check::aggregate(self, op, args, grouping, span) {
+            Some(aggregate) => self.node(ExprKind::Aggregate(aggregate), span, depth),
+            None => self.odd(span, depth),
+        }
     }
 
     fn grouping(&mut self) -> Result<Option<Grouping>, ParseError> {
@@ -339,7 +358,9 @@ impl Parser<'_> {
 
     fn let_operand(&mut self, name: &str) -> Result<Node, ParseError> {
         let (_, span) = self.next()?;
-        let expr = self.resolve_let(name, span)?;
+        let Some(expr) = self.resolve_let(name, span)? else {
+            return self.odd(span, 0);
+        };
         let (nodes, depth) = measure(&expr);
         self.count_nodes(nodes, span)?;
         let shifted = self.at("[")? || self.at("@")? || self.at_word("offset")?;

@@ -8,7 +8,7 @@
 
 use bellwether_model::limits::{self, Limit};
 
-use super::ast::{Expr, ExprKind, Span};
+use super::ast::{Expr, ExprKind, NumberLiteral, Span};
 use super::error::ParseError;
 use super::lex::{self, Colon, Token};
 
@@ -20,13 +20,20 @@ pub type Lets<'a> = &'a dyn Fn(&str) -> Option<Expr>;
 pub(super) struct Node {
     pub(super) expr: Box<Expr>,
     pub(super) depth: usize,
+    /// A mistake in it was told, and what it would have been is not known: nothing is asked of its type.
+    pub(super) is_odd: bool,
 }
 
 impl Node {
     /// A node that has been counted already.
     pub(super) fn new(kind: ExprKind, span: Span, depth: usize) -> Node {
         let expr = Box::new(Expr { kind, span });
-        Node { expr, depth }
+        let is_odd = false;
+        Node {
+            expr,
+            depth,
+            is_odd,
+        }
     }
 }
 
@@ -45,6 +52,8 @@ pub(super) struct Parser<'a> {
     lets: Option<Lets<'a>>,
     /// The next selector, which comes at once, picks labels: it may match anything and names no metric.
     pub(super) labels_only: bool,
+    /// Mistakes behind which the text can be read on, in the order met.
+    told: Vec<ParseError>,
 }
 
 impl<'a> Parser<'a> {
@@ -77,7 +86,37 @@ impl<'a> Parser<'a> {
             patterns: 0,
             lets,
             labels_only: false,
+            told: Vec::new(),
         })
+    }
+
+    /// Notes a mistake behind which the text can be read on. What is read then is not for use.
+    pub(super) fn tell(&mut self, error: ParseError) {
+        self.told.push(error);
+    }
+
+    /// How many mistakes were noted so far.
+    pub(super) fn told(&self) -> usize {
+        self.told.len()
+    }
+
+    /// Takes what was read, or the first mistake.
+    pub(super) fn first<T>(self, read: Result<T, ParseError>) -> Result<T, ParseError> {
+        match self.told.into_iter().next() {
+            Some(first) => Err(first),
+            None => read,
+        }
+    }
+
+    /// Takes what was read, or every mistake.
+    pub(super) fn all<T>(mut self, read: Result<T, ParseError>) -> Result<T, Vec<ParseError>> {
+        match read {
+            Ok(read) if self.told.is_empty() => Ok(read),
+            read => {
+                self.told.extend(read.err());
+                Err(self.told)
+            }
+        }
     }
 
     /// The next token, left in place.
@@ -267,16 +306,35 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// What `$name` stands for, as the file says it.
-    pub(super) fn resolve_let(&self, name: &str, span: Span) -> Result<Expr, ParseError> {
+    /// In place of what has a mistake that was told.
+    pub(super) fn odd(&mut self, span: Span, below: usize) -> Result<Node, ParseError> {
+        let literal = NumberLiteral {
+            value: 1.0,
+            is_duration: false,
+        };
+        let mut node = self.node(ExprKind::Number(literal), span, below)?;
+        node.is_odd = true;
+        Ok(node)
+    }
+
+    /// What `$name` stands for, as the file says it; `None` when it is told that there is no such `let`.
+    pub(super) fn resolve_let(
+        &mut self,
+        name: &str,
+        span: Span,
+    ) -> Result<Option<Expr>, ParseError> {
         let Some(lets) = self.lets else {
             return Err(ParseError::new(span, "unexpected character '$'")
                 .help("`$name` stands for a `let`, which only rule files have"));
         };
-        lets(name).ok_or_else(|| {
-            ParseError::new(span, format!("there is no `let {name}`"))
-                .help(format!("define it: `let {name} = ...`"))
-        })
+        let found = lets(name);
+        if found.is_none() {
+            self.tell(
+                ParseError::new(span, format!("there is no `let {name}`"))
+                    .help(format!("define it: `let {name} = ...`")),
+            );
+        }
+        Ok(found)
     }
 }
 

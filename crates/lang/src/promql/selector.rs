@@ -13,39 +13,25 @@ use super::quote::unquote;
 
 /// Reads `{a="b", c=~"d"}`, nothing before or after it. The braces may be empty.
 pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, ParseError> {
-    parse_matchers_part(text, 0)
+    let mut parser = Parser::new(text, 0, &limits::QUERY_LEN_MAX, None)?;
+    let read = parser.matchers();
+    parser.first(read)
 }
 
-/// As [`parse_matchers`], for a part of a file that begins at byte `at` of it.
-pub fn parse_matchers_part(text: &str, at: usize) -> Result<Vec<Matcher>, ParseError> {
-    let mut parser = Parser::new(text, at, &limits::QUERY_LEN_MAX, None)?;
-    if !parser.at("{")? {
-        return Err(parser.unexpected("label matching", "`{`"));
-    }
-    let matchers = parser.braces()?.into_matchers();
-    parser.finish()?;
-    Ok(matchers)
+/// As [`parse_matchers`], for a part of a file that begins at byte `at` of it; with every mistake behind which the
+/// text can be read on.
+pub fn parse_matchers_part(text: &str, at: usize) -> Result<Vec<Matcher>, Vec<ParseError>> {
+    let mut parser = Parser::new(text, at, &limits::QUERY_LEN_MAX, None).map_err(|e| vec![e])?;
+    let read = parser.matchers();
+    parser.all(read)
 }
 
 /// Reads one selector as `match[]` takes it: `up{job="api"}`, without range or shift. At least one matcher
 /// refuses the empty value, so that no selector stands for everything there is.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     let mut parser = Parser::new(text, 0, &limits::QUERY_LEN_MAX, None)?;
-    let (token, span) = (parser.peek()?, parser.peek_span()?);
-    let node = match token {
-        Token::Symbol("{") => parser.selector(None)?,
-        Token::Word(word) => {
-            parser.next()?;
-            parser.selector(Some((word, span)))?
-        }
-        _ => return Err(parser.unexpected("", "a metric name or `{`")),
-    };
-    parser.finish()?;
-    match node.expr.kind {
-        ExprKind::Selector(selector) => Ok(selector.matchers),
-        // `Parser::selector` makes nothing else.
-        _ => Err(ParseError::new(span, "expected a selector")),
-    }
+    let read = parser.lone_selector();
+    parser.first(read)
 }
 
 /// What stands between braces.
@@ -70,6 +56,35 @@ impl Braces {
 }
 
 impl Parser<'_> {
+    /// Braces and nothing around them.
+    fn matchers(&mut self) -> Result<Vec<Matcher>, ParseError> {
+        if !self.at("{")? {
+            return Err(self.unexpected("label matching", "`{`"));
+        }
+        let matchers = self.braces()?.into_matchers();
+        self.finish()?;
+        Ok(matchers)
+    }
+
+    /// A selector and nothing behind it.
+    fn lone_selector(&mut self) -> Result<Vec<Matcher>, ParseError> {
+        let (token, span) = (self.peek()?, self.peek_span()?);
+        let node = match token {
+            Token::Symbol("{") => self.selector(None)?,
+            Token::Word(word) => {
+                self.next()?;
+                self.selector(Some((word, span)))?
+            }
+            _ => return Err(self.unexpected("", "a metric name or `{`")),
+        };
+        self.finish()?;
+        match node.expr.kind {
+            ExprKind::Selector(selector) => Ok(selector.matchers),
+            // `Parser::selector` makes nothing else.
+            _ => Err(ParseError::new(span, "expected a selector")),
+        }
+    }
+
     /// A selector from the name (already taken) or the braces on.
     pub(super) fn selector(&mut self, name: Option<(&str, Span)>) -> Result<Node, ParseError> {
         let labels_only = std::mem::take(&mut self.labels_only);
@@ -77,6 +92,7 @@ impl Parser<'_> {
             Some((_, span)) => span.start,
             None => self.peek_span()?.start,
         };
+        let told = self.told();
         let braces = if self.at("{")? {
             Some(self.braces()?)
         } else {
@@ -87,6 +103,8 @@ impl Parser<'_> {
         let (name, matchers) = match (name, braces) {
             (Some((name, _)), braces) => named(name, braces, span)?,
             (None, Some(braces)) if labels_only => (None, braces.into_matchers()),
+            // A matcher that was told to be wrong may have been the one that is needed.
+            (None, Some(braces)) if self.told() > told => (None, braces.into_matchers()),
             (None, Some(braces)) => unnamed(braces, span)?,
             (None, None) => return Err(self.unexpected("", "a metric name or `{`")),
         };
@@ -104,7 +122,7 @@ impl Parser<'_> {
         self.set_colon(Colon::Separates);
         let mut items = Vec::new();
         while !self.at("}")? {
-            items.push(self.brace_item()?);
+            items.extend(self.brace_item()?);
             if !self.take(",")? && !self.at("}")? {
                 return Err(self.unexpected("label matching", "`,` or `}`"));
             }
@@ -114,7 +132,8 @@ impl Parser<'_> {
         Ok(Braces { items })
     }
 
-    fn brace_item(&mut self) -> Result<Item, ParseError> {
+    /// A name or a matcher; `None` when it is told that its pattern is none.
+    fn brace_item(&mut self) -> Result<Option<Item>, ParseError> {
         const DIGIT_FIRST: &str = "quote a name that starts with a digit";
         // `0a` is a bad number, which is not what was meant here.
         let token = self.peek().map_err(|e| {
@@ -140,7 +159,7 @@ impl Parser<'_> {
         };
         let Some(op) = self.match_op()? else {
             if quoted {
-                return Ok(Item::Name(name));
+                return Ok(Some(Item::Name(name)));
             }
             let error = self.unexpected("label matching", "`=`, `!=`, `=~` or `!~`");
             return Err(match self.peek()? {
@@ -165,9 +184,13 @@ impl Parser<'_> {
         if is_pattern {
             self.count_pattern(span)?;
         }
-        Matcher::new(op, &name, &value)
-            .map(Item::Matcher)
-            .map_err(|e| ParseError::new(span, e.to_string()))
+        match Matcher::new(op, &name, &value) {
+            Ok(matcher) => Ok(Some(Item::Matcher(matcher))),
+            Err(error) => {
+                self.tell(ParseError::new(span, error.to_string()));
+                Ok(None)
+            }
+        }
     }
 
     fn match_op(&mut self) -> Result<Option<MatchOp>, ParseError> {

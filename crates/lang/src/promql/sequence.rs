@@ -41,19 +41,32 @@ impl PartialEq for Sequence {
     }
 }
 
+/// Mistakes of one line behind which no more are looked for.
+const MISTAKES_MAX: usize = 20;
+
 impl Sequence {
     /// Reads words between blanks; `text` begins at byte `at` of its file.
-    pub(super) fn parse(text: &str, at: usize) -> Result<Sequence, ParseError> {
+    pub(super) fn parse(text: &str, at: usize) -> Result<Sequence, Vec<ParseError>> {
         let mut items = Vec::new();
+        let mut errors = Vec::new();
         let mut count = 0_u64;
         let mut place = at;
         for word in text.split([' ', '\t', '\n', '\r']) {
             if !word.is_empty() {
-                items.push(one(word, place, &mut count)?);
+                match one(word, place, &mut count) {
+                    Ok(item) => items.push(item),
+                    Err(error) => errors.push(error),
+                }
+                if errors.len() > MISTAKES_MAX || count > VALUES_MAX.value {
+                    return Err(errors);
+                }
             }
             place += word.len() + 1;
         }
-        Ok(Sequence { items })
+        if errors.is_empty() {
+            return Ok(Sequence { items });
+        }
+        Err(errors)
     }
 
     /// The value at each step, `None` where there is no sample. A staleness marker is [`STALE_NAN`].

@@ -28,15 +28,22 @@ pub fn parse_series_line(text: &str) -> Result<SeriesLine, ParseError> {
 
 /// As [`parse_series_line`], for a line that begins at byte `at` of its file.
 pub fn parse_series_line_part(text: &str, at: usize) -> Result<SeriesLine, ParseError> {
-    let (labels, values) = parse_series_part(text, at)?;
+    let (labels, values) = parse_series_part(text, at).map_err(first)?;
     let values = values.iter().collect();
     Ok(SeriesLine { labels, values })
 }
 
-/// As [`parse_series_line_part`], the values as they are written, not unfolded.
-pub fn parse_series_part(text: &str, at: usize) -> Result<(Labels, Sequence), ParseError> {
-    let mut parser = Parser::new(text, at, &limits::INGEST_LINE_MAX, None)?;
-    let labels = parser.label_set()?;
+/// The first of some mistakes, of which there is one at least.
+fn first(errors: Vec<ParseError>) -> ParseError {
+    let none = || ParseError::new(Span::default(), "a series line that could not be read");
+    errors.into_iter().next().unwrap_or_else(none)
+}
+
+/// As [`parse_series_line_part`], the values as they are written, not unfolded; with every mistake among them.
+pub fn parse_series_part(text: &str, at: usize) -> Result<(Labels, Sequence), Vec<ParseError>> {
+    let one = |error| vec![error];
+    let mut parser = Parser::new(text, at, &limits::INGEST_LINE_MAX, None).map_err(one)?;
+    let labels = parser.label_set().map_err(one)?;
     let place = parser.end();
     let rest = parser.rest();
     if let Some(c) = rest.chars().next().filter(|c| !c.is_ascii_whitespace()) {
@@ -44,13 +51,11 @@ pub fn parse_series_part(text: &str, at: usize) -> Result<(Labels, Sequence), Pa
             start: place,
             end: place + c.len_utf8(),
         };
-        return Err(ParseError::new(
-            span,
-            match c {
-                '@' => "start timestamps (`@st`) are not supported",
-                _ => "expected a blank before the values",
-            },
-        ));
+        let message = match c {
+            '@' => "start timestamps (`@st`) are not supported",
+            _ => "expected a blank before the values",
+        };
+        return Err(one(ParseError::new(span, message)));
     }
     Ok((labels, Sequence::parse(rest, place)?))
 }

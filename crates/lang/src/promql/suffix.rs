@@ -53,7 +53,7 @@ impl Parser<'_> {
         if subquery {
             self.subquery(node, range, step, brackets)
         } else {
-            range_selector(node, range, brackets)
+            self.range_selector(node, range, brackets)
         }
     }
 
@@ -69,11 +69,9 @@ impl Parser<'_> {
             end: brackets.end,
         };
         let found = node.expr.value_type();
-        if found != ValueType::Vector {
-            return Err(ParseError::new(
-                span,
-                format!("a subquery needs an instant vector, got {found}"),
-            ));
+        if found != ValueType::Vector && !node.is_odd {
+            let message = format!("a subquery needs an instant vector, got {found}");
+            self.tell(ParseError::new(span, message));
         }
         let kind = ExprKind::Subquery(Subquery {
             expr: node.expr,
@@ -89,7 +87,7 @@ impl Parser<'_> {
         let offset = self.offset_duration()?;
         let end = self.end();
         let Some(modifiers) = modifiers_of(&mut node.expr.kind) else {
-            return Err(misplaced("offset modifier", node.expr.span));
+            return Ok(self.misplaced("offset modifier", node));
         };
         if modifiers.offset.is_some() {
             return Err(ParseError::new(keyword, "offset must not be set twice"));
@@ -104,7 +102,7 @@ impl Parser<'_> {
         let at = self.at_time()?;
         let end = self.end();
         let Some(modifiers) = modifiers_of(&mut node.expr.kind) else {
-            return Err(misplaced("@ modifier", node.expr.span));
+            return Ok(self.misplaced("@ modifier", node));
         };
         if modifiers.at.is_some() {
             return Err(ParseError::new(sign, "@ must not be set twice"));
@@ -144,6 +142,7 @@ impl Parser<'_> {
         let selector = match &mut node.expr.kind {
             ExprKind::Selector(s) => s,
             ExprKind::Range(r) => &mut r.selector,
+            _ if node.is_odd => return Ok(node),
             _ => {
                 let name = self.source(keyword);
                 return Err(ParseError::new(
@@ -162,38 +161,69 @@ impl Parser<'_> {
         node.expr.span.end = keyword.end;
         Ok(node)
     }
+
+    /// `x[5m]` from the selector and the range.
+    fn range_selector(
+        &mut self,
+        node: Node,
+        range: DurationExpr,
+        brackets: Span,
+    ) -> Result<Node, ParseError> {
+        let span = Span {
+            start: node.expr.span.start,
+            end: brackets.end,
+        };
+        let Node {
+            expr,
+            depth,
+            is_odd,
+        } = node;
+        let ExprKind::Selector(selector) = expr.kind else {
+            if !is_odd {
+                self.tell(no_range(expr.value_type(), brackets));
+            }
+            return self.odd(span, depth);
+        };
+        let VectorSelector { at, .. } = &selector;
+        if at.offset.is_some() || at.at.is_some() {
+            let name = if at.offset.is_some() { "offset" } else { "@" };
+            let error = ParseError::new(
+                brackets,
+                format!("no {name} modifiers allowed before a range"),
+            );
+            self.tell(error.help(format!("write it after the range: `x[5m] {name} ...`")));
+            return self.odd(span, depth);
+        }
+        let kind = ExprKind::Range(RangeSelector { selector, range });
+        Ok(Node::new(kind, span, depth))
+    }
+
+    /// A modifier behind something that takes none.
+    fn misplaced(&mut self, what: &str, node: Node) -> Node {
+        if !node.is_odd {
+            self.tell(ParseError::new(
+                node.expr.span,
+                format!(
+                    "{what} must be preceded by an instant vector selector or range vector selector or a \
+                     subquery"
+                ),
+            ));
+        }
+        Node {
+            is_odd: true,
+            ..node
+        }
+    }
 }
 
-/// `x[5m]` from the selector and the range.
-fn range_selector(node: Node, range: DurationExpr, brackets: Span) -> Result<Node, ParseError> {
-    let Node { expr, depth } = node;
-    let ExprKind::Selector(selector) = expr.kind else {
-        let found = expr.value_type();
-        return Err(
-            ParseError::new(brackets, "ranges are only allowed for vector selectors").help(
-                if found == ValueType::Vector {
-                    "a subquery has a colon: `[1h:]` or `[1h:5m]`".to_string()
-                } else {
-                    format!("this is a {found}")
-                },
-            ),
-        );
-    };
-    let VectorSelector { at, .. } = &selector;
-    if at.offset.is_some() || at.at.is_some() {
-        let name = if at.offset.is_some() { "offset" } else { "@" };
-        return Err(ParseError::new(
-            brackets,
-            format!("no {name} modifiers allowed before a range"),
-        )
-        .help(format!("write it after the range: `x[5m] {name} ...`")));
-    }
-    let span = Span {
-        start: expr.span.start,
-        end: brackets.end,
-    };
-    let kind = ExprKind::Range(RangeSelector { selector, range });
-    Ok(Node::new(kind, span, depth))
+fn no_range(found: ValueType, brackets: Span) -> ParseError {
+    ParseError::new(brackets, "ranges are only allowed for vector selectors").help(
+        if found == ValueType::Vector {
+            "a subquery has a colon: `[1h:]` or `[1h:5m]`".to_string()
+        } else {
+            format!("this is a {found}")
+        },
+    )
 }
 
 fn modifiers_of(kind: &mut ExprKind) -> Option<&mut Modifiers> {
@@ -203,14 +233,4 @@ fn modifiers_of(kind: &mut ExprKind) -> Option<&mut Modifiers> {
         ExprKind::Subquery(s) => Some(&mut s.at),
         _ => None,
     }
-}
-
-fn misplaced(what: &str, span: Span) -> ParseError {
-    ParseError::new(
-        span,
-        format!(
-            "{what} must be preceded by an instant vector selector or range vector selector or a \
-             subquery"
-        ),
-    )
 }

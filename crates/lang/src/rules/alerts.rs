@@ -52,7 +52,7 @@ impl<'a> Subject<'a> {
             .clauses
             .iter()
             .filter_map(|entry| match &entry.clause {
-                Clause::Level(line) => Some(line),
+                Clause::Level(line) if !line.is_broken => Some(line),
                 _ => None,
             });
         lines.collect()

@@ -6,7 +6,7 @@
 use super::advice::{clause_advice, item_advice};
 use super::clause::Clause;
 use super::clauses::rule;
-use super::diagnostic::{Mistake, Severity, Spoiled};
+use super::diagnostic::{Mistake, Parsed, Severity, Spoiled};
 use super::items::ITEMS;
 use super::lets::{Definition, Lets};
 use super::lex::RawItem;
@@ -85,8 +85,8 @@ pub(super) fn head<'a>(masked: &'a str, raw: &RawItem) -> (Option<Head<'a>>, Vec
     match rest_of_head(&mut scan, &mut head, item) {
         Ok(()) => (Some(head), Vec::new()),
         // Without clauses there is nothing left to check.
-        Err(Spoiled(mistakes)) if kind == Kind::Let => (None, mistakes),
-        Err(Spoiled(mistakes)) => (Some(head), mistakes),
+        Err(spoiled) if kind == Kind::Let => (None, spoiled.mistakes),
+        Err(spoiled) => (Some(head), spoiled.mistakes),
     }
 }
 
@@ -226,13 +226,18 @@ pub(super) fn draft(
     };
     let mut seen: Vec<(&str, Span)> = Vec::new();
     for span in &raw.clauses {
-        match clause(masked, *span, item, lets, &mut seen) {
-            Ok(entry) => draft.clauses.push(entry),
-            Err(Spoiled(found)) => {
+        let word = Scan::new(masked, *span).head().span;
+        let clause = match clause(masked, *span, item, lets, &mut seen) {
+            Ok(clause) => Some(clause),
+            Err(found) => {
                 draft.spoiled = true;
-                mistakes.extend(found.into_iter().map(|m| (file, m)));
+                mistakes.extend(found.mistakes.into_iter().map(|m| (file, m)));
+                found.rest.map(|rest| *rest)
             }
-        }
+        };
+        draft
+            .clauses
+            .extend(clause.map(|clause| Entry { word, clause }));
     }
     draft
 }
@@ -243,7 +248,7 @@ fn clause(
     item: &'static Item,
     lets: &Lets,
     seen: &mut Vec<(&str, Span)>,
-) -> Result<Entry, Spoiled> {
+) -> Parsed<Clause> {
     let mut scan = Scan::new(masked, span);
     let word = scan.head();
     let Some(entry) = item.clause(word.value) else {
@@ -256,11 +261,7 @@ fn clause(
     if scan.rest().starts_with(':') {
         return Err(no_colon(&scan, word.value).into());
     }
-    let clause = (entry.parse)(&mut scan, lets)?;
-    Ok(Entry {
-        word: word.span,
-        clause,
-    })
+    (entry.parse)(&mut scan, lets)
 }
 
 fn once(

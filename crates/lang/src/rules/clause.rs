@@ -83,6 +83,8 @@ pub(super) struct LevelClause {
     pub(super) clear: Option<Span>,
     /// The matchers after `where`.
     pub(super) only: Option<Span>,
+    /// A part of it could not be read: nothing is known of when it holds.
+    pub(super) is_broken: bool,
 }
 
 /// `group by ...`

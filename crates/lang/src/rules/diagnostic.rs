@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::clause::Clause;
 use super::lint::Lint;
 use crate::promql::ParseError;
 use crate::promql::ast::Span;
@@ -141,26 +142,94 @@ impl From<ParseError> for Mistake {
 
 /// Why something could not be read: the mistakes, or none when one told elsewhere is the reason, such as a `let`
 /// that is used here and broken there.
-#[derive(Debug)]
-pub(super) struct Spoiled(pub(super) Vec<Mistake>);
+#[derive(Debug, Default)]
+pub(super) struct Spoiled {
+    pub(super) mistakes: Vec<Mistake>,
+    /// What could be read all the same: the names in it are still looked up. Never for use.
+    pub(super) rest: Option<Box<Clause>>,
+}
 
 /// What reading a part of a file gives.
 pub(super) type Parsed<T> = Result<T, Spoiled>;
 
 impl From<Mistake> for Spoiled {
     fn from(mistake: Mistake) -> Spoiled {
-        Spoiled(vec![mistake])
+        Spoiled::from(vec![mistake])
     }
 }
 
 impl From<Vec<Mistake>> for Spoiled {
     fn from(mistakes: Vec<Mistake>) -> Spoiled {
-        Spoiled(mistakes)
+        Spoiled {
+            mistakes,
+            rest: None,
+        }
     }
 }
 
 impl From<ParseError> for Spoiled {
     fn from(error: ParseError) -> Spoiled {
         Spoiled::from(Mistake::from(error))
+    }
+}
+
+impl From<Vec<ParseError>> for Spoiled {
+    fn from(errors: Vec<ParseError>) -> Spoiled {
+        Spoiled::from(errors.into_iter().map(Mistake::from).collect::<Vec<_>>())
+    }
+}
+
+/// The mistakes of parts that are read one by one, so that one hides no other.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    /// `None` until a part could not be read.
+    mistakes: Option<Vec<Mistake>>,
+}
+
+impl Gathered {
+    /// The part, if it could be read.
+    pub(super) fn take<T>(&mut self, part: Result<T, impl Into<Spoiled>>) -> Option<T> {
+        match part {
+            Ok(part) => Some(part),
+            Err(spoiled) => {
+                let found = spoiled.into().mistakes;
+                self.mistakes.get_or_insert_default().extend(found);
+                None
+            }
+        }
+    }
+
+    /// A mistake that is none of reading a part.
+    pub(super) fn add(&mut self, mistake: Mistake) {
+        self.mistakes.get_or_insert_default().push(mistake);
+    }
+
+    /// What is left when the whole cannot be made of its parts.
+    pub(super) fn spoiled(self) -> Spoiled {
+        self.mistakes.unwrap_or_default().into()
+    }
+
+    /// True when every part could be read.
+    pub(super) fn is_clean(&self) -> bool {
+        self.mistakes.is_none()
+    }
+
+    /// The whole of the parts, unless one could not be read.
+    pub(super) fn whole<T>(self, whole: T) -> Parsed<T> {
+        match self.mistakes {
+            None => Ok(whole),
+            Some(mistakes) => Err(mistakes.into()),
+        }
+    }
+
+    /// As [`Gathered::whole`]; what could be read is looked at further.
+    pub(super) fn clause(self, clause: Clause) -> Parsed<Clause> {
+        match self.mistakes {
+            None => Ok(clause),
+            Some(mistakes) => Err(Spoiled {
+                mistakes,
+                rest: Some(Box::new(clause)),
+            }),
+        }
     }
 }

@@ -68,8 +68,8 @@ impl Lets {
                     lets.by_name
                         .insert(definition.name.value.to_owned(), Some(expr));
                 }
-                Err(Spoiled(found)) => {
-                    mistakes.extend(found.into_iter().map(|m| (definition.file, m)));
+                Err(spoiled) => {
+                    mistakes.extend(spoiled.mistakes.into_iter().map(|m| (definition.file, m)));
                 }
             }
         }
@@ -119,31 +119,36 @@ impl Lets {
                 end: at + text.len(),
             },
         };
-        let mut broken = false;
-        let mut mistakes = Vec::new();
-        for name in references(&placed) {
-            match self.by_name.get(name.value) {
-                Some(Some(_)) => {}
-                Some(None) => broken = true,
-                None => mistakes.push(self.unknown(&name)),
-            }
-        }
-        if broken || !mistakes.is_empty() {
-            return Err(Spoiled(mistakes));
-        }
+        // Those that are broken where they stand were told there.
+        let mut unresolved = references(&placed);
+        unresolved.retain(|name| !matches!(self.by_name.get(name.value), Some(Some(_))));
         let lookup = |name: &str| self.by_name.get(name).cloned().flatten();
-        promql::parse_with_lets(text, at, &lookup).map_err(|error| {
-            brackets::unbalanced(text, at, "the expression")
-                .unwrap_or(error.into())
-                .into()
-        })
+        let mut errors = match promql::parse_with_lets(text, at, &lookup) {
+            Ok(expr) if unresolved.is_empty() => return Ok(expr),
+            Ok(_) => Vec::new(),
+            Err(errors) => errors,
+        };
+        errors.retain(|error| unresolved.iter().all(|name| name.span != error.span));
+        let mut mistakes: Vec<Mistake> = errors.into_iter().map(Mistake::from).collect();
+        // Only the last one can be about the form; brackets that do not match are its reason more often than not.
+        if !mistakes.is_empty()
+            && let Some(bracket) = brackets::unbalanced(text, at, "the expression")
+        {
+            mistakes.pop();
+            mistakes.push(bracket);
+        }
+        let unknown = unresolved
+            .iter()
+            .filter(|name| !self.by_name.contains_key(name.value));
+        mistakes.extend(unknown.map(|name| self.unknown(name)));
+        Err(mistakes.into())
     }
 
     /// The number that `$name` at the scan's place stands for.
     pub(super) fn number(&self, name: &Placed<&str>) -> Parsed<f64> {
         match self.by_name.get(name.value) {
             None => Err(self.unknown(name).into()),
-            Some(None) => Err(Spoiled(Vec::new())),
+            Some(None) => Err(Spoiled::default()),
             Some(Some(expr)) => constant(expr).filter(|n| n.is_finite()).ok_or_else(|| {
                 Mistake::error(name.span, format!("`${}` is not a number", name.value))
                     .label("an expression, which has no value before it is evaluated")

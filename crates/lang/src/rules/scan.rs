@@ -331,6 +331,14 @@ impl<'a> Scan<'a> {
         next
     }
 
+    /// Goes on, by a word at least, to the next word that `stop` knows, or to the end.
+    pub(super) fn skip_to(&mut self, stop: impl Fn(&str) -> bool) {
+        self.chunk();
+        while !self.rest().is_empty() && !stop(self.next().value) {
+            self.chunk();
+        }
+    }
+
     /// A mistake when something is left.
     pub(super) fn finish(&self, after: &str) -> Result<(), Mistake> {
         if self.rest().is_empty() {

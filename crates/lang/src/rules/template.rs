@@ -25,12 +25,11 @@ struct From {
     span: Span,
 }
 
-/// Reads a quoted text as a template.
-pub(super) fn parse(quoted: &Placed<&str>) -> Result<ParsedText, Vec<Mistake>> {
-    let chars = unescape(quoted)?;
+/// Reads a quoted text as a template: the text without what is wrong in it, and every mistake.
+pub(super) fn parse(quoted: &Placed<&str>) -> (ParsedText, Vec<Mistake>) {
+    let (chars, mut mistakes) = unescape(quoted);
     let mut parts: Vec<Part> = Vec::new();
     let mut places = Vec::new();
-    let mut mistakes = Vec::new();
     let mut literal = String::new();
     let mut at = 0;
     while let Some(from) = chars.get(at) {
@@ -46,9 +45,10 @@ pub(super) fn parse(quoted: &Placed<&str>) -> Result<ParsedText, Vec<Mistake>> {
             at += run / 2 * 2;
             continue;
         }
-        if let Some(mistake) = foreign(&chars[at..]) {
+        if let Some((mistake, len)) = foreign(&chars[at..]) {
             mistakes.push(mistake);
-            break;
+            at += len;
+            continue;
         }
         if chars.get(at + 1).is_some_and(|next| next.c == '{') {
             literal.push('{');
@@ -84,24 +84,22 @@ pub(super) fn parse(quoted: &Placed<&str>) -> Result<ParsedText, Vec<Mistake>> {
     if !literal.is_empty() {
         parts.push(Part::Literal(literal));
     }
-    if mistakes.is_empty() {
-        Ok(ParsedText {
-            text: Text { parts },
-            places,
-        })
-    } else {
-        Err(mistakes)
-    }
+    let text = Text { parts };
+    (ParsedText { text, places }, mistakes)
 }
 
 /// Reads a quoted text that has no places: braces are ordinary.
 pub(super) fn plain(quoted: &Placed<&str>) -> Result<String, Vec<Mistake>> {
-    Ok(unescape(quoted)?.iter().map(|from| from.c).collect())
+    let (chars, mistakes) = unescape(quoted);
+    if mistakes.is_empty() {
+        return Ok(chars.iter().map(|from| from.c).collect());
+    }
+    Err(mistakes)
 }
 
 /// Characters of a quoted text; escapes are those of PromQL and Go, none between backticks. There a text may go
-/// on over lines, whose indentation and carriage returns are dropped.
-fn unescape(quoted: &Placed<&str>) -> Result<Vec<From>, Vec<Mistake>> {
+/// on over lines, whose indentation and carriage returns are dropped. What is no escape is left out.
+fn unescape(quoted: &Placed<&str>) -> (Vec<From>, Vec<Mistake>) {
     let raw = quoted.value;
     let inner = &raw[1..raw.len() - 1];
     let start = quoted.span.start + 1;
@@ -125,7 +123,8 @@ fn unescape(quoted: &Placed<&str>) -> Result<Vec<From>, Vec<Mistake>> {
                         .label("a backslash is written `\\\\`")
                         .help("escapes: \\\" \\\\ \\n \\t \\r \\xNN \\uNNNN; between backticks nothing is escaped"),
                 );
-                    ('\\', 1 + next.map_or(0, char::len_utf8))
+                    at += 1 + next.map_or(0, char::len_utf8);
+                    continue;
                 }
             }
             c => (c, c.len_utf8()),
@@ -143,11 +142,7 @@ fn unescape(quoted: &Placed<&str>) -> Result<Vec<From>, Vec<Mistake>> {
             chars.push(From { c, span });
         }
     }
-    if mistakes.is_empty() {
-        Ok(chars)
-    } else {
-        Err(mistakes)
-    }
+    (chars, mistakes)
 }
 
 /// The character of the escape at the start of `text`, and the escape's length.
@@ -180,8 +175,8 @@ fn escape(text: &str) -> Option<(char, usize)> {
     Some((c, 2))
 }
 
-/// Another system's template where a place begins.
-fn foreign(chars: &[From]) -> Option<Mistake> {
+/// Another system's template where a place begins, and how many characters it has.
+fn foreign(chars: &[From]) -> Option<(Mistake, usize)> {
     let text: String = chars.iter().take(200).map(|f| f.c).collect();
     let inside = text.strip_prefix("{{")?;
     let close = inside.find("}}")?;
@@ -218,11 +213,10 @@ fn foreign(chars: &[From]) -> Option<Mistake> {
         start: chars[0].span.start,
         end: chars[len - 1].span.end,
     };
-    Some(
-        Mistake::error(span, "a Go template")
-            .label(format!("write {meant}"))
-            .help("texts have labels and the value in single braces, and no template language"),
-    )
+    let mistake = Mistake::error(span, "a Go template")
+        .label(format!("write {meant}"))
+        .help("texts have labels and the value in single braces, and no template language");
+    Some((mistake, len))
 }
 
 /// A place, with its braces.
@@ -310,13 +304,17 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<ParsedText, Vec<Mistake>> {
-        parse(&Placed {
+        let (read, mistakes) = parse(&Placed {
             value: text,
             span: Span {
                 start: 100,
                 end: 100 + text.len(),
             },
-        })
+        });
+        if mistakes.is_empty() {
+            return Ok(read);
+        }
+        Err(mistakes)
     }
 
     #[test]
@@ -403,5 +401,7 @@ mod tests {
     #[test]
     fn every_mistake_of_a_text_is_told() {
         assert_eq!(read(r#""{} {a b} {value|x}""#).unwrap_err().len(), 3);
+        let text = r#""\q {} {{ $value }} {{ $labels.a }} {b""#;
+        assert_eq!(read(text).unwrap_err().len(), 5);
     }
 }

@@ -43,7 +43,65 @@ fn lets(name: &str) -> Option<Expr> {
 fn with_lets(text: &str) -> String {
     match parse_with_lets(text, 0, &lets) {
         Ok(expr) => expr.to_string(),
-        Err(e) => e.describe(text),
+        Err(errors) => {
+            let told: Vec<String> = errors.iter().map(|e| e.describe(text)).collect();
+            told.join("; ")
+        }
+    }
+}
+
+#[test]
+fn mistakes_behind_which_a_text_can_be_read_on_are_told_together() {
+    for (text, want) in [
+        (
+            "foo(up) + bar(rate(up))",
+            "1:1: unknown function `foo`; 1:11: unknown function `bar`; \
+             1:20: expected range vector in call to function \"rate\", got instant vector",
+        ),
+        // What is made of something unknown is not asked for its type.
+        (
+            "rate(foo(x)[5m]) + sum(-foo(x)) and foo(1) > 5",
+            "1:6: unknown function `foo`; 1:25: unknown function `foo`; 1:37: unknown function `foo`",
+        ),
+        (
+            "foo(x)[5m:] offset 1m + $nope * $neither[$nor]",
+            "1:1: unknown function `foo`; 1:25: there is no `let nope`; 1:33: there is no `let neither`; 1:42: there is no `let nor`; 1:1: a binary operator works on scalars and instant vectors, got range vector",
+        ),
+        (
+            "rate(x[5m], 1) / topk(x) + time(1)",
+            "1:1: expected 1 argument(s) in call to \"rate\", got 2; 1:18: expected 2 argument(s) in aggregation \"topk\", got 1; 1:28: expected 0 argument(s) in call to \"time\", got 1",
+        ),
+        (
+            "{a=~\"(\"} + b{c=~\"[\", d=~\"ok\"}[5m] + -x[5m]",
+            "1:5: bad pattern; 1:17: bad pattern; 1:12: a binary operator works on scalars and instant vectors, got range vector; 1:37: a sign works on scalars and instant vectors, got range vector",
+        ),
+        (
+            "foo(x) + bar(",
+            "1:1: unknown function `foo`; 1:10: unknown function `bar`; 1:14: expected an expression, found end of input",
+        ),
+        (
+            "1 > 2 and x",
+            "1:3: comparisons between scalars must use BOOL modifier; 1:1: set operator \"and\" not allowed in binary scalar expression",
+        ),
+    ] {
+        let errors = parse_with_lets(text, 0, &lets).unwrap_err();
+        let told: Vec<String> = errors
+            .iter()
+            .map(|e| {
+                let column = e.span.start + 1;
+                let message = if e.message.contains("regex") {
+                    "bad pattern"
+                } else {
+                    e.message.as_str()
+                };
+                format!("1:{column}: {message}")
+            })
+            .collect();
+        assert_eq!(told.join("; "), want, "{text}");
+        // Without `let`s, the first of them ends the parse.
+        if !text.contains('$') {
+            assert_eq!(parse(text).unwrap_err(), errors[0], "{text}");
+        }
     }
 }
 
@@ -137,7 +195,7 @@ fn matchers_stand_in_braces_alone() {
         );
     }
     let error = parse_matchers_part("{a}", 7).expect_err("no operator");
-    assert_eq!(error.span, Span { start: 9, end: 10 });
+    assert_eq!(error[0].span, Span { start: 9, end: 10 });
 }
 
 #[test]

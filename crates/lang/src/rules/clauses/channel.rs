@@ -69,7 +69,7 @@ pub(in crate::rules) fn slack(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     }
     let channel = plain_text(scan, "slack").map_err(|mut spoiled| {
         if !next.value.starts_with('"') {
-            for mistake in &mut spoiled.0 {
+            for mistake in &mut spoiled.mistakes {
                 mistake.help.push(
                     "`slack \"#alerts\" token secret(NAME)`, or `slack webhook secret(NAME)`"
                         .into(),
@@ -101,7 +101,7 @@ pub(in crate::rules) fn email(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
         let address = plain_text(scan, "email").map_err(|mut spoiled| {
             if next.contains('@') && !next.starts_with('"') {
                 let address = next.trim_matches(['\'', ',']);
-                for mistake in &mut spoiled.0 {
+                for mistake in &mut spoiled.mistakes {
                     mistake.help.push(format!("write `email \"{address}\"`"));
                 }
             }

@@ -5,7 +5,7 @@ use bellwether_model::DurationMs;
 use super::parts::{matchers_of, number};
 use crate::promql::ast::Span;
 use crate::rules::clause::{Clause, LevelClause};
-use crate::rules::diagnostic::{Mistake, Parsed};
+use crate::rules::diagnostic::{Gathered, Mistake, Parsed, Spoiled};
 use crate::rules::lets::Lets;
 use crate::rules::near::nearest;
 use crate::rules::scan::{Placed, Scan, shown};
@@ -16,14 +16,24 @@ pub(in crate::rules) fn level(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause
     // The table sends only the five words here.
     let level = Level::from_word(word.value).unwrap_or(Level::Info);
     let mut read = LevelClause::new(level, word.span);
+    let mut gathered = Gathered::default();
     if scan.word("never").is_some() {
-        if scan.word("where").is_some() {
-            read.only(scan)?;
+        if !scan.rest().is_empty() && !scan.rest().starts_with("where") {
+            gathered.take(scan.finish("`never` but `where {...}`"));
+            scan.skip_to(|word| word == "where");
         }
-        scan.finish("`never` but `where {...}`")?;
-        return Ok(Clause::Level(read));
+        if scan.word("where").is_some() {
+            gathered.take(read.only(scan));
+        }
+        return read.clause(gathered);
     }
-    let condition = condition(scan, lets, word.value)?;
+    let before = *scan;
+    let condition = gathered.take(condition(scan, lets, word.value));
+    let is_compared = !matches!(condition, Some(None));
+    if condition.is_none() {
+        resume(scan, before);
+    }
+    let condition = condition.flatten();
     read.condition = condition.as_ref().map(|c| c.span);
     let mut when = When {
         condition: condition.map(|c| c.value),
@@ -31,26 +41,51 @@ pub(in crate::rules) fn level(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause
     };
     let mut last = None;
     while !scan.rest().is_empty() {
-        let next = scan.next().span;
-        let part = part(scan, last, when.condition.is_some())?;
-        last = Some(part);
-        match part {
-            Part::For => {
-                let duration = scan.duration("for")?;
+        let before = *scan;
+        let Some(part) = part(scan, last, is_compared, &mut gathered) else {
+            resume(scan, before);
+            continue;
+        };
+        last = last.max(Some(part));
+        let behind = *scan;
+        let found = match part {
+            Part::For => scan.duration("for").map_err(Spoiled::from).map(|duration| {
                 when.hold_for = duration.value;
                 read.hold_for = Some(duration.span);
-            }
+            }),
             Part::Clear => {
-                let found = clear(scan, lets, next, &when, word.value)?;
-                when.clear = Some(found.value);
-                read.clear = Some(found.span);
+                let at = before.next().span;
+                clear(scan, lets, at, is_compared, word.value).map(|found| {
+                    when.clear = Some(found.value);
+                    read.clear = Some(found.span);
+                })
             }
-            Part::Keep => when.keep = scan.duration("keep")?.value,
-            Part::Where => read.only(scan)?,
+            Part::Keep => scan
+                .duration("keep")
+                .map_err(Spoiled::from)
+                .map(|duration| {
+                    when.keep = duration.value;
+                }),
+            Part::Where => read.only(scan),
+        };
+        if gathered.take(found).is_none() {
+            resume(scan, behind);
         }
     }
     read.line.rule = when.rule();
-    Ok(Clause::Level(read))
+    read.clause(gathered)
+}
+
+/// Goes on at the next part of the line, from a place before one that could not be read.
+fn resume<'a>(scan: &mut Scan<'a>, before: Scan<'a>) {
+    *scan = before;
+    let begins = scan.next().value;
+    // Words inside of texts are no parts; matchers are the last part anyway.
+    if begins.starts_with('{') {
+        scan.take_rest();
+    } else if Part::from_word(begins).is_none() {
+        scan.skip_to(|word| Part::from_word(word).is_some());
+    }
 }
 
 /// When a level holds, as far as the line has been read.
@@ -78,7 +113,7 @@ fn clear(
     scan: &mut Scan<'_>,
     lets: &Lets,
     word: Span,
-    when: &When,
+    is_compared: bool,
     level: &str,
 ) -> Parsed<Placed<Condition>> {
     let Some(found) = condition(scan, lets, "clear")? else {
@@ -88,7 +123,7 @@ fn clear(
         );
         return Err(mistake.into());
     };
-    if when.condition.is_none() {
+    if !is_compared {
         return Err(Mistake::error(word, "`clear` without a firing condition")
             .label("a level without a comparison fires while the series is in the result")
             .help(format!("put the comparison here: `{level} > 5 clear < 3`"))
@@ -124,28 +159,37 @@ impl Part {
     }
 }
 
-/// Which part of the line comes next; each stands once, in their order. `compared`: the line has a comparison.
-fn part(scan: &mut Scan<'_>, last: Option<Part>, compared: bool) -> Result<Part, Mistake> {
+/// Which part of the line comes next; each stands once, in their order, and is read also where it should not stand.
+/// `compared`: the line has a comparison.
+fn part(
+    scan: &mut Scan<'_>,
+    last: Option<Part>,
+    compared: bool,
+    gathered: &mut Gathered,
+) -> Option<Part> {
     let next = scan.next();
     let mut probe = *scan;
     let found = probe.any_word().and_then(|f| Part::from_word(f.value));
     match (found, last) {
         (Some(part), Some(last)) if part == last => {
             let message = format!("a second `{}`", part.word());
-            Err(Mistake::error(next.span, message).label("one is enough"))
+            gathered.add(Mistake::error(next.span, message).label("one is enough"));
         }
         (Some(part), Some(last)) if part < last => {
             let message = format!("`{}` stands before `{}`", part.word(), last.word());
-            Err(Mistake::error(next.span, message)
-                .label("too late here")
-                .help("the order: CMP NUMBER, for, clear, keep, where"))
+            gathered.add(
+                Mistake::error(next.span, message)
+                    .label("too late here")
+                    .help("the order: CMP NUMBER, for, clear, keep, where"),
+            );
         }
-        (Some(part), _) => {
-            *scan = probe;
-            Ok(part)
-        }
-        (None, _) => Err(no_part(&next, last.is_none() && !compared)),
+        (Some(_), _) => {}
+        (None, _) => gathered.add(no_part(&next, last.is_none() && !compared)),
     }
+    if found.is_some() {
+        *scan = probe;
+    }
+    found
 }
 
 /// Something that does not belong on a level line. `first`: nothing but the level stands before it.
@@ -213,7 +257,14 @@ impl LevelClause {
             hold_for: None,
             clear: None,
             only: None,
+            is_broken: false,
         }
+    }
+
+    /// The line, or what is left of it.
+    fn clause(mut self, gathered: Gathered) -> Parsed<Clause> {
+        self.is_broken = !gathered.is_clean();
+        gathered.clause(Clause::Level(self))
     }
 
     /// `{...}` after `where`, the last part of a line.

@@ -3,16 +3,20 @@
 use super::parts::{labels, matchers_then, names, plain_text};
 use super::window::moment;
 use crate::rules::clause::Clause;
-use crate::rules::diagnostic::{Mistake, Parsed};
+use crate::rules::diagnostic::{Gathered, Mistake, Parsed};
 use crate::rules::lets::Lets;
 use crate::rules::scan::{Placed, Scan, shown};
 
 pub(in crate::rules) fn during(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    Ok(Clause::During(names(scan, "window", "during")?))
+    let mut gathered = Gathered::default();
+    let names = names(scan, "window", "during", &mut gathered);
+    gathered.clause(Clause::During(names))
 }
 
 pub(in crate::rules) fn outside(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    Ok(Clause::Outside(names(scan, "window", "outside")?))
+    let mut gathered = Gathered::default();
+    let names = names(scan, "window", "outside", &mut gathered);
+    gathered.clause(Clause::Outside(names))
 }
 
 pub(in crate::rules) fn until(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {

@@ -1,12 +1,12 @@
 //! What clauses of several items are made of: texts, numbers, matchers, lists of names and of labels, zones.
 
-use bellwether_model::Matcher;
+use bellwether_model::{DurationMs, Matcher};
 use chrono_tz::Tz;
 
 use crate::promql;
 use crate::promql::ast::Span;
 use crate::rules::brackets;
-use crate::rules::diagnostic::{Mistake, Parsed};
+use crate::rules::diagnostic::{Gathered, Mistake, Parsed};
 use crate::rules::lets::Lets;
 use crate::rules::near::nearest;
 use crate::rules::scan::{Placed, Scan, shown};
@@ -22,10 +22,11 @@ pub(super) fn matchers_of(scan: &mut Scan<'_>, after: &str) -> Parsed<Vec<Matche
             .into());
     }
     let (text, at) = scan.take_rest();
-    promql::parse_matchers_part(text, at).map_err(|error| {
-        brackets::unbalanced(text, at, "the matchers")
-            .unwrap_or(error.into())
-            .into()
+    promql::parse_matchers_part(text, at).map_err(|errors| {
+        match brackets::unbalanced(text, at, "the matchers") {
+            Some(bracket) => bracket.into(),
+            None => errors.into(),
+        }
     })
 }
 
@@ -46,12 +47,19 @@ pub(super) fn number(scan: &mut Scan<'_>, lets: &Lets, after: &str) -> Parsed<Pl
     Ok(Placed { value, span })
 }
 
-/// A text with places to fill, the rest of the clause.
-pub(super) fn text(scan: &mut Scan<'_>, after: &str) -> Parsed<ParsedText> {
-    let quoted = scan.quoted(after)?;
-    let text = template::parse(&quoted)?;
-    scan.finish("the text")?;
-    Ok(text)
+/// A text with places to fill, the rest of the clause; also when some places are wrong.
+pub(super) fn text(
+    scan: &mut Scan<'_>,
+    after: &str,
+    gathered: &mut Gathered,
+) -> Option<ParsedText> {
+    let quoted = gathered.take(scan.quoted(after))?;
+    let (text, mistakes) = template::parse(&quoted);
+    for mistake in mistakes {
+        gathered.add(mistake);
+    }
+    gathered.take(scan.finish("the text"));
+    Some(text)
 }
 
 /// A text without places to fill, such as a reason.
@@ -74,29 +82,43 @@ pub(super) fn matchers_then(scan: &mut Scan<'_>, after: &str) -> Parsed<Vec<Matc
     matchers_of(&mut braces, after)
 }
 
-/// `NAME, NAME, ...`, the rest of the clause; `of` is what they name, such as `channel`.
-pub(super) fn names(scan: &mut Scan<'_>, of: &str, after: &str) -> Parsed<Vec<Placed<String>>> {
+/// `NAME, NAME, ...`, the rest of the clause; `of` is what they name, such as `channel`. Those that are names.
+pub(super) fn names(
+    scan: &mut Scan<'_>,
+    of: &str,
+    after: &str,
+    gathered: &mut Gathered,
+) -> Vec<Placed<String>> {
     let mut names: Vec<Placed<String>> = Vec::new();
+    let mut is_joined = true;
     loop {
-        let name = name(scan, of, after)?;
-        if names.iter().any(|n| n.value == name.value) {
-            return Err(
-                Mistake::error(name.span, format!("`{}` is there twice", name.value))
-                    .label("once is enough")
-                    .into(),
-            );
+        match gathered.take(name(scan, of, after)) {
+            // Behind a comma that is missing it has been told of already.
+            Some(name) if names.iter().any(|n| n.value == name.value) && !is_joined => {}
+            Some(name) if names.iter().any(|n| n.value == name.value) => {
+                let message = format!("`{}` is there twice", name.value);
+                gathered.add(Mistake::error(name.span, message).label("once is enough"));
+            }
+            Some(name) => names.push(name),
+            None => {
+                let behind = scan.here().find(',').unwrap_or(scan.here().len());
+                scan.skip(behind);
+            }
         }
-        names.push(name);
-        if scan.symbol(",").is_none() {
-            break;
+        is_joined = scan.symbol(",").is_some();
+        if is_joined {
+            continue;
         }
-    }
-    if !scan.rest().is_empty() {
+        if scan.rest().is_empty() {
+            return names;
+        }
         let next = scan.next();
         let mistake = Mistake::error(next.span, format!("a comma is missing between {of}s"));
-        return Err(mistake.label(format!("write `, {}`", next.value)).into());
+        gathered.add(mistake.label(format!("write `, {}`", next.value)));
+        if !next.value.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            return names;
+        }
     }
-    Ok(names)
 }
 
 /// The name of another item.
@@ -133,27 +155,33 @@ pub(super) fn labels(scan: &mut Scan<'_>, after: &str) -> Parsed<Vec<Placed<Stri
         }
         .into());
     }
+    let mut gathered = Gathered::default();
     let mut labels: Vec<Placed<String>> = Vec::new();
+    let mut is_first = true;
     while scan.symbol(")").is_none() {
-        if !labels.is_empty() && scan.symbol(",").is_none() {
-            return Err(scan
-                .expected("the labels are not closed", "`,` or `)`")
-                .into());
+        if !is_first && scan.symbol(",").is_none() {
+            gathered.add(scan.expected("the labels are not closed", "`,` or `)`"));
+            break;
         }
-        let name = scan.label_name("the label")?;
+        is_first = false;
+        let Some(name) = gathered.take(scan.label_name("the label")) else {
+            let Some(behind) = scan.here().find([',', ')']) else {
+                break;
+            };
+            scan.skip(behind);
+            continue;
+        };
         if labels.iter().any(|label| label.value == name.value) {
-            return Err(
-                Mistake::error(name.span, format!("`{}` is there twice", name.value))
-                    .label("once is enough")
-                    .into(),
-            );
+            let message = format!("`{}` is there twice", name.value);
+            gathered.add(Mistake::error(name.span, message).label("once is enough"));
+            continue;
         }
         labels.push(Placed {
             value: name.value.to_owned(),
             span: name.span,
         });
     }
-    Ok(labels)
+    gathered.whole(labels)
 }
 
 /// One of the five levels.
@@ -235,11 +263,29 @@ pub(super) fn percent(scan: &mut Scan<'_>, lets: &Lets, after: &str) -> Parsed<P
     Err(mistake.label(format!("write `{meant}`")).into())
 }
 
+/// A time with more behind it. `None` when one word stands in its place that is told to be none: then what follows
+/// can be read all the same.
+pub(super) fn time_then(
+    scan: &mut Scan<'_>,
+    after: &str,
+    gathered: &mut Gathered,
+) -> Parsed<Option<DurationMs>> {
+    let before = *scan;
+    let time = scan.duration(after);
+    if let Err(mistake) = &time {
+        *scan = before;
+        let is_word = scan.rest().starts_with(|c: char| c.is_ascii_digit())
+            && mistake.span.end <= scan.chunk().span.end;
+        if !is_word {
+            *scan = before;
+            return Ok(Some(time?.value));
+        }
+    }
+    Ok(gathered.take(time).map(|time| time.value))
+}
+
 /// A mistake at `span` when the time is zero.
-pub(super) fn positive(
-    time: &Placed<bellwether_model::DurationMs>,
-    what: &str,
-) -> Result<(), Mistake> {
+pub(super) fn positive(time: &Placed<DurationMs>, what: &str) -> Result<(), Mistake> {
     if time.value.0 > 0 {
         return Ok(());
     }

@@ -1,10 +1,12 @@
 //! The clauses of routes.
 
+use bellwether_model::DurationMs;
+
 use super::parts::{labels, matchers_of, names, positive};
 use crate::rules::clause::{Clause, GroupClause};
-use crate::rules::diagnostic::{Mistake, Parsed};
+use crate::rules::diagnostic::{Gathered, Mistake, Parsed};
 use crate::rules::lets::Lets;
-use crate::rules::scan::Scan;
+use crate::rules::scan::{Placed, Scan};
 use crate::rules::types::Digest;
 
 pub(in crate::rules) fn matchers(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
@@ -12,7 +14,9 @@ pub(in crate::rules) fn matchers(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause
 }
 
 pub(in crate::rules) fn to(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    Ok(Clause::To(names(scan, "channel", "to")?))
+    let mut gathered = Gathered::default();
+    let names = names(scan, "channel", "to", &mut gathered);
+    gathered.clause(Clause::To(names))
 }
 
 pub(in crate::rules) fn then(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
@@ -20,16 +24,33 @@ pub(in crate::rules) fn then(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
         let mistake = scan.expected("`after` is missing behind `then`", "`after` and a time");
         return Err(mistake.help("`then after 10m to CHANNEL`").into());
     }
+    let mut gathered = Gathered::default();
+    let before = *scan;
+    let after = gathered.take(escalates_after(scan));
+    if after.is_none() {
+        *scan = before;
+        scan.skip_to(|word| word == "to");
+    }
+    if scan.word("to").is_none() {
+        if after.is_some() {
+            gathered.add(scan.expected("`to` is missing behind the time", "`to` and a channel"));
+        }
+        return Err(gathered.spoiled());
+    }
+    let to = names(scan, "channel", "to", &mut gathered);
+    let after = after.unwrap_or(Placed {
+        value: DurationMs::ZERO,
+        span: before.next().span,
+    });
+    gathered.clause(Clause::Then(after, to))
+}
+
+/// The time behind `after`.
+fn escalates_after(scan: &mut Scan<'_>) -> Parsed<Placed<DurationMs>> {
     let after = scan.duration("after")?;
     positive(&after, "the time of an escalation")
         .map_err(|mistake| mistake.help("what is told at once stands behind `to`"))?;
-    if scan.word("to").is_none() {
-        return Err(scan
-            .expected("`to` is missing behind the time", "`to` and a channel")
-            .into());
-    }
-    let to = names(scan, "channel", "to")?;
-    Ok(Clause::Then(after, to))
+    Ok(after)
 }
 
 pub(in crate::rules) fn group(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {

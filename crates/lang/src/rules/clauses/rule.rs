@@ -6,7 +6,7 @@ use bellwether_model::{DurationMs, limits};
 use super::address::check_url;
 use super::parts::text;
 use crate::rules::clause::Clause;
-use crate::rules::diagnostic::{Mistake, Parsed};
+use crate::rules::diagnostic::{Gathered, Mistake, Parsed, Spoiled};
 use crate::rules::lets::Lets;
 use crate::rules::near::nearest;
 use crate::rules::scan::{Placed, Scan, shown};
@@ -108,11 +108,24 @@ pub(in crate::rules) fn max(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
 }
 
 pub(in crate::rules) fn summary(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    Ok(Clause::Summary(text(scan, "summary")?))
+    one_text(scan, "summary", Clause::Summary)
 }
 
 pub(in crate::rules) fn description(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    Ok(Clause::Description(text(scan, "description")?))
+    one_text(scan, "description", Clause::Description)
+}
+
+/// A clause that is a text.
+fn one_text(
+    scan: &mut Scan<'_>,
+    after: &str,
+    clause: impl Fn(ParsedText) -> Clause,
+) -> Parsed<Clause> {
+    let mut gathered = Gathered::default();
+    match text(scan, after, &mut gathered) {
+        Some(text) => gathered.clause(clause(text)),
+        None => Err(gathered.spoiled()),
+    }
 }
 
 pub(in crate::rules) fn runbook(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
@@ -122,15 +135,20 @@ pub(in crate::rules) fn runbook(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause>
     Ok(Clause::Runbook(url.value.to_owned()))
 }
 
-/// `NAME = "text"`
-fn assignment(scan: &mut Scan<'_>, of: &str) -> Parsed<(Placed<String>, ParsedText)> {
+/// `NAME = "text"`, the text also when some places in it are wrong.
+fn assignment(
+    scan: &mut Scan<'_>,
+    of: &str,
+    gathered: &mut Gathered,
+) -> Parsed<(Placed<String>, ParsedText)> {
     let name = scan.label_name("the label")?;
     if scan.symbol("=").is_none() {
         let message = format!("`=` is missing after `{of} {}`", name.value);
         let example = format!("`{of} {} = \"...\"`", name.value);
         return Err(scan.expected(message, &example).into());
     }
-    let text = text(scan, "=")?;
+    // What is wrong with the text is among what was gathered.
+    let text = text(scan, "=", gathered).ok_or_else(Spoiled::default)?;
     let name = Placed {
         value: name.value.to_owned(),
         span: name.span,
@@ -139,55 +157,59 @@ fn assignment(scan: &mut Scan<'_>, of: &str) -> Parsed<(Placed<String>, ParsedTe
 }
 
 pub(in crate::rules) fn label(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let (name, text) = assignment(scan, "label")?;
+    let mut gathered = Gathered::default();
+    let pair = assignment(scan, "label", &mut gathered);
+    let Some((name, text)) = gathered.take(pair) else {
+        return Err(gathered.spoiled());
+    };
     if name.value == "alertname" || name.value.starts_with("__") {
         let mistake = Mistake::error(
             name.span,
             format!("the label `{}` cannot be set", name.value),
         );
-        return Err(match name.value.as_str() {
+        gathered.add(match name.value.as_str() {
             "alertname" => mistake.label("it is the alert's name"),
             "__name__" => mistake.label("it is the metric's name"),
             _ => mistake.label("names that begin with `__` are the server's own"),
-        }
-        .into());
+        });
     }
     let changing = text
         .places
         .iter()
         .filter(|p| !matches!(p.value, Part::Label(_)));
-    let mistakes: Vec<Mistake> = changing
-        .map(|place| {
-            Mistake::error(
-                place.span,
-                "a label that changes from one evaluation to the next",
-            )
-            .label("every change would begin a new alert and end the old one")
-            .help(format!(
-                "labels are made of labels; put it in a `note` or the summary: `note {} = ...`",
-                name.value
-            ))
-        })
-        .collect();
-    if mistakes.is_empty() {
-        return Ok(Clause::Label(name, text));
+    for place in changing {
+        let message = "a label that changes from one evaluation to the next";
+        gathered.add(
+            Mistake::error(place.span, message)
+                .label("every change would begin a new alert and end the old one")
+                .help(format!(
+                    "labels are made of labels; put it in a `note` or the summary: `note {} = ...`",
+                    name.value
+                )),
+        );
     }
-    Err(mistakes.into())
+    gathered.clause(Clause::Label(name, text))
 }
 
 pub(in crate::rules) fn note(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let (name, text) = assignment(scan, "note")?;
-    let clause = match name.value.as_str() {
-        "summary" | "description" | "runbook" => name.value.as_str(),
-        "runbook_url" => "runbook",
-        _ => return Ok(Clause::Note(name, text)),
+    let mut gathered = Gathered::default();
+    let pair = assignment(scan, "note", &mut gathered);
+    let Some((name, text)) = gathered.take(pair) else {
+        return Err(gathered.spoiled());
     };
-    Err(Mistake::error(
-        name.span,
-        format!("`{}` is a clause of its own", name.value),
-    )
-    .label(format!("write `{clause}` without `note` and `=`"))
-    .into())
+    let clause = match name.value.as_str() {
+        word @ ("summary" | "description" | "runbook") => Some(word),
+        "runbook_url" => Some("runbook"),
+        _ => None,
+    };
+    if let Some(clause) = clause {
+        let message = format!("`{}` is a clause of its own", name.value);
+        gathered.add(
+            Mistake::error(name.span, message)
+                .label(format!("write `{clause}` without `note` and `=`")),
+        );
+    }
+    gathered.clause(Clause::Note(name, text))
 }
 
 /// The metric of a `record`, from its head.

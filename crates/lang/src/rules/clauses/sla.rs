@@ -2,12 +2,12 @@
 
 use bellwether_model::DurationMs;
 
-use super::parts::{between, labels, level, names, percent, positive, zone};
+use super::parts::{between, labels, level, names, percent, positive, time_then, zone};
 use crate::promql::ast::{
     Binary, BinaryOp, Expr, ExprKind, Modifiers, Span, UnaryOp, VectorMatching,
 };
 use crate::rules::clause::Clause;
-use crate::rules::diagnostic::{Mistake, Parsed};
+use crate::rules::diagnostic::{Gathered, Mistake, Parsed};
 use crate::rules::lets::Lets;
 use crate::rules::near::nearest;
 use crate::rules::scan::{Placed, Scan, shown};
@@ -20,22 +20,45 @@ use crate::rules::types::{
 const SHORTEST: DurationMs = DurationMs::from_secs(1);
 
 pub(in crate::rules) fn objective(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
-    let good = percent(scan, lets, "objective")?;
-    let objective = Objective::new(good.value).ok_or_else(|| out_of_range(&good))?;
-    if scan.word("over").is_none() {
-        let mistake = scan.expected(
-            "`over` is missing behind the objective",
-            "`over` and a period",
-        );
-        return Err(mistake
-            .help("`objective 99.9% over 30d`, or `over month in \"Europe/Berlin\"`")
-            .into());
+    let mut gathered = Gathered::default();
+    let before = *scan;
+    let good = gathered.take(promised(scan, lets));
+    if good.is_none() {
+        *scan = before;
+        scan.skip_to(|word| word == "over");
     }
-    let (period, last) = period(scan)?;
-    Ok(Clause::Objective(Placed {
-        value: SlaObjective { objective, period },
-        span: between(good.span, last),
-    }))
+    if scan.word("over").is_none() {
+        if good.is_some() {
+            let mistake = scan.expected(
+                "`over` is missing behind the objective",
+                "`over` and a period",
+            );
+            gathered.add(
+                mistake.help("`objective 99.9% over 30d`, or `over month in \"Europe/Berlin\"`"),
+            );
+        }
+        return Err(gathered.spoiled());
+    }
+    match (good, gathered.take(period(scan))) {
+        (Some(good), Some((period, last))) => Ok(Clause::Objective(Placed {
+            value: SlaObjective {
+                objective: good.value,
+                period,
+            },
+            span: between(good.span, last),
+        })),
+        _ => Err(gathered.spoiled()),
+    }
+}
+
+/// The share that is promised.
+fn promised(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Placed<Objective>> {
+    let good = percent(scan, lets, "objective")?;
+    let value = Objective::new(good.value).ok_or_else(|| out_of_range(&good))?;
+    Ok(Placed {
+        value,
+        span: good.span,
+    })
 }
 
 fn out_of_range(good: &Placed<f64>) -> Mistake {
@@ -90,69 +113,99 @@ fn period(scan: &mut Scan<'_>) -> Parsed<(Period, Span)> {
 }
 
 pub(in crate::rules) fn good(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
-    Ok(Clause::Good(counters(scan, lets, "good")?))
+    of_counters(scan, lets, "good", Clause::Good)
 }
 
 pub(in crate::rules) fn bad(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
-    Ok(Clause::Bad(counters(scan, lets, "bad")?))
+    of_counters(scan, lets, "bad", Clause::Bad)
 }
 
 pub(in crate::rules) fn total(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
-    Ok(Clause::Total(counters(scan, lets, "total")?))
+    of_counters(scan, lets, "total", Clause::Total)
+}
+
+/// A clause that is a sum of counters.
+fn of_counters(
+    scan: &mut Scan<'_>,
+    lets: &Lets,
+    after: &str,
+    clause: impl Fn(Counters) -> Clause,
+) -> Parsed<Clause> {
+    let mut gathered = Gathered::default();
+    match counters(scan, lets, after, &mut gathered) {
+        Some(counters) => gathered.clause(clause(counters)),
+        None => Err(gathered.spoiled()),
+    }
 }
 
 /// Selectors joined with `+` and `-`. They are read as PromQL, so that what is too much can be named.
-fn counters(scan: &mut Scan<'_>, lets: &Lets, after: &str) -> Parsed<Counters> {
+fn counters(
+    scan: &mut Scan<'_>,
+    lets: &Lets,
+    after: &str,
+    gathered: &mut Gathered,
+) -> Option<Counters> {
     if scan.rest().is_empty() {
         let message = format!("a counter is missing after `{after}`");
-        return Err(scan
-            .expected(message, "a metric such as http_requests_total")
-            .into());
+        gathered.add(scan.expected(message, "a metric such as http_requests_total"));
+        return None;
     }
     let (text, start) = scan.take_rest();
     let whole = Span {
         start,
         end: start + text.len(),
     };
-    let expr = lets.expr(text, start)?;
-    let mut counters = Vec::new();
-    flatten(&expr, Sign::Plus, &mut counters).map_err(|odd| {
-        // What `$name` stands for has the places of another file.
-        let span = if text.contains('$') { whole } else { odd.span };
-        no_counter(odd, span, after)
-    })?;
-    Ok(Counters(counters))
+    let expr = gathered.take(lets.expr(text, start))?;
+    let mut sum = Sum::default();
+    sum.add(&expr, Sign::Plus);
+    // What `$name` stands for has the places of another file: one mistake for all of them.
+    let is_elsewhere = text.contains('$');
+    let told = if is_elsewhere { 1 } else { sum.odd.len() };
+    for odd in sum.odd.iter().take(told) {
+        let span = if is_elsewhere { whole } else { odd.span };
+        gathered.add(no_counter(odd, span, after));
+    }
+    Some(Counters(sum.counters))
 }
 
-/// Appends the selectors of a sum; what is none comes back. The parser bounds the depth.
-fn flatten<'e>(expr: &'e Expr, sign: Sign, into: &mut Vec<Counter>) -> Result<(), &'e Expr> {
-    match &expr.kind {
-        ExprKind::Paren(inner) | ExprKind::Unary(UnaryOp::Pos, inner) => flatten(inner, sign, into),
-        ExprKind::Binary(Binary {
-            op: op @ (BinaryOp::Add | BinaryOp::Sub),
-            lhs,
-            rhs,
-            matching: Some(matching),
-            ..
-        }) if *matching == VectorMatching::default() => {
-            flatten(lhs, sign, into)?;
-            let other = match (op, sign) {
-                (BinaryOp::Add, sign) => sign,
-                (_, Sign::Plus) => Sign::Minus,
-                (_, Sign::Minus) => Sign::Plus,
-            };
-            flatten(rhs, other, into)
+/// The terms of a sum.
+#[derive(Default)]
+struct Sum<'e> {
+    counters: Vec<Counter>,
+    /// Those that are no counters.
+    odd: Vec<&'e Expr>,
+}
+
+impl<'e> Sum<'e> {
+    /// The parser bounds the depth.
+    fn add(&mut self, expr: &'e Expr, sign: Sign) {
+        match &expr.kind {
+            ExprKind::Paren(inner) | ExprKind::Unary(UnaryOp::Pos, inner) => self.add(inner, sign),
+            ExprKind::Binary(Binary {
+                op: op @ (BinaryOp::Add | BinaryOp::Sub),
+                lhs,
+                rhs,
+                matching: Some(matching),
+                ..
+            }) if *matching == VectorMatching::default() => {
+                self.add(lhs, sign);
+                let other = match (op, sign) {
+                    (BinaryOp::Add, sign) => sign,
+                    (_, Sign::Plus) => Sign::Minus,
+                    (_, Sign::Minus) => Sign::Plus,
+                };
+                self.add(rhs, other);
+            }
+            ExprKind::Selector(selector)
+                if selector.at == Modifiers::default() && selector.extended.is_none() =>
+            {
+                self.counters.push(Counter {
+                    sign,
+                    selector: selector.clone(),
+                });
+            }
+            _ => self.odd.push(expr),
         }
-        ExprKind::Selector(selector)
-            if selector.at == Modifiers::default() && selector.extended.is_none() =>
-        {
-            into.push(Counter {
-                sign,
-                selector: selector.clone(),
-            });
-            Ok(())
-        }
-        _ => Err(expr),
     }
 }
 
@@ -242,13 +295,22 @@ pub(in crate::rules) fn missing(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause>
 }
 
 pub(in crate::rules) fn breach(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let level = level(scan, "breach")?;
-    let mut hold_for = DurationMs::ZERO;
-    if scan.word("for").is_some() {
-        hold_for = scan.duration("for")?.value;
+    let mut gathered = Gathered::default();
+    let before = *scan;
+    let level = gathered.take(level(scan, "breach"));
+    if level.is_none() {
+        *scan = before;
+        scan.skip_to(|word| word == "for");
     }
-    scan.finish("the level but `for DUR`")?;
-    Ok(Clause::Breach(Breach { level, hold_for }))
+    let mut hold_for = Some(DurationMs::ZERO);
+    if scan.word("for").is_some() {
+        hold_for = gathered.take(scan.duration("for")).map(|time| time.value);
+    }
+    let (Some(level), Some(hold_for)) = (level, hold_for) else {
+        return Err(gathered.spoiled());
+    };
+    gathered.take(scan.finish("the level but `for DUR`"));
+    gathered.whole(Clause::Breach(Breach { level, hold_for }))
 }
 
 pub(in crate::rules) fn by(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
@@ -270,28 +332,57 @@ pub(in crate::rules) fn burn(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause>
         );
         return Err(mistake.into());
     }
+    let mut gathered = Gathered::default();
+    let before = *scan;
+    let share = gathered.take(burnt(scan, lets));
+    if share.is_none() {
+        *scan = before;
+        scan.skip_to(|word| word == "in");
+    }
+    if scan.word("in").is_none() {
+        if share.is_some() {
+            let mistake = scan.expected("`in` is missing behind the share", "`in` and a time");
+            gathered.add(mistake.help("`burn 2% in 1h critical`"));
+        }
+        return Err(gathered.spoiled());
+    }
+    let start = scan.next().span;
+    let long = time_then(scan, "in", &mut gathered);
+    let Some(long) = gathered.take(long) else {
+        return Err(gathered.spoiled());
+    };
+    if long == Some(DurationMs::ZERO) {
+        gathered.take(positive(
+            &Placed {
+                value: DurationMs::ZERO,
+                span: start,
+            },
+            "the time of a burn line",
+        ));
+    }
+    let level = gathered.take(level(scan, "in ..."));
+    if level.is_some() {
+        gathered.take(scan.finish("the level"));
+    }
+    match (share, long, level) {
+        (Some(share), Some(long), Some(level)) => {
+            gathered.whole(Clause::Burn(Some(Burn { share, long, level })))
+        }
+        _ => Err(gathered.spoiled()),
+    }
+}
+
+/// The share of a `burn` line.
+fn burnt(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Share> {
     let share = percent(scan, lets, "burn")?;
-    let Some(part) = Share::new(share.value) else {
-        return Err(Mistake::error(
+    Share::new(share.value).ok_or_else(|| {
+        Mistake::error(
             share.span,
             "a share of the budget is above 0% and at most 100%",
         )
         .label("expected one such as 2%")
-        .into());
-    };
-    if scan.word("in").is_none() {
-        let mistake = scan.expected("`in` is missing behind the share", "`in` and a time");
-        return Err(mistake.help("`burn 2% in 1h critical`").into());
-    }
-    let long = scan.duration("in")?;
-    positive(&long, "the time of a burn line")?;
-    let level = level(scan, "in ...")?;
-    scan.finish("the level")?;
-    Ok(Clause::Burn(Some(Burn {
-        share: part,
-        long: long.value,
-        level,
-    })))
+        .into()
+    })
 }
 
 pub(in crate::rules) fn min(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
@@ -305,5 +396,7 @@ pub(in crate::rules) fn min(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
 }
 
 pub(in crate::rules) fn exclude(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    Ok(Clause::Exclude(names(scan, "window", "exclude")?))
+    let mut gathered = Gathered::default();
+    let names = names(scan, "window", "exclude", &mut gathered);
+    gathered.clause(Clause::Exclude(names))
 }

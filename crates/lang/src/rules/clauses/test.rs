@@ -2,15 +2,15 @@
 
 use bellwether_model::{DurationMs, Labels, METRIC_NAME, MatchOp};
 
-use super::parts::{matchers_then, name, plain_text, positive};
+use super::parts::{matchers_then, name, plain_text, positive, time_then};
 use super::window::moment;
 use crate::promql;
-use crate::promql::ast::Span;
+use crate::promql::ast::{Expr, Span};
 use crate::rules::clause::{Clause, InstanceClause, InstanceLine, StepClause};
-use crate::rules::diagnostic::{Mistake, Parsed, Spoiled};
+use crate::rules::diagnostic::{Gathered, Mistake, Parsed};
 use crate::rules::lets::Lets;
 use crate::rules::near::nearest;
-use crate::rules::scan::{Placed, Scan, shown};
+use crate::rules::scan::{Scan, shown};
 use crate::rules::types::{ExpectedState, Level, Load, TestSeries};
 
 pub(in crate::rules) fn start(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
@@ -21,6 +21,17 @@ pub(in crate::rules) fn start(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
 
 pub(in crate::rules) fn load(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let (mut first, lines) = scan.lines();
+    let mut gathered = Gathered::default();
+    let step = gathered.take(load_step(&mut first, &lines));
+    let series = each(lines, &mut gathered, series_line);
+    gathered.whole(Clause::Load(Load {
+        step: step.unwrap_or_default(),
+        series,
+    }))
+}
+
+/// The first line of `load`; `lines` stand below it.
+fn load_step(first: &mut Scan<'_>, lines: &[Scan<'_>]) -> Parsed<DurationMs> {
     let step = first.duration("load")?;
     positive(&step, "the distance of two samples")?;
     first
@@ -33,79 +44,71 @@ pub(in crate::rules) fn load(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
             .help("such as `up{job=\"api\"} 1x10`")
             .into());
     }
-    let series = each(lines, |line| {
-        let (text, at) = line.take_rest();
-        let (labels, values) = promql::parse_series_part(text, at)?;
-        let span = Span {
-            start: at,
-            end: at + text.len(),
-        };
-        if labels.get(METRIC_NAME).is_none() {
-            return Err(Mistake::error(span, "a series without a metric's name")
-                .label("expected one such as `up{job=\"api\"} 1x10`")
-                .into());
-        }
-        if values.is_empty() {
-            return Err(Mistake::error(span, "a series without values")
-                .label("values follow, one a step: `1 2 3`, `0+10x5`, `_ stale`")
-                .into());
-        }
-        Ok(TestSeries { labels, values })
-    })?;
-    Ok(Clause::Load(Load {
-        step: step.value,
-        series,
-    }))
+    Ok(step.value)
 }
 
-/// Reads every line, and tells the mistakes of all of them.
-fn each<'a, T>(lines: Vec<Scan<'a>>, read: impl Fn(&mut Scan<'a>) -> Parsed<T>) -> Parsed<Vec<T>> {
-    let mut good = Vec::with_capacity(lines.len());
-    let mut mistakes = Vec::new();
-    let mut spoiled = false;
-    for mut line in lines {
-        match read(&mut line) {
-            Ok(value) => good.push(value),
-            Err(Spoiled(found)) => {
-                spoiled = true;
-                mistakes.extend(found);
-            }
-        }
+/// `NAME{labels} VALUES`
+fn series_line(line: &mut Scan<'_>) -> Parsed<TestSeries> {
+    let (text, at) = line.take_rest();
+    let (labels, values) = promql::parse_series_part(text, at)?;
+    let span = Span {
+        start: at,
+        end: at + text.len(),
+    };
+    if labels.get(METRIC_NAME).is_none() {
+        return Err(Mistake::error(span, "a series without a metric's name")
+            .label("expected one such as `up{job=\"api\"} 1x10`")
+            .into());
     }
-    if spoiled {
-        Err(Spoiled(mistakes))
-    } else {
-        Ok(good)
+    if values.is_empty() {
+        return Err(Mistake::error(span, "a series without values")
+            .label("values follow, one a step: `1 2 3`, `0+10x5`, `_ stale`")
+            .into());
     }
+    Ok(TestSeries { labels, values })
+}
+
+/// Reads every line; those with mistakes are left out.
+fn each<'a, T>(
+    lines: Vec<Scan<'a>>,
+    gathered: &mut Gathered,
+    read: impl Fn(&mut Scan<'a>) -> Parsed<T>,
+) -> Vec<T> {
+    let lines = lines.into_iter();
+    lines
+        .filter_map(|mut line| gathered.take(read(&mut line)))
+        .collect()
 }
 
 pub(in crate::rules) fn eval(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause> {
     let (mut first, lines) = scan.lines();
-    let at = first.duration("eval")?.value;
+    let mut gathered = Gathered::default();
+    let at = time_then(&mut first, "eval", &mut gathered);
+    let at = gathered.take(at);
+    let expr = at.and_then(|_| gathered.take(eval_expr(&mut first, lets)));
+    let expected = each(lines, &mut gathered, sample);
+    for (i, (labels, _, span)) in expected.iter().enumerate() {
+        if expected[..i].iter().any(|(other, _, _)| other == labels) {
+            let mistake = Mistake::error(*span, "this series is expected twice");
+            gathered.add(mistake.label("one value each"));
+        }
+    }
+    match (at, expr) {
+        (Some(at), Some(expr)) => gathered.whole(Clause::Step(
+            at.unwrap_or_default(),
+            StepClause::Eval(expr, expected),
+        )),
+        _ => Err(gathered.spoiled()),
+    }
+}
+
+fn eval_expr(first: &mut Scan<'_>, lets: &Lets) -> Parsed<Expr> {
     if first.rest().is_empty() {
         let what = "PromQL, on the same line";
         return Err(first.expected("the expression is missing", what).into());
     }
     let (text, start) = first.take_rest();
-    let expr = lets.expr(text, start);
-    let expected = each(lines, |line| sample(line));
-    // Both are looked at before either is refused.
-    let (expr, expected) = match (expr, expected) {
-        (Ok(expr), Ok(expected)) => (expr, expected),
-        (Err(mut a), Err(b)) => {
-            a.0.extend(b.0);
-            return Err(a);
-        }
-        (Err(e), Ok(_)) | (Ok(_), Err(e)) => return Err(e),
-    };
-    for (i, (labels, _, span)) in expected.iter().enumerate() {
-        if expected[..i].iter().any(|(other, _, _)| other == labels) {
-            return Err(Mistake::error(*span, "this series is expected twice")
-                .label("one value each")
-                .into());
-        }
-    }
-    Ok(Clause::Step(at, StepClause::Eval(expr, expected)))
+    lets.expr(text, start)
 }
 
 /// `{labels} value`
@@ -134,6 +137,24 @@ fn sample(line: &mut Scan<'_>) -> Parsed<(Labels, f64, Span)> {
 
 pub(in crate::rules) fn at(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
     let (mut first, mut lines) = scan.lines();
+    let mut gathered = Gathered::default();
+    let at = gathered.take(at_time(&mut first, &lines));
+    let at = at.unwrap_or_default();
+    if let [line] = &mut lines[..]
+        && line.word("none").is_some()
+    {
+        gathered.take(line.finish("`none`"));
+        return gathered.clause(Clause::Step(at, StepClause::At(Vec::new())));
+    }
+    let mut expected = Vec::with_capacity(lines.len());
+    for mut line in lines {
+        expected.extend(instance_line(&mut line, &mut gathered));
+    }
+    gathered.clause(Clause::Step(at, StepClause::At(expected)))
+}
+
+/// The first line of `at`; `lines` stand below it.
+fn at_time(first: &mut Scan<'_>, lines: &[Scan<'_>]) -> Parsed<DurationMs> {
     let at = first.duration("at")?.value;
     if !first.rest().is_empty() {
         let next = first.next();
@@ -142,12 +163,6 @@ pub(in crate::rules) fn at(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
             .label("below, deeper indented")
             .into());
     }
-    if let [line] = &mut lines[..]
-        && line.word("none").is_some()
-    {
-        line.finish("`none`")?;
-        return Ok(Clause::Step(at, StepClause::At(Vec::new())));
-    }
     if lines.is_empty() {
         let end = first.offset();
         let span = Span { start: end, end };
@@ -155,26 +170,37 @@ pub(in crate::rules) fn at(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
             .label("expected lines such as `warning DiskFilling{instance=\"a\"}`, or `none`")
             .into());
     }
-    Ok(Clause::Step(
-        at,
-        StepClause::At(each(lines, instance_line)?),
-    ))
+    Ok(at)
 }
 
-/// `LEVEL|pending ALERT{labels} ["summary"]`
-fn instance_line(line: &mut Scan<'_>) -> Parsed<InstanceLine> {
-    let state = state(line)?;
-    let instance = instance(line, state.word())?;
-    let mut summary = None;
-    if !line.rest().is_empty() {
-        summary = Some(plain_text(line, &instance.alert.value)?.value);
-        line.finish("the summary")?;
+/// `LEVEL|pending ALERT{labels} ["summary"]`; the instance is there also when its state or its summary is none.
+fn instance_line(line: &mut Scan<'_>, gathered: &mut Gathered) -> Option<InstanceLine> {
+    let (before, told) = (*line, gathered.take(state(line)));
+    if told.is_none() {
+        *line = before;
+        line.any_word()?;
     }
-    Ok(InstanceLine {
+    if told.is_none() && line.rest().is_empty() {
+        return None;
+    }
+    let state = told.unwrap_or(ExpectedState::Pending);
+    let instance = gathered.take(instance(line, state.word()))?;
+    let summary = gathered.take(summary(line, &instance.alert.value));
+    Some(InstanceLine {
         state,
         instance,
-        summary,
+        summary: summary.flatten(),
     })
+}
+
+/// The text behind an instance, if there is one.
+fn summary(line: &mut Scan<'_>, alert: &str) -> Parsed<Option<String>> {
+    if line.rest().is_empty() {
+        return Ok(None);
+    }
+    let text = plain_text(line, alert)?.value;
+    line.finish("the summary")?;
+    Ok(Some(text))
 }
 
 fn state(line: &mut Scan<'_>) -> Parsed<ExpectedState> {
@@ -247,7 +273,11 @@ fn instance(scan: &mut Scan<'_>, after: &str) -> Parsed<InstanceClause> {
 }
 
 pub(in crate::rules) fn notify(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let (at, channel) = time_and_channel(scan, "notify")?;
+    let mut gathered = Gathered::default();
+    let at = time_then(scan, "notify", &mut gathered)?.unwrap_or_default();
+    let Some(channel) = gathered.take(name(scan, "channel", "notify")) else {
+        return Err(gathered.spoiled());
+    };
     let mut probe = *scan;
     // An alert may be called `resolved`: then something other than a name follows.
     let resolved = probe.word("resolved").is_some()
@@ -256,31 +286,40 @@ pub(in crate::rules) fn notify(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> 
     if resolved {
         *scan = probe;
     }
-    let instance = instance(scan, "notify")?;
-    scan.finish("the instance")?;
-    let step = StepClause::Notify {
-        channel,
-        resolved,
-        instance,
+    // Without a channel the alert stands in its place.
+    let is_alone = scan.rest().is_empty() || scan.rest().starts_with('{');
+    let step = match gathered.take(instance(scan, "notify")) {
+        Some(instance) => {
+            gathered.take(scan.finish("the instance"));
+            StepClause::Notify {
+                channel,
+                resolved,
+                instance,
+            }
+        }
+        None if is_alone => return Err(gathered.spoiled()),
+        // The channel is still looked up.
+        None => StepClause::Silent(channel),
     };
-    Ok(Clause::Step(at, step))
+    gathered.clause(Clause::Step(at, step))
 }
 
 pub(in crate::rules) fn silent(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let (at, channel) = time_and_channel(scan, "silent")?;
-    scan.finish("the channel")?;
-    Ok(Clause::Step(at, StepClause::Silent(channel)))
-}
-
-fn time_and_channel(scan: &mut Scan<'_>, after: &str) -> Parsed<(DurationMs, Placed<String>)> {
-    let at = scan.duration(after)?.value;
-    let channel = name(scan, "channel", after)?;
-    Ok((at, channel))
+    let mut gathered = Gathered::default();
+    let at = time_then(scan, "silent", &mut gathered)?.unwrap_or_default();
+    let Some(channel) = gathered.take(name(scan, "channel", "silent")) else {
+        return Err(gathered.spoiled());
+    };
+    gathered.take(scan.finish("the channel"));
+    gathered.clause(Clause::Step(at, StepClause::Silent(channel)))
 }
 
 pub(in crate::rules) fn ack(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let at = scan.duration("ack")?.value;
-    let instance = instance(scan, "ack")?;
-    scan.finish("the instance")?;
-    Ok(Clause::Step(at, StepClause::Ack(instance)))
+    let mut gathered = Gathered::default();
+    let at = time_then(scan, "ack", &mut gathered)?.unwrap_or_default();
+    let Some(instance) = gathered.take(instance(scan, "ack")) else {
+        return Err(gathered.spoiled());
+    };
+    gathered.take(scan.finish("the instance"));
+    gathered.clause(Clause::Step(at, StepClause::Ack(instance)))
 }

@@ -7,7 +7,7 @@ use nom::bytes::complete::take_while1;
 use super::parts::{between, zone};
 use crate::promql::ast::Span;
 use crate::rules::clause::Clause;
-use crate::rules::diagnostic::{Mistake, Parsed};
+use crate::rules::diagnostic::{Gathered, Mistake, Parsed};
 use crate::rules::lets::Lets;
 use crate::rules::near::nearest;
 use crate::rules::scan::{Placed, Scan, shown};
@@ -25,32 +25,87 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 pub(in crate::rules) fn every(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    if scan.word("month").is_some() {
-        let (first, last) = month_days(scan)?;
-        let within = within(scan)?;
-        let times = times(scan)?;
-        let zone = zone(scan)?;
-        return Ok(Clause::Span(WindowSpan::Monthly {
+    let mut gathered = Gathered::default();
+    let days = or_skip(scan, &mut gathered, days, |word| {
+        word == "of" || ends_days(word)
+    });
+    let within = or_skip(scan, &mut gathered, within, ends_days);
+    let times = all_times(scan, &mut gathered);
+    let zone = gathered.take(zone(scan));
+    let (Some(days), Some(within), Some(times), Some(zone)) = (days, within, times, zone) else {
+        return Err(gathered.spoiled());
+    };
+    gathered.whole(Clause::Span(match days {
+        OnDays::Month(first, last) => WindowSpan::Monthly {
             first,
             last,
             within,
             times,
             zone,
-        }));
-    }
-    let days = match scan.word("day") {
-        Some(_) => DAYS.map(|(_, day)| day).to_vec(),
-        None => weekdays(scan)?,
-    };
-    let within = within(scan)?;
-    let times = times(scan)?;
-    let zone = zone(scan)?;
-    Ok(Clause::Span(WindowSpan::Weekly {
-        days,
-        within,
-        times,
-        zone,
+        },
+        OnDays::Week(days) => WindowSpan::Weekly {
+            days,
+            within,
+            times,
+            zone,
+        },
     }))
+}
+
+/// The days of an `every` line.
+enum OnDays {
+    Week(Vec<Weekday>),
+    Month(MonthDay, MonthDay),
+}
+
+fn days(scan: &mut Scan<'_>) -> Parsed<OnDays> {
+    if scan.word("month").is_some() {
+        let (first, last) = month_days(scan)?;
+        return Ok(OnDays::Month(first, last));
+    }
+    if scan.word("day").is_some() {
+        return Ok(OnDays::Week(DAYS.map(|(_, day)| day).to_vec()));
+    }
+    weekdays(scan).map(OnDays::Week)
+}
+
+/// True for the words behind the days: a time, or the zone's `in`.
+fn ends_days(word: &str) -> bool {
+    word == "in" || is_time(word)
+}
+
+fn is_time(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_digit()) && word.contains(':')
+}
+
+/// Reads a part of a line; behind one with a mistake the line goes on at the next word that `stop` knows.
+fn or_skip<'a, T>(
+    scan: &mut Scan<'a>,
+    gathered: &mut Gathered,
+    read: impl Fn(&mut Scan<'a>) -> Parsed<T>,
+    stop: impl Fn(&str) -> bool,
+) -> Option<T> {
+    let before = *scan;
+    let found = gathered.take(read(scan));
+    if found.is_none() {
+        *scan = before;
+        if !stop(scan.next().value) || is_time(scan.next().value) {
+            scan.skip_to(stop);
+        }
+    }
+    found
+}
+
+/// The times of a line. Behind a word that does not belong there they are still looked for.
+fn all_times(scan: &mut Scan<'_>, gathered: &mut Gathered) -> Option<DayTimes> {
+    let is_odd = !scan.rest().starts_with(|c: char| c.is_ascii_digit());
+    let found = or_skip(scan, gathered, times, |word| {
+        word == "in" || is_odd && is_time(word)
+    });
+    if found.is_none() && is_time(scan.next().value) {
+        or_skip(scan, gathered, times, |word| word == "in");
+    }
+    found
 }
 
 /// The months as they are written.
@@ -362,17 +417,33 @@ fn time(scan: &mut Scan<'_>) -> Parsed<Placed<u16>> {
 }
 
 pub(in crate::rules) fn on(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let from = stamp(scan, "on")?;
+    let mut gathered = Gathered::default();
+    let from = or_skip(
+        scan,
+        &mut gathered,
+        |scan| stamp(scan, "on"),
+        |word| word == "to",
+    );
     if scan.word("to").is_none() {
-        let mistake = scan.expected("`to` is missing behind the start", "`to` and a date");
-        let day = from.value.0;
-        if scan.rest().is_empty() && from.value.1.is_none() {
-            return Err(mistake.help(format!("one day: `on {day} to {day}`")).into());
+        if let Some(from) = from {
+            let mistake = scan.expected("`to` is missing behind the start", "`to` and a date");
+            let day = from.value.0;
+            let is_day = scan.rest().is_empty() && from.value.1.is_none();
+            let help = is_day.then(|| format!("one day: `on {day} to {day}`"));
+            gathered.add(help.into_iter().fold(mistake, Mistake::help));
         }
-        return Err(mistake.into());
+        return Err(gathered.spoiled());
     }
-    let to = stamp(scan, "to")?;
-    let zone = zone(scan)?;
+    let to = or_skip(
+        scan,
+        &mut gathered,
+        |scan| stamp(scan, "to"),
+        |word| word == "in",
+    );
+    let zone = gathered.take(zone(scan));
+    let (Some(from), Some(to), Some(zone)) = (from, to, zone) else {
+        return Err(gathered.spoiled());
+    };
     let start = at(from.value.0, from.value.1.unwrap_or(0));
     // A day without a time is the whole of it.
     let end = at(to.value.0, to.value.1.unwrap_or(24 * 60));
@@ -461,10 +532,19 @@ fn date(scan: &mut Scan<'_>, after: &str) -> Parsed<Placed<NaiveDate>> {
 }
 
 pub(in crate::rules) fn except(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {
-    let first = date(scan, "except")?;
+    let mut gathered = Gathered::default();
+    let first = or_skip(
+        scan,
+        &mut gathered,
+        |scan| date(scan, "except"),
+        |word| word == "to",
+    );
     let last = match scan.word("to") {
-        Some(_) => date(scan, "to")?,
+        Some(_) => gathered.take(date(scan, "to")),
         None => first.clone(),
+    };
+    let (Some(first), Some(last)) = (first, last) else {
+        return Err(gathered.spoiled());
     };
     scan.finish("the dates").map_err(|mistake| {
         mistake.help("`except` has whole days, in the zone of each `every` line")
