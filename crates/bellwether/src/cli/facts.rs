@@ -22,10 +22,13 @@ const LOOK_BACK: DurationMs = DurationMs::from_mins(60);
 /// The facts of a data folder, or of the server at an `http` address. Of metrics that are not `wanted` the names
 /// suffice.
 pub(crate) fn of(source: &str, wanted: &BTreeSet<String>) -> Result<StoreFacts> {
-    if source.starts_with("http://") || source.starts_with("https://") {
-        return of_server(source.trim_end_matches('/'), wanted);
-    }
-    of_folder(Path::new(source), wanted)
+    let facts = if source.starts_with("http://") || source.starts_with("https://") {
+        of_server(source.trim_end_matches('/'), wanted)
+    } else {
+        of_folder(Path::new(source), wanted)
+    };
+    let now = Some(super::now());
+    Ok(StoreFacts { now, ..facts? })
 }
 
 fn of_folder(folder: &Path, wanted: &BTreeSet<String>) -> Result<StoreFacts> {

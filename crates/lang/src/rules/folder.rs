@@ -255,11 +255,7 @@ impl Folder<'_> {
 
     fn rules(&mut self, drafts: &[Draft]) -> RuleSet {
         let mut rules = RuleSet::default();
-        let mut defaults: BTreeMap<usize, &[Entry]> = BTreeMap::new();
-        for draft in drafts.iter().filter(|d| d.kind == Kind::Defaults) {
-            // A second one is a mistake; the first counts.
-            defaults.entry(draft.file).or_insert(&draft.clauses);
-        }
+        let defaults = defaults(drafts);
         let defaults_of = |draft: &Draft| defaults.get(&draft.file).copied().unwrap_or_default();
         let records = Records::new(drafts, &defaults_of);
         let recorded = |metric: &str| records.produced(metric);
@@ -308,9 +304,34 @@ impl Folder<'_> {
     fn against(&mut self, drafts: &[Draft], facts: &StoreFacts) {
         let records = drafts.iter().filter(|d| d.kind == Kind::Record);
         let recorded: BTreeSet<String> = records.map(|d| d.name.value.clone()).collect();
+        let defaults = defaults(drafts);
+        let defaults_of = |draft: &Draft| defaults.get(&draft.file).copied().unwrap_or_default();
+        let possible = Records::new(drafts, &defaults_of);
+        let possible = |metric: &str| possible.produced(metric);
+        let known = Records::new(drafts, &defaults_of).over(facts);
+        let known = |metric: &str| known.produced(metric);
+        let instances = Instances::new(drafts, &defaults_of, &possible);
+        let known_instances = Instances::new(drafts, &defaults_of, &known);
         for draft in drafts.iter().filter(|d| !d.spoiled) {
             let mut found = Vec::new();
             let text = &self.files[draft.file].text;
+            let seen = lint::seen::Seen {
+                possible: &possible,
+                known: &known,
+                instances: &instances,
+                known_instances: &known_instances,
+                text,
+            };
+            let subject = Subject::new(draft, defaults_of(draft));
+            match draft.kind {
+                Kind::Alert | Kind::Record => found.extend(seen.of_rule(&subject)),
+                Kind::Sla => found.extend(seen.of_sla(&subject)),
+                Kind::Route | Kind::Mute => {
+                    let each = draft.clauses.iter();
+                    found.extend(each.flat_map(|entry| seen.of_picking(entry, facts)));
+                }
+                _ => {}
+            }
             for Entry { word, clause } in &draft.clauses {
                 let expr = match clause {
                     Clause::Expr(expr) | Clause::Ok(expr) => expr,
@@ -328,6 +349,7 @@ impl Folder<'_> {
                     recorded: &recorded,
                 };
                 found.extend(lint::store::judge(&judged, facts));
+                lint::seen::grouped(&judged, expr, &seen, &mut found);
                 if draft.kind == Kind::Alert {
                     let lines = Subject::new(draft, &[]).levels();
                     found.extend(lint::store::judge_alert(&judged, &lines, facts));
@@ -403,6 +425,15 @@ impl Folder<'_> {
         }
         diagnostics
     }
+}
+
+/// The clauses of each file's `defaults`. A second one is a mistake; the first counts.
+fn defaults(drafts: &[Draft]) -> BTreeMap<usize, &[Entry]> {
+    let mut defaults: BTreeMap<usize, &[Entry]> = BTreeMap::new();
+    for draft in drafts.iter().filter(|d| d.kind == Kind::Defaults) {
+        defaults.entry(draft.file).or_insert(&draft.clauses);
+    }
+    defaults
 }
 
 /// Labels of a record as one text, to tell records of one metric apart.

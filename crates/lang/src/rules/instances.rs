@@ -72,8 +72,7 @@ impl Instances {
         if self.by_name.is_empty() {
             return Vec::new();
         }
-        let has = |name: &str| OWN.contains(&name) || self.by_name.values().any(|l| l.can(name));
-        let missing = labels.into_iter().filter(|label| !has(&label.value));
+        let missing = labels.into_iter().filter(|label| !self.has(&label.value));
         missing
             .map(|label| {
                 let message = format!("no alert of this folder has the label `{}`", label.value);
@@ -90,7 +89,19 @@ impl Instances {
             .collect()
     }
 
-    fn known(&self) -> BTreeSet<&str> {
+    /// True when an alert of the folder, or one of the engine's own, can have this label; or there is no alert at all.
+    pub(super) fn has(&self, label: &str) -> bool {
+        let mut of_alerts = self.by_name.values();
+        self.by_name.is_empty() || OWN.contains(&label) || of_alerts.any(|labels| labels.can(label))
+    }
+
+    /// The names of the folder's alerts, those of objectives among them.
+    pub(super) fn alerts(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    /// Labels that alerts are known to have.
+    pub(super) fn known(&self) -> BTreeSet<&str> {
         let listed = self.by_name.values().filter_map(|labels| match labels {
             Produced::Only(names) => Some(names),
             Produced::AllBut(_) => None,

@@ -10,6 +10,7 @@ use super::build::{Draft, Entry};
 use super::diagnostic::Mistake;
 use super::graph::{circles, in_order};
 use super::labels::Produced;
+use super::lint::StoreFacts;
 use super::reads::metrics;
 use super::table::Kind;
 
@@ -57,6 +58,8 @@ pub(super) fn circles_of_records(
 pub(super) struct Records<'d, 'f> {
     by_metric: BTreeMap<&'d str, Vec<&'d Draft>>,
     defaults_of: &'f dyn Fn(&Draft) -> &'d [Entry],
+    /// What a store has seen of the metrics that the folder does not record.
+    facts: Option<&'f StoreFacts>,
     /// `None`: being worked out.
     known: RefCell<BTreeMap<String, Option<Produced>>>,
 }
@@ -73,14 +76,25 @@ impl<'d, 'f> Records<'d, 'f> {
         Records {
             by_metric,
             defaults_of,
+            facts: None,
             known: RefCell::default(),
+        }
+    }
+
+    /// The same, and of the metrics that the folder does not record it is known what a store has seen.
+    pub(super) fn over(self, facts: &'f StoreFacts) -> Records<'d, 'f> {
+        Records {
+            facts: Some(facts),
+            ..self
         }
     }
 
     /// The labels of a recorded metric; `None` when nothing is known: it is not recorded here, one of its records
     /// has a mistake, or records read each other in a circle or a long chain.
     pub(super) fn produced(&self, metric: &str) -> Option<Produced> {
-        let drafts = self.by_metric.get(metric)?;
+        let Some(drafts) = self.by_metric.get(metric) else {
+            return self.facts?.labels(metric);
+        };
         if let Some(known) = self.known.borrow().get(metric) {
             return known.clone();
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bellwether_lang::rules::{SourceFile, check, format, from_rules_json, overview, render};
+use bellwether_lang::rules::{Lint, SourceFile, check, format, from_rules_json, overview, render};
 
 fn reference() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md");
@@ -44,6 +44,16 @@ fn every_example_is_right_and_in_canonical_form() {
         let checked = check(std::slice::from_ref(&rules));
         assert_eq!(render(&checked.diagnostics, &[rules], false), "");
     }
+}
+
+#[test]
+fn the_reference_explains_every_warning() {
+    let text = reference();
+    let (_, section) = text.split_once("\n## Warnings\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let named: Vec<&str> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    assert_eq!(named, Lint::ALL.map(Lint::name));
 }
 
 /// `UPDATE_EXPECT=1` writes the table anew.

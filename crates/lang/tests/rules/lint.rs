@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bellwether_lang::rules::{
     Lint, MetricFacts, MetricKind, RawFile, StoreFacts, check_raw_against, render,
 };
+use bellwether_model::TimestampMs;
 use expect_test::{Expect, expect};
 
 /// Samples 15 s apart.
@@ -34,6 +35,7 @@ fn facts() -> StoreFacts {
     ];
     StoreFacts {
         metrics: metrics.into_iter().collect(),
+        now: TimestampMs::parse("2026-06-01T00:00:00Z"),
     }
 }
 
@@ -196,6 +198,203 @@ fn the_counters_of_an_objective_are_looked_up() {
              5 |     + http_requests_total - queue_depth
                |                             ^^^^^^^^^^^ every fall counts as a restart from zero
                = help: to switch it off here: `# lint: off gauge-with-rate REASON`
+        "#]],
+    );
+}
+
+#[test]
+fn labels_that_the_store_has_never_seen_are_told_wherever_they_are_named() {
+    check(
+        r#"record queue:deep
+  expr max by (queu, queue) (queue_depth)
+record queue:all
+  expr queue_depth
+  label origin = "{queeu}"
+alert A
+  expr sum by (job, cdoe) (rate(http_requests_total[5m])) / on (job, regoin) group_left sum by (job) (http_requests_total)
+  warning > 5 where {cdoe="500"}
+  summary "{job} {cdoe} {origin} {severity} {alertname}"
+  label origin = "here"
+alert B
+  expr queue_depth
+  warning > 5 where {queeu="a"}
+  summary "{queue} {quue} {host}"
+sla s
+  objective 99% over 30d
+  bad http_requests_total{code=~"5.."}
+  total http_requests_total
+  by (job, zone)
+  burn none
+  breach warning
+channel c
+  log
+route r
+  match {queu="a", origin="here", alertname="B"}
+  to c
+  group by (alertname, queue, quue)
+mute m
+  match {alertname=~"C|D", sla="s", zoen="x", job=""}
+  while {alertname="A", cdoe!=""} same (jbo, job)
+  until 2026-05-31T00:00:00Z
+  reason "a mute of last month"
+mute n
+  match {alertname="s:breach"}
+  until 2026-06-02T00:00:00Z
+  reason "one of tomorrow"
+mute o
+  match {alertname="RuleFailing", rule="A"}
+  until 2026-06-02T00:00:00Z
+  reason "one of the engine's"
+"#,
+        expect![[r#"
+            a.rules:2:16: warning: what `by` groups has never had the label `queu`
+               |
+             2 |   expr max by (queu, queue) (queue_depth)
+               |                ^^^^ did you mean `queue`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:5:20: warning: the expression has never had the label `queeu`
+               |
+             5 |   label origin = "{queeu}"
+               |                    ^^^^^ did you mean `queue`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:7:21: warning: what `by` groups has never had the label `cdoe`
+               |
+             7 |   expr sum by (job, cdoe) (rate(http_requests_total[5m])) / on (job, regoin) group_left sum by (job) (http_requests_total)
+               |                     ^^^^ did you mean `code`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:7:70: warning: what `on` matches has never had the label `regoin`
+               |
+             7 |   expr sum by (job, cdoe) (rate(http_requests_total[5m])) / on (job, regoin) group_left sum by (job) (http_requests_total)
+               |                                                                      ^^^^^^ it has job
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:8:22: warning: the expression has never had the label `cdoe`
+               |
+             8 |   warning > 5 where {cdoe="500"}
+               |                      ^^^^ it has job
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:9:19: warning: the expression has never had the label `cdoe`
+               |
+             9 |   summary "{job} {cdoe} {origin} {severity} {alertname}"
+               |                   ^^^^ it has job
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:13:22: warning: the expression has never had the label `queeu`
+               |
+            13 |   warning > 5 where {queeu="a"}
+               |                      ^^^^^ did you mean `queue`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:14:21: warning: the expression has never had the label `quue`
+               |
+            14 |   summary "{queue} {quue} {host}"
+               |                     ^^^^ did you mean `queue`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:14:28: warning: the expression has never had the label `host`
+               |
+            14 |   summary "{queue} {quue} {host}"
+               |                            ^^^^ it has queue
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:19:12: warning: what is measured has never had the label `zone`
+               |
+            19 |   by (job, zone)
+               |            ^^^^ it has code, job
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:25:10: warning: no alert of this folder has had the label `queu`
+               |
+            25 |   match {queu="a", origin="here", alertname="B"}
+               |          ^^^^ did you mean `queue`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:27:31: warning: no alert of this folder has had the label `quue`
+               |
+            27 |   group by (alertname, queue, quue)
+               |                               ^^^^ did you mean `queue`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:29:10: warning: no alert is named `C|D`
+               |
+            29 |   match {alertname=~"C|D", sla="s", zoen="x", job=""}
+               |          ^^^^^^^^^ neither in this folder nor of the engine's own
+               = help: to switch it off here: `# lint: off unknown-alert REASON`
+
+            a.rules:29:37: warning: no alert of this folder has had the label `zoen`
+               |
+            29 |   match {alertname=~"C|D", sla="s", zoen="x", job=""}
+               |                                     ^^^^ did you mean `zone`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:30:25: warning: no alert of this folder has had the label `cdoe`
+               |
+            30 |   while {alertname="A", cdoe!=""} same (jbo, job)
+               |                         ^^^^ no series that its alerts look at has had it
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:30:41: warning: no alert of this folder has had the label `jbo`
+               |
+            30 |   while {alertname="A", cdoe!=""} same (jbo, job)
+               |                                         ^^^ did you mean `job`?
+               = help: to switch it off here: `# lint: off unknown-label REASON`
+
+            a.rules:31:3: warning: this mute is over
+               |
+            31 |   until 2026-05-31T00:00:00Z
+               |   ^^^^^ its time is past: it mutes nothing
+               = help: delete it, or give it a later end
+               = help: to switch it off here: `# lint: off mute-over REASON`
+        "#]],
+    );
+}
+
+#[test]
+fn labels_that_rules_make_themselves_count_as_seen() {
+    check(
+        r#"record queue:labelled
+  expr label_replace(queue_depth, "short", "$1", "queue", "(.).*")
+  label made = "here"
+record queue:again
+  expr sum by (short, made) (queue:labelled)
+alert A
+  expr max by (short, made) (queue:again) and on (short) queue:labelled
+  warning > 5 where {made="here"}
+  summary "{short} {made} {team}"
+  label team = "infra"
+alert B
+  expr count_values("depth", queue_depth)
+  warning > 5
+  summary "{depth}"
+alert C
+  expr ALERTS{alertname="A", short="q"} + on (made) group_left sla:ratio{period="30d", sla="s"}
+  warning > 5
+  summary "{short} {made} {sla}"
+alert D
+  expr absent(queue_depth{dc="x"}) or sum without (anything) (queue_depth)
+  warning > 5 for 5m
+  summary "{dc} {queue}"
+channel c
+  log
+route r
+  match {short="q", team="infra", depth="1", severity="warning"}
+  to c
+  group by (made, short, team, depth)
+mute m
+  match {team!="x"}
+  while {short="q"} same (made, team)
+  reason "all of them are there"
+"#,
+        expect![[r#"
+            a.rules:20:27: warning: `queue_depth` has never had the label `dc`
+               |
+            20 |   expr absent(queue_depth{dc="x"}) or sum without (anything) (queue_depth)
+               |                           ^^ it has queue
+               = help: to switch it off here: `# lint: off unknown-label REASON`
         "#]],
     );
 }

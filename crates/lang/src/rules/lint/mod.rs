@@ -3,9 +3,10 @@
 //! Some need the rules only, others a store's word about its metrics ([`StoreFacts`]). In an item, or right above it,
 //! `# lint: off NAME reason` silences one; the reason is needed.
 //!
-//! - `silence`: the comments; `store`: rules against what a store has seen; `reach`: conditions that no value can meet.
+//! - `silence`: the comments; `store`, `seen`: rules against what a store has seen; `reach`: conditions that no value can meet.
 
 pub(super) mod reach;
+pub(super) mod seen;
 pub(super) mod silence;
 pub(super) mod store;
 
@@ -34,13 +35,17 @@ pub enum Lint {
     LevelNeverSeen,
     /// A mute without an end.
     MuteForEver,
+    /// A mute whose end is past.
+    MuteOver,
     /// A route that an earlier one hides.
     RouteNeverReached,
     /// A window with fewer than two samples.
     ShortWindow,
     /// A name that is nearly another.
     Slip,
-    /// A label that the store has never seen on the metric.
+    /// The name of an alert that there is not.
+    UnknownAlert,
+    /// A label that the store has never seen where it is asked for.
     UnknownLabel,
     /// A metric that the store has never seen.
     UnknownMetric,
@@ -50,7 +55,7 @@ pub enum Lint {
 
 impl Lint {
     /// Every lint, by name.
-    pub const ALL: [Lint; 16] = [
+    pub const ALL: [Lint; 18] = [
         Lint::AbsentWithoutFor,
         Lint::ComparesTwice,
         Lint::CounterWithoutRate,
@@ -61,9 +66,11 @@ impl Lint {
         Lint::LabelNowhere,
         Lint::LevelNeverSeen,
         Lint::MuteForEver,
+        Lint::MuteOver,
         Lint::RouteNeverReached,
         Lint::ShortWindow,
         Lint::Slip,
+        Lint::UnknownAlert,
         Lint::UnknownLabel,
         Lint::UnknownMetric,
         Lint::UnreachableLevel,
@@ -82,9 +89,11 @@ impl Lint {
             Lint::LabelNowhere => "label-nowhere",
             Lint::LevelNeverSeen => "level-never-seen",
             Lint::MuteForEver => "mute-for-ever",
+            Lint::MuteOver => "mute-over",
             Lint::RouteNeverReached => "route-never-reached",
             Lint::ShortWindow => "short-window",
             Lint::Slip => "slip",
+            Lint::UnknownAlert => "unknown-alert",
             Lint::UnknownLabel => "unknown-label",
             Lint::UnknownMetric => "unknown-metric",
             Lint::UnreachableLevel => "unreachable-level",

@@ -520,6 +520,7 @@ mod tests {
             ]
             .map(|(name, facts)| (name.to_owned(), facts))
             .into(),
+            now: None,
         };
         let mut reader = Reader {
             facts: Some(&facts),

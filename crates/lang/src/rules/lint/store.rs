@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_model::{DurationMs, METRIC_NAME, limits};
+use bellwether_model::{DurationMs, METRIC_NAME, TimestampMs, limits};
 
 use super::Lint;
 use crate::promql::ast::{
@@ -13,6 +13,7 @@ use crate::promql::ast::{
 use crate::rules::alerts;
 use crate::rules::clause::LevelClause;
 use crate::rules::diagnostic::Mistake;
+use crate::rules::labels::Produced;
 use crate::rules::near::nearest;
 use crate::rules::reads;
 use crate::rules::reserved::ENGINE_SERIES;
@@ -28,6 +29,17 @@ const OF_TWO: [&str; 6] = ["rate", "irate", "increase", "delta", "idelta", "deri
 pub struct StoreFacts {
     /// By name; every metric it has.
     pub metrics: BTreeMap<String, MetricFacts>,
+    /// The time at which the rules are held against it; `None` when that does not matter.
+    pub now: Option<TimestampMs>,
+}
+
+impl StoreFacts {
+    /// The labels that series of a metric have; `None` when that is not known, or the engine writes the metric.
+    pub(in crate::rules) fn labels(&self, metric: &str) -> Option<Produced> {
+        let known = self.metrics.get(metric).filter(|known| known.series > 0)?;
+        let is_own = ENGINE_SERIES.contains(&metric);
+        (!is_own).then(|| Produced::Only(known.labels.clone()))
+    }
 }
 
 /// What a store knows about one metric.
@@ -297,20 +309,54 @@ fn widest<'e>(expr: &'e Expr, facts: &StoreFacts) -> Option<(&'e str, usize)> {
 impl Judged<'_> {
     /// Where a name stands in the expression; the clause's word when it comes from a `let` of another place.
     fn place_of(&self, name: &str) -> Span {
-        let span = self.expr.span;
-        let inside = self.text.get(span.start..span.end).unwrap_or_default();
-        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
-        let whole = |at: &usize| {
-            let before = inside[..*at].chars().next_back();
-            let after = inside[at + name.len()..].chars().next();
-            !before.is_some_and(is_part) && !after.is_some_and(is_part)
-        };
-        match inside.match_indices(name).map(|(at, _)| at).find(whole) {
-            Some(at) => Span {
-                start: span.start + at,
-                end: span.start + at + name.len(),
-            },
-            None => self.word,
-        }
+        word_in(self.text, name, self.expr.span).unwrap_or(self.word)
     }
+
+    /// Where a name stands behind a word of a part of the expression.
+    pub(super) fn place_behind(&self, name: &str, word: &str, part: Span) -> Span {
+        let is_inside = self.expr.span.start <= part.start && part.end <= self.expr.span.end;
+        // Operators stand between their sides: the last such word inside is as near as any.
+        let behind = is_inside.then(|| {
+            let mut found = None;
+            let mut from = part.start;
+            while let Some(at) = word_in(
+                self.text,
+                word,
+                Span {
+                    start: from,
+                    ..part
+                },
+            ) {
+                from = at.end;
+                found = word_in(
+                    self.text,
+                    name,
+                    Span {
+                        start: from,
+                        ..part
+                    },
+                )
+                .or(found);
+            }
+            found
+        });
+        behind.flatten().unwrap_or_else(|| self.place_of(name))
+    }
+}
+
+/// Where a name first stands as a word of its own in a part of a text.
+pub(super) fn word_in(text: &str, name: &str, part: Span) -> Option<Span> {
+    let inside = text.get(part.start..part.end)?;
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+    let whole = |at: &usize| {
+        let before = inside[..*at].chars().next_back();
+        let after = inside[at + name.len()..].chars().next();
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    };
+    let at = inside.match_indices(name).map(|(at, _)| at).find(whole)?;
+    let start = part.start + at;
+    Some(Span {
+        start,
+        end: start + name.len(),
+    })
 }
