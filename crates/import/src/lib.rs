@@ -8,7 +8,7 @@
 //! Promises: a file that its own system refuses is refused here, at its line and column, and nothing is written;
 //! everything that is not carried over as it was is named in the report; same input, same output; no input panics.
 //!
-//! - `yaml`: files as trees with places. `report`: what is said. `write`: our text. `template`: Go templates.
+//! - `yaml`: files as trees with places. `kinds`: what a file is that is none of those asked for. `report`: what is said. `write`: our text. `template`: Go templates.
 //! - `prometheus`: rule files of Prometheus, its operator, Thanos and vmalert.
 //! - `alertmanager`: routes, receivers, inhibitions, time intervals. `slo`: objectives of four systems.
 //!
@@ -19,6 +19,7 @@ mod alertmanager;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
+mod kinds;
 mod prometheus;
 mod report;
 mod severity;

@@ -15,7 +15,7 @@ use bellwether_lang::rules::SourceFile;
 
 use crate::report::{Finding, Reporter, shown};
 use crate::write::{self, Item, Names};
-use crate::{Source, files, yaml};
+use crate::{Format, Source, files, kinds, yaml};
 use config::{Config, Inhibit};
 
 /// Imports configurations, one for each file.
@@ -44,6 +44,9 @@ pub(crate) fn import(sources: &[Source], findings: &mut Vec<Finding>) -> Vec<Sou
             report.refuse(place, "one configuration is expected");
             continue;
         };
+        if kinds::is_another(node, Format::Alertmanager, &mut report) {
+            continue;
+        }
         let Some(config) = config::read(node, &mut report) else {
             continue;
         };

@@ -106,7 +106,7 @@ pub(super) fn alert(
     };
     let keeps = rule.keep.0 > 0 && condition.is_some();
     Made {
-        name: rule.name.to_owned(),
+        name: name(group, rule),
         origin: rule.name.to_owned(),
         place: rule.place,
         value,
@@ -124,6 +124,15 @@ pub(super) fn alert(
         missing_keep: keeps.then_some(rule.keep),
         comments: Vec::new(),
     }
+}
+
+/// A rule's name; where nothing of it can be in a name here, its group and its number there.
+fn name(group: &Group<'_>, rule: &Rule<'_>) -> String {
+    if rule.name.contains(|c: char| c.is_ascii_alphanumeric()) {
+        return rule.name.to_owned();
+    }
+    let before = group.rules.iter().take_while(|r| r.place != rule.place);
+    format!("{}-{}", group.name, before.count() + 1)
 }
 
 /// The labels of a rule and those of its group that it does not set itself.

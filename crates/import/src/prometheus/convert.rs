@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_lang::promql::Expr;
 use bellwether_lang::promql::ast::{BinaryOp, ValueType};
-use bellwether_lang::rules::{Level, SourceFile};
+use bellwether_lang::rules::{self, Level, SourceFile};
 use bellwether_model::{DurationMs, limits};
 
 use super::RuleFile;
@@ -54,6 +54,12 @@ pub(super) fn convert(
         for group in &file.groups {
             let timing = timing(group, options, &mut report);
             for rule in &group.rules {
+                if rule.kind == RuleKind::Record && rules::ENGINE_SERIES.contains(&rule.name) {
+                    let name = shown(rule.name);
+                    let message = format!("{name} is left out: the engine writes it itself");
+                    report.lose(rule.place, message);
+                    continue;
+                }
                 let Some(mut entry) = entry(group, rule, timing, &metrics, options, &mut report)
                 else {
                     continue;
@@ -307,8 +313,9 @@ fn join_alert(
             return None;
         }
     }
-    let is_taken = |name: &str| others.iter().any(|other| other.name == name);
-    let legal = write::legal_name(&alert.origin).unwrap_or_else(|| alert.origin.clone());
+    let is_own = |name: &str| rules::OWN_ALERTS.iter().any(|own| own.name == name);
+    let is_taken = |name: &str| is_own(name) || others.iter().any(|other| other.name == name);
+    let legal = write::legal_name(&alert.name).unwrap_or_else(|| alert.name.clone());
     let mut name = legal.clone();
     if is_taken(&name) {
         name = format!("{legal}-{}", alert.lines[0].level);
@@ -319,7 +326,9 @@ fn join_alert(
         n += 1;
     }
     if name != alert.origin {
-        let why = if name == legal {
+        let why = if is_own(&legal) {
+            "the engine has an alert of this name itself"
+        } else if name == legal {
             "a name has letters, digits and `- _ . :`"
         } else {
             "names are unique"

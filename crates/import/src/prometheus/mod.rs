@@ -19,7 +19,7 @@ use bellwether_lang::rules::SourceFile;
 
 use crate::report::{Finding, Reporter, shown};
 use crate::yaml::{self, Fields, Node, Read};
-use crate::{Options, Source};
+use crate::{Format, Options, Source, kinds};
 pub(crate) use metricsql::only_there as only_in_metricsql;
 use read::Group;
 use unit_tests::UnitFile;
@@ -82,6 +82,10 @@ fn rule_file<'a>(
     };
     let mut seen = Vec::new();
     for node in &read.documents {
+        let is_alone = read.documents.len() == 1;
+        if is_alone && kinds::is_another(node, Format::Prometheus, report) {
+            continue;
+        }
         let tests = Fields::of(node, "a rule file", report).filter(unit_tests::is);
         match tests {
             Some(fields) => {

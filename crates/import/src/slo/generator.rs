@@ -100,6 +100,7 @@ pub(super) fn read(fields: &Fields<'_>, held: &mut Held, report: &mut Reporter<'
         period: Period::Rolling(PERIOD),
         indicator,
         by: Vec::new(),
+        delay: DurationMs::ZERO,
         burns: Burns::Default,
         description: spec.text("description", report).map(str::to_owned),
         runbook: None,

@@ -17,7 +17,7 @@ use bellwether_lang::rules::SourceFile;
 use crate::report::{Finding, Reporter, shown};
 use crate::write::{self, Names};
 use crate::yaml::{self, Fields, Node, Read, Value};
-use crate::{Source, files};
+use crate::{Format, Source, files, kinds};
 use sla::Sla;
 use sloth::Windows;
 
@@ -69,6 +69,9 @@ fn documents(read: &Read) -> impl Iterator<Item = &Node> {
 }
 
 fn document(node: &Node, held: &mut Held, report: &mut Reporter<'_>) {
+    if kinds::is_another(node, Format::Objectives, report) {
+        return;
+    }
     let Some(fields) = Fields::of(node, "an objective", report) else {
         return;
     };
@@ -85,14 +88,6 @@ fn document(node: &Node, held: &mut Held, report: &mut Reporter<'_>) {
         (_, "pyrra.dev/v1alpha1", "ServiceLevelObjective") => pyrra::read(&fields, held, report),
         (_, "sre.google.com/v2", "ServiceLevelObjective") => generator::read(&fields, held, report),
         (_, "openslo/v1" | "openslo/v1alpha", _) => openslo::read(&fields, api, kind, held, report),
-        ("", "", _) if fields.get("groups").is_some() => report.refuse(
-            node.place,
-            "this is a rule file of Prometheus: `bellwether import prometheus`",
-        ),
-        ("", "", _) if fields.get("route").is_some() => report.refuse(
-            node.place,
-            "this is a configuration of Alertmanager: `bellwether import alertmanager`",
-        ),
         _ => {
             let what = match (version, api) {
                 ("", "") => "neither `version` nor `apiVersion`".to_owned(),

@@ -219,6 +219,7 @@ fn slo(spec: &Fields<'_>, version: &str, name: &str, held: &mut Held, report: &m
             period,
             indicator,
             by,
+            delay: DurationMs::ZERO,
             burns: Burns::Default,
             description: spec
                 .text("description", report)

@@ -1,7 +1,7 @@
 //! Pyrra's objectives.
 
 use bellwether_lang::promql;
-use bellwether_lang::promql::ast::ExprKind;
+use bellwether_lang::promql::ast::{Expr, ExprKind};
 use bellwether_lang::rules::Level;
 use bellwether_model::DurationMs;
 
@@ -68,15 +68,16 @@ pub(super) fn read(fields: &Fields<'_>, held: &mut Held, report: &mut Reporter<'
         return;
     };
     let found = self::indicator(&indicator, report);
-    if let (Some(percent), Some(window), Some((indicator, by))) = (percent, window, found) {
+    if let (Some(percent), Some(window), Some(measured)) = (percent, window, found) {
         let burns = burns(&spec, window, report);
         held.slas.push(Sla {
             name: name.to_owned(),
             place: fields.place,
             percent,
             period: Period::Rolling(window),
-            indicator,
-            by,
+            indicator: measured.indicator,
+            by: measured.by,
+            delay: measured.delay,
             burns,
             description: spec
                 .text("description", report)
@@ -106,7 +107,15 @@ fn target(spec: &Fields<'_>, report: &mut Reporter<'_>) -> Option<f64> {
     Some(percent)
 }
 
-fn indicator(fields: &Fields<'_>, report: &mut Reporter<'_>) -> Option<(Indicator, Vec<String>)> {
+/// What is measured.
+struct Measured {
+    indicator: Indicator,
+    by: Vec<String>,
+    /// How late its counters are looked at.
+    delay: DurationMs,
+}
+
+fn indicator(fields: &Fields<'_>, report: &mut Reporter<'_>) -> Option<Measured> {
     fields.only(
         &[
             "ratio",
@@ -136,17 +145,20 @@ fn indicator(fields: &Fields<'_>, report: &mut Reporter<'_>) -> Option<(Indicato
             by.push(label.to_owned());
         }
     }
-    let found = match kind {
+    let mut delay = DurationMs::ZERO;
+    let indicator = match kind {
         "ratio" => {
             inner.only(&["errors", "total", "grouping"], "`ratio`", report);
             let (events, total) = (
                 counter(&inner, "errors", report),
                 counter(&inner, "total", report),
             );
+            let events = together(&inner, events?, total?, report)?;
+            delay = events.delay;
             Indicator::Counted {
                 word: "bad",
-                events: events?,
-                total: total?,
+                events: events.events,
+                total: events.total,
             }
         }
         "latency" => {
@@ -155,10 +167,12 @@ fn indicator(fields: &Fields<'_>, report: &mut Reporter<'_>) -> Option<(Indicato
                 counter(&inner, "success", report),
                 counter(&inner, "total", report),
             );
+            let events = together(&inner, events?, total?, report)?;
+            delay = events.delay;
             Indicator::Counted {
                 word: "good",
-                events: events?,
-                total: total?,
+                events: events.events,
+                total: events.total,
             }
         }
         "latencyNative" => {
@@ -179,11 +193,47 @@ fn indicator(fields: &Fields<'_>, report: &mut Reporter<'_>) -> Option<(Indicato
             }
         }
     };
-    Some((found, by))
+    Some(Measured {
+        indicator,
+        by,
+        delay,
+    })
+}
+
+/// Counters that are looked at together.
+struct Together {
+    events: Counters,
+    total: Counters,
+    delay: DurationMs,
+}
+
+/// Both counters with the shift of both; told when they are shifted differently.
+fn together(
+    fields: &Fields<'_>,
+    (events, late): (Counters, DurationMs),
+    (total, delay): (Counters, DurationMs),
+    report: &mut Reporter<'_>,
+) -> Option<Together> {
+    if late != delay {
+        report.lose(
+            fields.place,
+            "the objective is left out: its counters are shifted by different times",
+        );
+        return None;
+    }
+    Some(Together {
+        events,
+        total,
+        delay,
+    })
 }
 
 /// `NAME: {metric: SELECTOR}`
-fn counter(fields: &Fields<'_>, name: &str, report: &mut Reporter<'_>) -> Option<Counters> {
+fn counter(
+    fields: &Fields<'_>,
+    name: &str,
+    report: &mut Reporter<'_>,
+) -> Option<(Counters, DurationMs)> {
     let Some(node) = fields.get(name) else {
         report.refuse(fields.place, format!("`{name}` is missing"));
         return None;
@@ -191,7 +241,17 @@ fn counter(fields: &Fields<'_>, name: &str, report: &mut Reporter<'_>) -> Option
     let inner = Fields::of(node, &format!("`{name}`"), report)?;
     inner.only(&["metric"], &format!("`{name}`"), report);
     let node = metric_of(&inner, name, report)?;
-    selector(node, report)
+    let found = Counters::of_shifted(&selector(node, report)?);
+    if found.is_none() {
+        let what = shown(node.text().unwrap_or(""));
+        report.lose(
+            node.place,
+            format!(
+                "the objective is left out: {what} is not looked at as it is now, or a while ago"
+            ),
+        );
+    }
+    found
 }
 
 fn metric_of<'a>(fields: &Fields<'a>, what: &str, report: &mut Reporter<'_>) -> Option<&'a Node> {
@@ -205,10 +265,10 @@ fn metric_of<'a>(fields: &Fields<'a>, what: &str, report: &mut Reporter<'_>) -> 
 }
 
 /// A selector; told when it is anything else.
-fn selector(node: &Node, report: &mut Reporter<'_>) -> Option<Counters> {
+fn selector(node: &Node, report: &mut Reporter<'_>) -> Option<Expr> {
     let written = node.text().unwrap_or("");
     match promql::parse(written) {
-        Ok(expr) if matches!(expr.kind, ExprKind::Selector(_)) => Counters::of_selector(&expr),
+        Ok(expr) if matches!(expr.kind, ExprKind::Selector(_)) => Some(expr),
         Ok(_) => {
             report.refuse(
                 node.place,

@@ -5,6 +5,7 @@ use bellwether_lang::promql::ast::{
     VectorMatching, VectorSelector,
 };
 use bellwether_lang::promql::{self, ParseError};
+use bellwether_model::DurationMs;
 
 /// Counters joined with `+` and `-`, and the labels that are kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,6 +137,20 @@ impl Counters {
         })
     }
 
+    /// As [`Counters::of_selector`], for one that may be shifted into the past; and by how much.
+    pub(super) fn of_shifted(expr: &Expr) -> Option<(Counters, DurationMs)> {
+        let mut expr = expr.clone();
+        let mut shift = DurationMs::ZERO;
+        if let ExprKind::Selector(selector) = &mut expr.kind
+            && let Some(DurationExpr::Const(offset)) = selector.at.offset
+            && offset.0 >= 0
+        {
+            shift = offset;
+            selector.at.offset = None;
+        }
+        Some((Counters::of_selector(&expr)?, shift))
+    }
+
     /// As `good`, `bad` and `total` take them. The first part has no sign, so one that is added comes first.
     pub(super) fn text(&self) -> Option<String> {
         let first = self.parts.iter().position(|(plus, _)| *plus)?;
@@ -194,8 +209,12 @@ impl Counters {
                 (false, true) => " + ",
                 (false, false) => " - ",
             };
+            let by = match self.by.join(", ") {
+                none if none.is_empty() => none,
+                labels => format!(" by ({labels}) "),
+            };
             out = format!(
-                "{out}{sign}sum(increase({}[{window}]))",
+                "{out}{sign}sum{by}(increase({}[{window}]))",
                 selector_text(selector)
             );
         }

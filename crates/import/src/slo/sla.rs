@@ -1,6 +1,7 @@
 //! An objective as it will be written.
 
-use bellwether_lang::rules::Level;
+use bellwether_lang::promql::{self, ast::ExprKind};
+use bellwether_lang::rules::{self, Level, Produced};
 use bellwether_model::DurationMs;
 
 use super::query::{self, Counters};
@@ -19,6 +20,8 @@ pub(super) struct Sla {
     pub(super) period: Period,
     pub(super) indicator: Indicator,
     pub(super) by: Vec<String>,
+    /// How late it is looked at.
+    pub(super) delay: DurationMs,
     pub(super) burns: Burns,
     pub(super) description: Option<String>,
     pub(super) runbook: Option<String>,
@@ -71,7 +74,7 @@ pub(super) enum Indicator {
     },
     /// An expression that is true when a slice is good.
     Sliced { ok: String, slice: DurationMs },
-    /// A ratio of bad events for which there are no counters: recorded, and judged slice by slice.
+    /// A ratio of bad events for which there are no counters: judged slice by slice.
     Ratio { query: String },
 }
 
@@ -98,7 +101,7 @@ pub(super) struct Burn {
     pub(super) level: Level,
 }
 
-/// How long a slice of a recorded ratio is, and the window its query looks at.
+/// How long a slice of a ratio is, and the window its query looks at.
 const RATIO_SLICE: &str = "5m";
 
 impl Sla {
@@ -136,12 +139,8 @@ impl Sla {
                 item.clause("slice", slice.to_string());
             }
             Indicator::Ratio { query } => {
-                let metric = self.ratio_metric();
-                let mut record = Item::new(format!("record {metric}"));
-                record.clause("expr", ratio_text(query));
-                items.push(record);
                 let budget = write::number(((100.0 - self.percent) * 1e9).round() / 1e11);
-                item.clause("ok", format!("{metric} <= {budget}"));
+                item.clause("ok", format!("{} <= {budget}", ratio_text(query)));
                 item.clause("slice", RATIO_SLICE);
                 report.change(
                     self.place,
@@ -149,8 +148,12 @@ impl Sla {
                 );
             }
         }
-        if !self.by.is_empty() {
-            item.clause("by", format!("({})", self.by.join(", ")));
+        let by = self.by();
+        if !by.is_empty() {
+            item.clause("by", format!("({})", by.join(", ")));
+        }
+        if self.delay.0 > 0 {
+            item.clause("delay", self.delay.to_string());
         }
         self.burn_clauses(windows, &mut item, report);
         if let Some(text) = &self.description {
@@ -169,14 +172,18 @@ impl Sla {
         items
     }
 
-    /// `sla:NAME:bad_ratio5m` would be the engine's own name space.
-    fn ratio_metric(&self) -> String {
-        let name: String = self
-            .name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .collect();
-        format!("slo:{name}:bad_ratio5m")
+    /// The labels of which each combination has a budget: those that are named, or those that its query keeps.
+    fn by(&self) -> Vec<String> {
+        let query = match &self.indicator {
+            Indicator::Sliced { ok, .. } => ok.clone(),
+            Indicator::Ratio { query } => query::with_window(query, RATIO_SLICE),
+            Indicator::Counted { .. } => return self.by.clone(),
+        };
+        let kept = promql::parse(&query).map(|expr| rules::produced(&expr, &|_| None));
+        match kept {
+            Ok(Produced::Only(labels)) if self.by.is_empty() => labels.into_iter().collect(),
+            _ => self.by.clone(),
+        }
     }
 
     fn burn_clauses(&self, windows: &[Windows], item: &mut Item, report: &mut Reporter<'_>) {
@@ -222,12 +229,18 @@ impl Sla {
     }
 }
 
-/// The ratio as it is recorded: the query with the window put in.
+/// The query with the window put in, as one operand.
 fn ratio_text(query: &str) -> String {
     let query = query::with_window(query, RATIO_SLICE);
-    match bellwether_lang::promql::parse(&query) {
-        Ok(expr) => write::expression(&query, &expr),
-        Err(_) => query,
+    match promql::parse(&query) {
+        // One line, in which a comparison binds weaker than a ratio: but for sets, no parentheses are needed.
+        Ok(expr) => match &expr.kind {
+            ExprKind::Binary(binary) if binary.op.is_set() || binary.op.is_comparison() => {
+                format!("({expr})")
+            }
+            _ => expr.to_string(),
+        },
+        Err(_) => format!("({query})"),
     }
 }
 

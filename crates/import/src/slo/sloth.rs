@@ -175,6 +175,7 @@ fn slo(
         period: Period::Rolling(PERIOD),
         by: Vec::new(),
         indicator: indicator?,
+        delay: DurationMs::ZERO,
         burns: Burns::Default,
         description: fields
             .text("description", report)

@@ -64,13 +64,63 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Read, Unreadable> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::new(text);
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| Unreadable {
+        let event = event.map_err(|error| Unreadable {
             place: place(error.marker().line(), error.marker().col()),
             message: format!("not YAML: {}", error.kind()),
-        })?;
-        builder.event(event, span)?;
+        });
+        let read = event.and_then(|(event, span)| builder.event(event, span));
+        read.map_err(|error| explained(text, error))?;
     }
     Ok(builder.finish())
+}
+
+/// What cannot be read, by its reason where that is plain: tabs, and templates that were not filled in.
+fn explained(text: &str, error: Unreadable) -> Unreadable {
+    let lines: Vec<&str> = text.lines().take(error.place.line as usize + 1).collect();
+    let near = lines.len().saturating_sub(3);
+    let at = |line: usize, byte: usize| Place {
+        line: u32::try_from(line + 1).unwrap_or(u32::MAX),
+        column: u32::try_from(lines[line][..byte].chars().count() + 1).unwrap_or(u32::MAX),
+    };
+    let numbered = || lines.iter().enumerate();
+    // A template of its own begins a line or a value; those of Prometheus stand inside of texts.
+    let helm = numbered().find_map(|(number, line)| {
+        let byte = line.find("{{")?;
+        let code = line[byte + 2..].trim_start_matches('-').trim_start();
+        let own = [
+            ".Values",
+            ".Release",
+            ".Chart",
+            ".Capabilities",
+            "include ",
+            "template ",
+        ];
+        let is_bare = matches!(
+            line[..byte].trim_end().chars().last(),
+            None | Some(':' | '-')
+        );
+        let is_own = own.iter().any(|word| code.starts_with(word));
+        (is_bare && (is_own || number >= near)).then(|| at(number, byte))
+    });
+    if let Some(place) = helm {
+        let message = "a template of a Helm chart, which is no YAML yet: import what `helm template` makes of it";
+        return Unreadable {
+            place,
+            message: message.to_owned(),
+        };
+    }
+    let tab = numbered().skip(near).find_map(|(number, line)| {
+        let blanks = line.len() - line.trim_start().len();
+        let byte = line[..blanks].find('\t')?;
+        Some(at(number, byte))
+    });
+    match tab {
+        Some(place) => Unreadable {
+            place,
+            message: "a tab in the indentation: YAML wants blanks there".to_owned(),
+        },
+        None => error,
+    }
 }
 
 fn not_text(bytes: &[u8], valid: usize) -> Unreadable {

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use bellwether_import::{Format, Options, Source, import};
+use bellwether_lang::rules;
 use expect_test::expect_file;
 
 fn check(format: Format, folder: &str) {
@@ -30,6 +31,13 @@ fn check(format: Format, folder: &str) {
             .iter()
             .map(|f| format!("--- {}\n{}", f.path, f.text));
         let shown: String = findings.chain(files).collect();
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        assert_eq!(imported.refused(), name.starts_with("refused"), "{shown}");
+        let checked = rules::check(&imported.files);
+        let warnings = rules::render(&checked.diagnostics, &imported.files, false);
+        // What was a slip or a danger there is one here; of objectives we write everything ourselves.
+        let of_rules = matches!(format, Format::Prometheus | Format::Alertmanager);
+        assert!(of_rules || warnings.is_empty(), "{name}: {warnings}");
         expect_file![path.with_extension("expected")].assert_eq(&shown);
     }
 }
@@ -47,4 +55,19 @@ fn alertmanager() {
 #[test]
 fn objectives() {
     check(Format::Objectives, "objectives");
+}
+
+#[test]
+fn sloth() {
+    check(Format::Objectives, "sloth");
+}
+
+#[test]
+fn pyrra() {
+    check(Format::Objectives, "pyrra");
+}
+
+#[test]
+fn openslo() {
+    check(Format::Objectives, "openslo");
 }

@@ -70,7 +70,7 @@ pub use folder::{Checked, check, check_raw, check_raw_against};
 pub use labels::{Produced, Recorded, produced};
 pub use lint::{Lint, MetricFacts, MetricKind, StoreFacts};
 pub use message::{render, to_github, to_json};
-pub use reserved::{OWN_ALERTS, OwnAlert};
+pub use reserved::{ENGINE_SERIES, OWN_ALERTS, OwnAlert};
 pub use sheet::{JsonError, decode, format, from_rules_json, to_rules_json};
 pub use source::{RawFile, SourceFile, in_expression};
 pub use table::overview;

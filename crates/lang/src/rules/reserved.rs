@@ -31,7 +31,7 @@ pub const OWN_ALERTS: [OwnAlert; 7] = [
 ];
 
 /// Metrics that the engine writes; a store may not have them yet.
-pub(super) const ENGINE_SERIES: [&str; 6] = [
+pub const ENGINE_SERIES: [&str; 6] = [
     "ALERTS",
     "ALERTS_FOR_STATE",
     "alert:level",
