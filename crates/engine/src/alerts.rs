@@ -78,7 +78,7 @@ impl Turn<'_> {
             let before = Shown::of(instance);
             let row_before = out.keeps_state().then(|| encode_instance(instance));
             let change = instance.step(evidence, &policy, beat);
-            self.note_lapse(instance, before, &policy, out);
+            self.note_lapse(instance, before, &policy, beat, out);
             self.tell(result, instance, change, &policy, None, out);
             self.approach(instance, before, &policy, None, out);
             self.write(instance, before, out);
@@ -164,7 +164,14 @@ impl Turn<'_> {
     }
 
     /// A condition that ended before it fired.
-    fn note_lapse(&self, instance: &Instance, before: Shown, policy: &Policy<'_>, out: &mut Tick) {
+    fn note_lapse(
+        &self,
+        instance: &Instance,
+        before: Shown,
+        policy: &Policy<'_>,
+        beat: Beat,
+        out: &mut Tick,
+    ) {
         let (Shown::Pending { level, active_at }, Phase::Inactive) = (before, &instance.phase)
         else {
             return;
@@ -174,7 +181,7 @@ impl Turn<'_> {
             identity: instance.identity.clone(),
             level,
             since: active_at,
-            until: self.now,
+            until: self.now.minus(beat.elapsed),
             hold_for: policy.hold_for(level),
         });
     }

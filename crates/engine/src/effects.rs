@@ -159,7 +159,7 @@ pub struct Lapse {
     pub level: Level,
     /// The first evaluation at which the condition was true.
     pub since: TimestampMs,
-    /// The evaluation at which it was no longer.
+    /// The last one.
     pub until: TimestampMs,
     /// How long it would have had to be true.
     pub hold_for: DurationMs,

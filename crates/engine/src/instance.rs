@@ -211,6 +211,14 @@ pub(crate) struct Beat {
     pub(crate) era: u64,
 }
 
+/// True when no line of the rule has a comparison: being in the result is its condition.
+pub(crate) fn is_bare(alert: &Alert) -> bool {
+    alert.levels.iter().all(|line| match &line.rule {
+        LevelRule::Never => true,
+        LevelRule::When { condition, .. } => condition.is_none(),
+    })
+}
+
 /// What a rule demands of one instance.
 pub(crate) struct Policy<'a> {
     /// The line of each level, lowest first, overrides resolved; `None` where the rule has none.
@@ -230,14 +238,10 @@ impl<'a> Policy<'a> {
                 line.level == level && line.only.iter().all(|m| m.matches_labels(result))
             })
         };
-        let all_bare = alert.levels.iter().all(|line| match &line.rule {
-            LevelRule::Never => true,
-            LevelRule::When { condition, .. } => condition.is_none(),
-        });
         Policy {
             lines: Level::ALL.map(line_of),
             missing: &alert.missing,
-            bare: all_bare && matches!(alert.missing, Missing::Clear),
+            bare: is_bare(alert) && matches!(alert.missing, Missing::Clear),
         }
     }
 

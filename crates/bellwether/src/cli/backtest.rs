@@ -61,7 +61,7 @@ pub(crate) fn run(args: &args::Backtest) -> Result<ExitCode> {
     }
     print::out(&match args.output {
         ListOutput::Json => body.trim_end().to_owned() + "\n",
-        ListOutput::Table => table::table(&answer["data"])?,
+        ListOutput::Table => table::table(&answer["data"], print::line_width())?,
     })?;
     let difference = answer["data"]["difference"].as_array();
     Ok(if difference.is_some_and(|differ| !differ.is_empty()) {
@@ -216,7 +216,7 @@ fn bar(length: DurationMs, what: &'static str) -> ProgressBar {
     };
     let seconds = length.0.max(0) as u64 / 1000;
     let bar = ProgressBar::with_draw_target(Some(seconds), target);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {percent}%  {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent}%  {eta} left") {
         bar.set_style(style);
     }
     bar.set_message(what);

@@ -41,6 +41,15 @@ pub(crate) fn width(asked: Option<u16>) -> usize {
     usize::from(columns.unwrap_or(WIDTH_DEFAULT))
 }
 
+/// How wide what is laid out in lines may be: as wide as it likes where no terminal shows it.
+pub(crate) fn line_width() -> usize {
+    if io::stdout().is_terminal() {
+        width(None)
+    } else {
+        usize::MAX
+    }
+}
+
 /// `COLUMNS`, set by those who want another width than the terminal's.
 #[expect(
     clippy::disallowed_methods,

@@ -55,21 +55,21 @@ fn a_backtest_shows_strips_sums_and_near_misses() {
         &world,
         &["rules"],
         expect![[r#"
-        exit 0
-        2023-11-14T22:13:20.000Z to 2023-11-14T23:13:20.000Z: 180 ticks, 3 transitions, 3 notices (log 3)
+            exit 0
+            2023-11-14T22:13:20.000Z to 2023-11-14T23:13:20.000Z: 180 ticks, 3 transitions, 3 notices (log 3)
 
-        rule  fired  median  longest  info  warning  error  critical  emergency  flapping
-        High  1      18m     18m            8m              10m                  0
+            rule  fired  median  longest  info  warning  error  critical  emergency  flapping
+            High  1      18m     18m            8m              10m                  0
 
-        High{i="a"} |................................wwwwwwwwccccccccccc.........|
-        a cell is 1m: i info, w warning, e error, c critical, E emergency
+            High{i="a"} |................................wwwwwwwwccccccccccc.........|
+            a cell is 1m: i info, w warning, e error, c critical, E emergency
 
-        never reached  level      nearest value  threshold  at
-        High{i="a"}    emergency  20             90         2023-11-14T22:53:21.000Z
+            never reached  level      nearest value  threshold  at
+            High{i="a"}    emergency  20             90         2023-11-14T22:53:21.000Z
 
-        ended before it fired  level    longest  needed  at                        times (rule)
-        High{i="a"}            warning  1m       2m      2023-11-14T22:23:21.000Z  1
-    "#]],
+            ended before it fired  level    longest  needed  at                        times (rule)
+            High{i="a"}            warning  0s       2m      2023-11-14T22:23:21.000Z  1
+        "#]],
     );
     check(
         &world,
@@ -96,6 +96,52 @@ fn a_backtest_shows_strips_sums_and_near_misses() {
     let json = world.run(&[&["backtest", "rules", "-o", "json"], &TIMES[..]].concat());
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(json["data"]["alerts"][0]["firing"][1]["level"], "critical");
+}
+
+#[test]
+fn what_was_not_tested_is_said() {
+    let world = world();
+    world.write(
+        "typo/x.rules",
+        "alert Typo\n  expr x_valeu\n  every 1m\n  warning > 5\n",
+    );
+    check(
+        &world,
+        &["rules", "typo"],
+        expect![[r#"
+            exit 0
+            2023-11-14T22:13:20.000Z to 2023-11-14T23:13:20.000Z: 240 ticks, 3 transitions, 3 notices (log 3)
+            never had a value: Typo
+
+            rule  fired  median  longest  info  warning  error  critical  emergency  flapping
+            High  1      18m     18m            8m              10m                  0
+
+            High{i="a"} |................................wwwwwwwwccccccccccc.........|
+            a cell is 1m: i info, w warning, e error, c critical, E emergency
+
+            never reached  level      nearest value  threshold  at
+            High{i="a"}    emergency  20             90         2023-11-14T22:53:21.000Z
+
+            ended before it fired  level    longest  needed  at                        times (rule)
+            High{i="a"}            warning  0s       2m      2023-11-14T22:23:21.000Z  1
+        "#]],
+    );
+    let early = [
+        "backtest",
+        "rules",
+        "--data",
+        "data",
+        "--since",
+        "1h",
+        "--until",
+        "1600000000",
+    ];
+    expect![[r"
+        exit 0
+        2020-09-13T11:26:40.000Z to 2020-09-13T12:26:40.000Z: 180 ticks, 0 transitions, 0 notices
+        no samples are stored in this time: nothing was tested
+    "]]
+    .assert_eq(&world.run(&early).to_string());
 }
 
 #[test]

@@ -119,6 +119,45 @@ fn a_failure_is_shown_with_course_and_values_and_in_junit() {
 }
 
 #[test]
+fn a_test_of_which_nothing_is_run_is_skipped() {
+    let world = World::new();
+    let ack = RULES.replace("<for>", "acked");
+    let (head, _) = ack.split_once("  at 2m").unwrap();
+    world.write("down.rules", format!("{head}  ack 3m Down\n"));
+    check(
+        &world,
+        &["down.rules", "--junit", "out.xml"],
+        expect![[r#"
+        exit 0
+        skipped down.rules:8:6: "down acked two minutes"
+        not run down.rules:11:3: acknowledging is not run yet
+
+        1 test: 0 passed, 0 failed, 1 skipped; 1 step not run
+        covered: rules 1 of 1, levels 1 of 1, missing 0 of 1
+    "#]],
+    );
+    let xml = std::fs::read_to_string(world.path().join("out.xml")).unwrap();
+    assert!(
+        xml.contains("tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"1\""),
+        "{xml}"
+    );
+    assert!(
+        xml.contains("<skipped message=\"none of its steps is run yet\"/>"),
+        "{xml}"
+    );
+    let json = world.run(&["test", "down.rules", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(
+        (
+            &json["passed"],
+            &json["skipped"],
+            &json["tests"][0]["passed"]
+        ),
+        (&0.into(), &1.into(), &false.into())
+    );
+}
+
+#[test]
 fn mistakes_are_shown_and_nothing_is_run() {
     let world = World::new();
     world.write("bad.rules", "test \"x\"\n  at 1m\n    critical Nobody\n");

@@ -1,11 +1,13 @@
 //! What rules would have done: a replay over stored history, summed up, and two of them compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bellwether_lang::rules::{Level, RuleSet};
-use bellwether_model::{DurationMs, Labels, TimeRange, TimestampMs, limits};
-use bellwether_query::Source;
+use bellwether_model::{
+    DurationMs, Labels, METRIC_NAME, MatchOp, Matcher, TimeRange, TimestampMs, limits,
+};
+use bellwether_query::{Columns, Select, Source};
 
 use super::{NearestValue, Ready, Replay, ReplayOptions};
 use crate::effects::{Lapse, Transition};
@@ -34,6 +36,10 @@ pub struct Backtest {
     pub lapses: BTreeMap<(String, Level), Lapse>,
     /// How many such conditions there were, by rule.
     pub lapsed: BTreeMap<String, u64>,
+    /// No sample is stored in this time, nor so shortly before it that it could be seen: nothing was tested.
+    pub without_data: bool,
+    /// Rules whose expression never had a value in this time: by name, each once.
+    pub without_value: BTreeSet<String>,
     /// Of each level that has a condition, the value nearest to it.
     pub nearest: BTreeMap<(String, Level), NearestValue>,
 }
@@ -86,6 +92,10 @@ impl Backtest {
             to: options.until,
         };
         let control = options.control.clone();
+        let seen = TimeRange {
+            from: range.from.minus(options.query.lookback),
+            to: range.to,
+        };
         let mut replay = Replay::new(ready, source, options);
         let mut backtest = Backtest::new(range);
         while let Some((at, tick)) = replay.next(range.to) {
@@ -109,6 +119,9 @@ impl Backtest {
         for rule in &mut backtest.rules {
             rule.lapsed = backtest.lapsed.get(&rule.rule).copied().unwrap_or_default();
         }
+        // Where something has changed there was something to see.
+        backtest.without_data = backtest.transitions.is_empty() && is_empty(source, seen);
+        backtest.without_value = replay.without_value().map(str::to_owned).collect();
         let nearest = replay.nearest();
         backtest.nearest = nearest
             .map(|(alert, level, value)| ((alert.to_owned(), level), value.clone()))
@@ -127,6 +140,8 @@ impl Backtest {
             notices: BTreeMap::new(),
             lapses: BTreeMap::new(),
             lapsed: BTreeMap::new(),
+            without_data: false,
+            without_value: BTreeSet::new(),
             nearest: BTreeMap::new(),
         }
     }
@@ -164,8 +179,7 @@ impl Backtest {
 
     /// What `after` does otherwise than these rules.
     pub fn difference(&self, after: &Backtest) -> Vec<Difference> {
-        let keys: std::collections::BTreeSet<_> =
-            self.courses.keys().chain(after.courses.keys()).collect();
+        let keys: BTreeSet<_> = self.courses.keys().chain(after.courses.keys()).collect();
         let nothing = Vec::new();
         let mut differences = Vec::new();
         for key in keys {
@@ -195,6 +209,33 @@ pub struct Difference {
     pub before: Vec<Firing>,
     /// When it fires under the rules at hand.
     pub after: Vec<Firing>,
+}
+
+/// True when a source has no sample at all in a stretch of time, as far as it can be read. One that would have to fetch all it has
+/// for that is not asked.
+fn is_empty(source: &dyn Source, range: TimeRange) -> bool {
+    let Ok(any) = Matcher::new(MatchOp::NotEqual, METRIC_NAME, "") else {
+        return false; // There is no pattern in it that could be wrong.
+    };
+    let any = [any];
+    if source.estimate(&any).is_none() {
+        return false;
+    }
+    let select = Select {
+        matchers: &any,
+        range,
+        series_max: usize::MAX,
+    };
+    let Ok(series) = source.select(&select) else {
+        return false;
+    };
+    let mut sample = Columns::default();
+    let mut has_none = |index| {
+        let room = limits::QUERY_SAMPLES_MAX.usize();
+        let read = series.reader.read_newest(index, range, room, &mut sample);
+        read.is_ok() && sample.times.is_empty()
+    };
+    (0..series.labels.len()).all(&mut has_none)
 }
 
 /// The worst level of an alert within each of `cells` equal parts of the range.
@@ -270,7 +311,7 @@ mod tests {
         let lapse = &got.lapses[&("A".to_owned(), Level::Warning)];
         assert_eq!(
             (lapse.since, lapse.until, lapse.hold_for),
-            (at(1), at(3), DurationMs(2 * MINUTE))
+            (at(1), at(2), DurationMs(2 * MINUTE))
         );
         let nearest = &got.nearest[&("A".to_owned(), Level::Critical)];
         assert_eq!(
@@ -298,6 +339,40 @@ mod tests {
             .collect();
         assert_eq!(named, [("Tuned", 2, 4)]);
         assert!(before.difference(&before).is_empty());
+    }
+
+    #[test]
+    fn an_expression_that_never_had_a_value_is_named() {
+        let absent = "alert Typo\n  expr y\n  every 1m\n  warning > 5\nrecord y:double\n  expr y * 2\n  every 1m\n";
+        let got = backtest(&(rule("A", "2m") + absent));
+        let names: Vec<&str> = got.without_value.iter().map(String::as_str).collect();
+        assert_eq!(names, ["Typo", "y:double"]);
+    }
+
+    #[test]
+    fn what_is_silent_while_all_is_well_is_not_called_without_value() {
+        let quiet = "alert Imported\n  expr x > 50\n  every 1m\n  warning\n";
+        let got = backtest(&(rule("A", "2m") + quiet));
+        assert_eq!(got.without_value, BTreeSet::new());
+    }
+
+    #[test]
+    fn a_time_without_samples_tests_nothing() {
+        let over = |from: i64| {
+            let mut store = MemorySource::new();
+            let labels = Labels::from_pairs([("__name__", "other"), ("i", "1")]);
+            store.push(&labels, 0, 1.0);
+            let options = ReplayOptions {
+                from: TimestampMs(from * MINUTE),
+                until: TimestampMs((from + 10) * MINUTE),
+                ..options(&Control::new())
+            };
+            let rules = Arc::new(crate::testing::rules(&rule("A", "2m")));
+            Backtest::run(rules, &store, options, &mut |_| {}).unwrap()
+        };
+        // A sample of a minute ago is still seen, one of six minutes ago is not.
+        let of = |from| (over(from).without_data, over(from).without_value.len());
+        assert_eq!([of(-5), of(1), of(6)], [(false, 1), (false, 1), (true, 1)]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use bellwether_query::{Control, Options as QueryOptions, Source, Steps};
 use crate::ask::Ask;
 use crate::effects::Tick;
 use crate::engine::{Engine, Options};
-use crate::instance::Instance;
+use crate::instance::{Instance, is_bare};
 use crate::order::{Circle, Node};
 use crate::overlay::{ALERT_METRICS, Written};
 use crate::plan::{Plan, Step};
@@ -116,6 +116,38 @@ impl Ahead {
     }
 }
 
+/// Whether an expression had a value so far, as far as that says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Valued {
+    /// It was not evaluated.
+    Unasked,
+    /// It was evaluated, and had none.
+    Never,
+    /// It had one, or was evaluated where nobody watched, or having none is how it says that all is well.
+    Unknown,
+}
+
+impl Valued {
+    /// Before the first evaluation.
+    fn before(step: &Step, rules: &RuleSet) -> Valued {
+        match step.node {
+            Node::Alert(alert) if is_bare(&rules.alerts[alert]) => Valued::Unknown,
+            Node::Alert(_) | Node::Record(_) | Node::Sla(_) => Valued::Unasked,
+        }
+    }
+
+    fn after(self, asked: &Asked) -> Valued {
+        match (self, asked) {
+            (Valued::Unasked | Valued::Never, Asked::Block(block)) if block.len() == 0 => {
+                Valued::Never
+            }
+            // A block that was too large is asked for again.
+            (before, Asked::TooLarge) => before,
+            (_, Asked::Block(_) | Asked::TickByTick) => Valued::Unknown,
+        }
+    }
+}
+
 /// Rules on their way through the past.
 pub struct Replay<'a> {
     engine: Engine,
@@ -127,6 +159,8 @@ pub struct Replay<'a> {
     ahead_until: TimestampMs,
     block_ticks: i64,
     nearest: Nearest,
+    /// Of each rule, by its place in the plan, whether its expression had a value.
+    valued: Vec<Valued>,
     /// The last tick, or just before the first.
     now: TimestampMs,
     tick: Tick,
@@ -148,6 +182,11 @@ impl<'a> Replay<'a> {
                 above: MemorySource::new(),
                 written: Written::by(&ready.plan.rules),
                 from: options.from,
+            },
+            valued: {
+                let steps = ready.plan.steps.iter();
+                let before = |step| Valued::before(step, &ready.plan.rules);
+                steps.map(before).collect()
             },
             ready: ready.clone(),
             tick: Tick::replayed(ready.alerts_are_read || options.keep_samples),
@@ -226,10 +265,17 @@ impl<'a> Replay<'a> {
         for (i, step) in plan.steps.iter().enumerate() {
             let is_blocked = |metric: &&str| lookback::reads(step.node, &plan.rules, metric);
             let may = self.ready.may[i] && !blocked.iter().any(is_blocked);
+            if !may {
+                self.valued[i] = Valued::Unknown;
+            }
             let block = match may.then(|| self.block(&plan, i, at, end)) {
                 Some(Asked::Block(block)) => Some(block),
                 Some(Asked::TooLarge) if !is_single => return None,
-                Some(Asked::TooLarge | Asked::TickByTick) | None => None,
+                Some(Asked::TooLarge) => {
+                    self.valued[i] = Valued::Unknown;
+                    None
+                }
+                Some(Asked::TickByTick) | None => None,
             };
             match (&block, step.node) {
                 (Some(block), _) => held += block.len(),
@@ -261,7 +307,7 @@ impl<'a> Replay<'a> {
             options: &self.options.query,
             control: &self.options.control,
         };
-        match step.node {
+        let asked = match step.node {
             Node::Alert(alert) => {
                 let alert = &plan.rules.alerts[alert];
                 let mut asked = Block::ask(&ask, alert, steps);
@@ -280,7 +326,9 @@ impl<'a> Replay<'a> {
                 asked
             }
             Node::Sla(_) => Asked::TickByTick,
-        }
+        };
+        self.valued[i] = self.valued[i].after(&asked);
+        asked
     }
 
     /// What the engine knows now.
@@ -303,6 +351,15 @@ impl<'a> Replay<'a> {
     pub fn nearest(&self) -> impl Iterator<Item = (&str, Level, &NearestValue)> {
         let nearest = self.nearest.0.iter();
         nearest.map(|((alert, level), value)| (alert.as_str(), *level, value))
+    }
+
+    /// Rules whose expression was evaluated and never had a value, in the order of evaluation. Not among them are rules that
+    /// are asked tick by tick, and alerts without a number to compare with, which have a value only while something is wrong.
+    pub fn without_value(&self) -> impl Iterator<Item = &str> {
+        let plan = &self.ready.plan;
+        let steps = plan.steps.iter().zip(&self.valued);
+        let without = steps.filter(|(_, valued)| **valued == Valued::Never);
+        without.map(|(step, _)| step.node.name(&plan.rules))
     }
 
     /// Rules that have something to say: alerts with an instance that is pending or firing, and whether the series of one is

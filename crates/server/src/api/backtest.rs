@@ -130,6 +130,11 @@ fn push_report(out: &mut String, backtest: &Backtest, against: Option<&Backtest>
         push_rule_fields(out, rule);
         out.push('}');
     });
+    let _ = write!(out, ",\"withoutData\":{}", backtest.without_data);
+    out.push_str(",\"withoutValue\":");
+    push_list(out, &backtest.without_value, |out, name| {
+        push_json_string(out, name);
+    });
     out.push_str(",\"alerts\":");
     push_list(out, &backtest.courses, |out, ((rule, identity), course)| {
         out.push_str("{\"rule\":");
@@ -274,7 +279,7 @@ mod tests {
         let (status, body) = post(&asked);
         assert_eq!(status, 200, "{body}");
         serde_json::from_str::<serde_json::Value>(&body).unwrap();
-        expect![[r#"{"status":"success","data":{"from":"1970-01-01T00:00:00.000Z","to":"1970-01-01T00:02:00.000Z","ticks":9,"rules":[{"rule":"Down","lapsed":0,"fired":1,"rose":0,"fell":0,"resolved":0,"gone":0,"firing":1,"firingSeconds":37,"levelSeconds":{"warning":37},"flapping":[]}],"alerts":[{"rule":"Down","labels":{"alertname":"Down","job":"db"},"firing":[{"level":"warning","from":"1970-01-01T00:01:23.000Z"}]}],"transitions":[{"at":"1970-01-01T00:01:23.000Z","rule":"Down","kind":"fire","to":"warning","value":"0","threshold":"1","labels":{"alertname":"Down","job":"db"},"channels":["log"]}],"notices":{"log":1},"nearMisses":{"values":[{"rule":"Down","level":"critical","value":"0","threshold":"0","at":"1970-01-01T00:00:23.000Z","labels":{"alertname":"Down","job":"db"}}],"ended":[]},"difference":[{"rule":"Down","labels":{"alertname":"Down","job":"db"},"against":[],"firing":[{"level":"warning","from":"1970-01-01T00:01:23.000Z"}]}]}}"#]].assert_eq(&body);
+        expect![[r#"{"status":"success","data":{"from":"1970-01-01T00:00:00.000Z","to":"1970-01-01T00:02:00.000Z","ticks":9,"rules":[{"rule":"Down","lapsed":0,"fired":1,"rose":0,"fell":0,"resolved":0,"gone":0,"firing":1,"firingSeconds":37,"levelSeconds":{"warning":37},"flapping":[]}],"withoutData":false,"withoutValue":[],"alerts":[{"rule":"Down","labels":{"alertname":"Down","job":"db"},"firing":[{"level":"warning","from":"1970-01-01T00:01:23.000Z"}]}],"transitions":[{"at":"1970-01-01T00:01:23.000Z","rule":"Down","kind":"fire","to":"warning","value":"0","threshold":"1","labels":{"alertname":"Down","job":"db"},"channels":["log"]}],"notices":{"log":1},"nearMisses":{"values":[{"rule":"Down","level":"critical","value":"0","threshold":"0","at":"1970-01-01T00:00:23.000Z","labels":{"alertname":"Down","job":"db"}}],"ended":[]},"difference":[{"rule":"Down","labels":{"alertname":"Down","job":"db"},"against":[],"firing":[{"level":"warning","from":"1970-01-01T00:01:23.000Z"}]}]}}"#]].assert_eq(&body);
     }
 
     #[test]

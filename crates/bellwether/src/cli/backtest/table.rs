@@ -11,14 +11,17 @@ use serde_json::Value;
 
 use crate::cli::output;
 
-/// Cells of the strip chart.
+/// Cells of the strip chart, where there is room for them.
 const STRIP_CELLS: usize = 60;
+
+/// However narrow the terminal, a chart of fewer cells says nothing.
+const STRIP_CELLS_MIN: usize = 10;
 
 /// Alerts, misses and differences that are printed; the JSON has all.
 const LINES_SHOWN: usize = 50;
 
-/// The report that `data` holds.
-pub(super) fn table(data: &Value) -> Result<String> {
+/// The report that `data` holds, for lines of so many characters.
+pub(super) fn table(data: &Value, width: usize) -> Result<String> {
     let time = |name: &str| {
         TimestampMs::parse(text(&data[name])).with_context(|| format!("the answer has no {name}"))
     };
@@ -27,11 +30,17 @@ pub(super) fn table(data: &Value) -> Result<String> {
         to: time("to")?,
     };
     let mut out = heading(data, range);
+    if data["withoutData"] == true {
+        out.push_str("no samples are stored in this time: nothing was tested\n");
+        return Ok(out);
+    }
+    without_value(&mut out, data);
     rules_table(&mut out, data);
-    strips(&mut out, data, range);
+    let chart = Chart::new(range, width);
+    strips(&mut out, data, chart);
     near_misses(&mut out, data);
     if data["difference"].is_array() {
-        differences(&mut out, data, range);
+        differences(&mut out, data, chart);
     }
     Ok(out)
 }
@@ -59,6 +68,14 @@ fn heading(data: &Value, range: TimeRange) -> String {
         counted(list(data, "transitions").len(), "transition"),
         counted(all as usize, "notice"),
     )
+}
+
+/// A rule that reads nothing is as silent as one whose system is healthy.
+fn without_value(out: &mut String, data: &Value) {
+    let names: Vec<&str> = list(data, "withoutValue").iter().map(text).collect();
+    if !names.is_empty() {
+        let _ = writeln!(out, "never had a value: {}", names.join(", "));
+    }
 }
 
 fn rules_table(out: &mut String, data: &Value) {
@@ -97,8 +114,34 @@ fn rules_table(out: &mut String, data: &Value) {
     let _ = write!(out, "\n{}", output::aligned(&titles, rows)); // A String takes all of it.
 }
 
-/// One line for each alert: a cell is the worst level in its part of the time, by the level's first letter.
-fn strips(out: &mut String, data: &Value, range: TimeRange) {
+/// How strips are drawn.
+#[derive(Clone, Copy)]
+struct Chart {
+    range: TimeRange,
+    cells: usize,
+    /// Of a line.
+    width: usize,
+}
+
+impl Chart {
+    fn new(range: TimeRange, width: usize) -> Chart {
+        let room = width.saturating_sub("  + ||".len());
+        Chart {
+            range,
+            cells: room.clamp(STRIP_CELLS_MIN, STRIP_CELLS),
+            width,
+        }
+    }
+
+    /// `|..w.c..|`
+    fn strip(self, course: &[Firing]) -> String {
+        let levels = strip(self.range, course, self.cells).into_iter();
+        format!("|{}|", levels.map(letter).collect::<String>())
+    }
+}
+
+/// One strip for each alert: a cell is the worst level in its part of the time, by the level's first letter.
+fn strips(out: &mut String, data: &Value, chart: Chart) {
     let alerts = list(data, "alerts");
     if alerts.is_empty() {
         return;
@@ -106,21 +149,22 @@ fn strips(out: &mut String, data: &Value, range: TimeRange) {
     let names: Vec<String> = alerts.iter().take(LINES_SHOWN).map(name).collect();
     let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
     out.push('\n');
+    let fits = width + " ||".len() + chart.cells <= chart.width;
     for (name, alert) in names.iter().zip(alerts) {
-        let strip = drawn(range, &course(alert, "firing"));
-        let _ = writeln!(out, "{name:width$} |{strip}|");
+        let strip = chart.strip(&course(alert, "firing"));
+        let _ = if fits {
+            writeln!(out, "{name:width$} {strip}")
+        } else {
+            writeln!(out, "{name}\n  {strip}")
+        };
     }
     more(out, alerts.len());
-    let cell = DurationMs(range.to.since(range.from).0 / STRIP_CELLS as i64 / 1000 * 1000);
+    let length = chart.range.to.since(chart.range.from);
+    let cell = DurationMs(length.0 / chart.cells as i64 / 1000 * 1000);
     let _ = writeln!(
         out,
         "a cell is {cell}: i info, w warning, e error, c critical, E emergency"
     );
-}
-
-fn drawn(range: TimeRange, course: &[Firing]) -> String {
-    let levels = strip(range, course, STRIP_CELLS).into_iter();
-    levels.map(letter).collect()
 }
 
 fn letter(level: Option<Level>) -> char {
@@ -175,7 +219,7 @@ fn near_misses(out: &mut String, data: &Value) {
     }
 }
 
-fn differences(out: &mut String, data: &Value, range: TimeRange) {
+fn differences(out: &mut String, data: &Value, chart: Chart) {
     let differences = list(data, "difference");
     if differences.is_empty() {
         out.push_str("\nno alert differs\n");
@@ -190,8 +234,10 @@ fn differences(out: &mut String, data: &Value, range: TimeRange) {
         let _ = writeln!(out, "{}", name(difference));
         for (sign, field) in [('-', "against"), ('+', "firing")] {
             let course = course(difference, field);
-            let strip = drawn(range, &course);
-            let _ = writeln!(out, "  {sign} |{strip}| {}", spent(&course, range));
+            let (strip, spent) = (chart.strip(&course), spent(&course, chart.range));
+            let fits = "  + ".len() + strip.len() + 1 + spent.len() <= chart.width;
+            let gap = if fits { " " } else { "\n    " };
+            let _ = writeln!(out, "  {sign} {strip}{gap}{spent}");
         }
     }
     more(out, differences.len());
@@ -245,4 +291,79 @@ fn seconds(value: &Value) -> String {
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(width: usize, want: Expect) {
+        let firing = serde_json::json!([{
+            "level": "warning", "from": "1970-01-01T00:10:00.000Z", "to": "1970-01-01T00:20:00.000Z",
+        }]);
+        let labels = serde_json::json!({ "instance": "web-1.example.com" });
+        let data = serde_json::json!({
+            "from": "1970-01-01T00:00:00.000Z",
+            "to": "1970-01-01T01:00:00.000Z",
+            "ticks": 60,
+            "alerts": [{ "rule": "Busy", "labels": labels, "firing": firing }],
+            "difference": [{ "rule": "Busy", "labels": labels, "against": [], "firing": firing }],
+        });
+        want.assert_eq(&table(&data, width).unwrap());
+    }
+
+    /// Nothing is broken by the terminal in the middle of a strip.
+    #[test]
+    fn a_chart_fits_into_its_terminal() {
+        check(
+            usize::MAX,
+            expect![[r#"
+            1970-01-01T00:00:00.000Z to 1970-01-01T01:00:00.000Z: 60 ticks, 0 transitions, 0 notices
+
+            Busy{instance="web-1.example.com"} |..........wwwwwwwwww........................................|
+            a cell is 1m: i info, w warning, e error, c critical, E emergency
+
+            1 alert differs (- compared with, + these rules)
+            Busy{instance="web-1.example.com"}
+              - |............................................................| 0s in 0 intervals
+              + |..........wwwwwwwwww........................................| 10m in 1 interval
+        "#]],
+        );
+        check(
+            80,
+            expect![[r#"
+            1970-01-01T00:00:00.000Z to 1970-01-01T01:00:00.000Z: 60 ticks, 0 transitions, 0 notices
+
+            Busy{instance="web-1.example.com"}
+              |..........wwwwwwwwww........................................|
+            a cell is 1m: i info, w warning, e error, c critical, E emergency
+
+            1 alert differs (- compared with, + these rules)
+            Busy{instance="web-1.example.com"}
+              - |............................................................|
+                0s in 0 intervals
+              + |..........wwwwwwwwww........................................|
+                10m in 1 interval
+        "#]],
+        );
+        check(
+            40,
+            expect![[r#"
+            1970-01-01T00:00:00.000Z to 1970-01-01T01:00:00.000Z: 60 ticks, 0 transitions, 0 notices
+
+            Busy{instance="web-1.example.com"}
+              |.....wwwwwww......................|
+            a cell is 1m45s: i info, w warning, e error, c critical, E emergency
+
+            1 alert differs (- compared with, + these rules)
+            Busy{instance="web-1.example.com"}
+              - |..................................|
+                0s in 0 intervals
+              + |.....wwwwwww......................|
+                10m in 1 interval
+        "#]],
+        );
+    }
 }

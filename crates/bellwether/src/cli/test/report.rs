@@ -27,12 +27,27 @@ impl Ran<'_> {
     fn failed(&self) -> bool {
         !self.outcome.failures.is_empty()
     }
+
+    /// Nothing of it was checked.
+    fn skipped(&self) -> bool {
+        !self.failed()
+            && !self.test.steps.is_empty()
+            && self.outcome.not_run.len() == self.test.steps.len()
+    }
 }
 
 impl Report<'_> {
     /// How many tests failed.
     pub(super) fn failed(&self) -> usize {
         self.tests.iter().filter(|ran| ran.failed()).count()
+    }
+
+    fn skipped(&self) -> usize {
+        self.tests.iter().filter(|ran| ran.skipped()).count()
+    }
+
+    fn passed(&self) -> usize {
+        self.tests.len() - self.failed() - self.skipped()
     }
 
     fn shares(&self) -> [(&'static str, Share); 3] {
@@ -47,8 +62,11 @@ impl Report<'_> {
     pub(super) fn text(&self, verbose: bool) -> String {
         let mut text = String::new();
         // A String takes all of it: writing to it cannot fail.
-        for Ran { test, outcome, .. } in &self.tests {
-            if !outcome.failures.is_empty() {
+        for ran in &self.tests {
+            let Ran { test, outcome, .. } = ran;
+            if ran.skipped() {
+                let _ = writeln!(text, "skipped {}: {:?}", test.place, test.name);
+            } else if !outcome.failures.is_empty() {
                 let _ = writeln!(text, "FAILED {}: {:?}", test.place, test.name);
             } else if verbose {
                 let _ = writeln!(text, "ok     {}: {:?}", test.place, test.name);
@@ -77,8 +95,12 @@ impl Report<'_> {
             text,
             "{}: {} passed, {failed} failed",
             counted(self.tests.len(), "test"),
-            self.tests.len() - failed
+            self.passed()
         );
+        let skipped = self.skipped();
+        if skipped > 0 {
+            let _ = write!(text, ", {skipped} skipped");
+        }
         if not_run > 0 {
             let _ = write!(text, "; {} not run", counted(not_run, "step"));
         }
@@ -106,8 +128,9 @@ impl Report<'_> {
         let coverage: serde_json::Map<String, Value> = shares.into_iter().collect();
         json!({
             "tests": tests,
-            "passed": self.tests.len() - self.failed(),
+            "passed": self.passed(),
             "failed": self.failed(),
+            "skipped": self.skipped(),
             "coverage": coverage,
         })
         .to_string()
@@ -141,8 +164,9 @@ impl Report<'_> {
 /// The attributes of a suite.
 fn counts(tests: &[Ran<'_>], took: Duration) -> String {
     let failed = tests.iter().filter(|ran| ran.failed()).count();
+    let skipped = tests.iter().filter(|ran| ran.skipped()).count();
     format!(
-        "tests=\"{}\" failures=\"{failed}\" errors=\"0\" skipped=\"0\" time=\"{}\"",
+        "tests=\"{}\" failures=\"{failed}\" errors=\"0\" skipped=\"{skipped}\" time=\"{}\"",
         tests.len(),
         seconds(took)
     )
@@ -167,7 +191,8 @@ fn one(ran: &Ran<'_>) -> Value {
     json!({
         "name": test.name,
         "place": test.place.to_string(),
-        "passed": !ran.failed(),
+        "passed": !ran.failed() && !ran.skipped(),
+        "skipped": ran.skipped(),
         "seconds": ran.took.as_secs_f64(),
         "failures": failures.collect::<Vec<_>>(),
         "notRun": not_run.collect::<Vec<_>>(),
@@ -200,6 +225,9 @@ fn case(xml: &mut String, ran: &Ran<'_>) {
             escape(&failure.place.to_string()),
             escape(&lines)
         );
+    }
+    if ran.skipped() {
+        xml.push_str("      <skipped message=\"none of its steps is run yet\"/>\n");
     }
     if !outcome.not_run.is_empty() {
         let lines: Vec<String> = outcome
