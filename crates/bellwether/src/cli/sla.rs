@@ -36,11 +36,10 @@ pub(crate) fn run(args: &args::SlaReport) -> Result<ExitCode> {
         SlaOutput::Html => page::page(slas),
         SlaOutput::Table => table(slas),
     })?;
-    let all_met = slas.iter().all(|sla| sla["met"] == true);
-    Ok(if all_met {
-        ExitCode::SUCCESS
-    } else {
+    Ok(if slas.iter().any(|sla| sla["met"] == false) {
         ExitCode::from(FINDINGS)
+    } else {
+        ExitCode::SUCCESS
     })
 }
 
@@ -137,11 +136,16 @@ impl Row<'_> {
         format!("{}{{{}}}", self.text("sla"), labels.join(", "))
     }
 
+    /// What is to be said of the promise.
     fn verdict(&self) -> &'static str {
-        if self.0["met"] == true {
-            "met"
-        } else {
-            "NOT MET"
+        match (self.text("state"), self.0["over"] == true) {
+            ("met", true) => "met",
+            ("met", false) => "met so far",
+            ("not_met", true) => "NOT MET",
+            ("not_met", false) => "NOT MET so far",
+            ("excluded", _) => "excluded",
+            ("not_begun", _) => "not begun",
+            _ => "no data",
         }
     }
 
@@ -227,6 +231,8 @@ fn csv(slas: &[Value]) -> String {
         "bad",
         "total",
         "breaches",
+        "state",
+        "over",
     ];
     let mut text = output::csv_line(titles.into_iter());
     for sla in slas {
@@ -251,6 +257,8 @@ fn csv(slas: &[Value]) -> String {
             plain("bad"),
             plain("total"),
             plain("breaches"),
+            row.text("state").to_owned(),
+            plain("over"),
         ];
         text.push_str(&output::csv_line(cells.iter().map(String::as_str)));
     }

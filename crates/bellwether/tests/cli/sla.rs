@@ -56,18 +56,18 @@ fn a_report_in_every_form() {
         &world,
         &["-o", "csv"],
         expect![[r"
-        exit 1
-        sla,labels,period,from,to,objective,met,ratio,budget_remaining,bad,total,breaches
-        avg-task-duration,{},1w,2023-11-07T23:13:20.000Z,2023-11-14T23:13:20.000Z,0.99,false,0.75,-23.99999999999998,3,12,1
-    "]],
+            exit 1
+            sla,labels,period,from,to,objective,met,ratio,budget_remaining,bad,total,breaches,state,over
+            avg-task-duration,{},1w,2023-11-07T23:13:20.000Z,2023-11-14T23:13:20.000Z,0.99,false,0.75,-23.99999999999998,3,12,1,not_met,true
+        "]],
     );
     check(
         &world,
         &["--period", "2023-10"],
         expect![[r"
             exit 0
-            objective          period   target       compliance  budget left  bad     breaches  now
-            avg-task-duration  2023-10  99%     met  -           100%         0 of 0  0         no data, has to be <= 300
+            objective          period   target           compliance  budget left  bad     breaches  now
+            avg-task-duration  2023-10  99%     no data  -           100%         0 of 0  0         no data, has to be <= 300
         "]],
     );
     let page = world.run(&[
@@ -93,5 +93,45 @@ fn a_report_in_every_form() {
         exit 2
         ! bellwether: --period Oct: not a period such as 2026-10, 2026-Q4, 2026-W43 or 2026
     "]],
+    );
+}
+
+#[test]
+fn a_period_that_has_not_begun_or_goes_on_is_not_met_for_good() {
+    let world = world();
+    check(
+        &world,
+        &["--period", "2023-12", "-o", "csv"],
+        expect![[r"
+        exit 0
+        sla,labels,period,from,to,objective,met,ratio,budget_remaining,bad,total,breaches,state,over
+        avg-task-duration,{},2023-12,2023-12-01T00:00:00.000Z,2024-01-01T00:00:00.000Z,0.99,,,1,0,0,0,not_begun,false
+    "]],
+    );
+    world.write("rules/tasks.rules", RULES.replace("over 7d", "over month"));
+    check(
+        &world,
+        &[],
+        expect![[r"
+        exit 1
+        objective          period  target                  compliance  budget left  bad      breaches  now
+        avg-task-duration  month   99%     NOT MET so far  75%         -2400%       3 of 12  1         100, has to be <= 300
+    "]],
+    );
+    let page = world.run(&[
+        "sla",
+        "report",
+        "--data",
+        "data",
+        "--time",
+        "1700003600",
+        "--period",
+        "2024-01",
+        "-o",
+        "html",
+    ]);
+    assert!(
+        page.out.contains("<td class=\"not_begun\">not begun<"),
+        "{page}"
     );
 }

@@ -139,6 +139,12 @@ impl Excluded {
         Excluded { spans }
     }
 
+    /// Whether no event from `from`, exclusive, up to `to` counts for anything.
+    pub(super) fn has_all(&self, from: TimestampMs, to: TimestampMs) -> bool {
+        let first = self.spans.first();
+        first.is_some_and(|(begin, end)| *begin <= from && to <= *end)
+    }
+
     /// Whether an event at this time counts for nothing.
     pub(super) fn has(&self, at: i64) -> bool {
         let behind = self.spans.partition_point(|(from, _)| from.0 < at);

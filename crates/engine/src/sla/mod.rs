@@ -10,7 +10,8 @@
 //! budget = (1 - objective) x total      remaining = 1 - bad / budget      ratio = 1 - bad / total
 //! ```
 //!
-//! No events are no events: the ratio is not defined, the budget untouched, the objective met.
+//! No events are no events: the ratio is not defined, the budget untouched, no alert is raised, and a report says that there is
+//! no data.
 
 mod counters;
 mod events;
@@ -23,7 +24,7 @@ mod tally;
 
 pub use events::SlaError;
 pub use period::NamedPeriod;
-pub use report::{Bad, Current, SlaReport, When, report};
+pub use report::{Bad, Current, SlaReport, Verdict, When, report};
 pub use tally::Tally;
 
 #[cfg(test)]

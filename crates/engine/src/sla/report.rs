@@ -33,8 +33,13 @@ pub struct SlaReport {
     pub group: Labels,
     /// Events count from here, exclusive.
     pub from: TimestampMs,
-    /// Events count up to here, inclusive.
+    /// Events count up to here, inclusive: the end of the period, or the moment of the report when that comes first. Of a period
+    /// that has not begun its end.
     pub to: TimestampMs,
+    /// False while the period goes on, and before it begins.
+    pub is_over: bool,
+    /// What is to be said of the promise.
+    pub verdict: Verdict,
     /// What happened.
     pub tally: Tally,
     /// Runs of bad slices without a good one in between; of counters, of stretches with a ratio below the objective.
@@ -43,6 +48,43 @@ pub struct SlaReport {
     pub bad: Vec<Bad>,
     /// The newest value, where slices compare one with a number.
     pub current: Option<Current>,
+}
+
+/// What a report says of the promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was kept, up to now when the period goes on.
+    Met,
+    /// It was not kept.
+    NotMet,
+    /// Nothing happened that counts.
+    NoData,
+    /// Windows that are excluded take up all of the time.
+    Excluded,
+    /// The period lies in the future.
+    NotBegun,
+}
+
+impl Verdict {
+    /// One word, for machines.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Met => "met",
+            Verdict::NotMet => "not_met",
+            Verdict::NoData => "no_data",
+            Verdict::Excluded => "excluded",
+            Verdict::NotBegun => "not_begun",
+        }
+    }
+
+    /// Whether the promise was kept; `None` when there is nothing to be said.
+    pub fn is_met(self) -> Option<bool> {
+        match self {
+            Verdict::Met => Some(true),
+            Verdict::NotMet => Some(false),
+            Verdict::NoData | Verdict::Excluded | Verdict::NotBegun => None,
+        }
+    }
 }
 
 /// A slice that was bad, or a stretch of time with too many bad events.
@@ -68,11 +110,6 @@ pub struct Current {
 }
 
 impl SlaReport {
-    /// Whether the promise was kept.
-    pub fn is_met(&self) -> bool {
-        self.tally.is_met(self.objective)
-    }
-
     /// How much time it is about.
     pub fn length(&self) -> DurationMs {
         self.to.since(self.from)
@@ -84,8 +121,8 @@ impl SlaReport {
     }
 }
 
-/// A report of every objective of the rules, by name, then as its lines are written, then by group. An objective without `by`
-/// has its one group, events or not.
+/// A report of every objective of the rules, by name, then as its lines are written, then by group. An objective that has no
+/// events in any group is reported once, without labels.
 pub fn report(
     rules: &RuleSet,
     source: &dyn Source,
@@ -105,10 +142,10 @@ pub fn report(
             control,
         };
         for objective in &sla.objectives {
-            let Some((from, to, now)) = bounds(objective, when) else {
+            let Some(bounds) = Bounds::of(objective, when) else {
                 continue; // No calendar reaches that far.
             };
-            let mut some = of_objective(&events, objective, from, to.min(now))?;
+            let mut some = of_objective(&events, objective, bounds)?;
             if let When::Named(period, _) = when {
                 for report in &mut some {
                     report.period = period.to_string();
@@ -120,54 +157,88 @@ pub fn report(
     Ok(reports)
 }
 
-fn bounds(objective: &SlaObjective, when: When) -> Option<(TimestampMs, TimestampMs, TimestampMs)> {
-    let ((from, to), now) = match when {
-        When::At(now) => (period::at(objective.period, now)?, now),
-        When::Named(named, now) => (named.range(period::zone(objective.period))?, now),
-    };
-    Some((from, to, now))
+/// The period of a report, as far as it goes.
+#[derive(Clone, Copy)]
+struct Bounds {
+    from: TimestampMs,
+    to: TimestampMs,
+    is_over: bool,
+    is_begun: bool,
+}
+
+impl Bounds {
+    fn of(objective: &SlaObjective, when: When) -> Option<Bounds> {
+        let ((from, end), now) = match when {
+            When::At(now) => (period::at(objective.period, now)?, now),
+            When::Named(named, now) => (named.range(period::zone(objective.period))?, now),
+        };
+        let is_begun = from <= now;
+        Some(Bounds {
+            from,
+            to: if is_begun { end.min(now) } else { end },
+            is_over: end <= now,
+            is_begun,
+        })
+    }
+
+    fn verdict(self, tally: Tally, objective: Objective, excluded: &Excluded) -> Verdict {
+        if !self.is_begun {
+            Verdict::NotBegun
+        } else if tally.total > 0.0 && tally.is_met(objective) {
+            Verdict::Met
+        } else if tally.total > 0.0 {
+            Verdict::NotMet
+        } else if excluded.has_all(self.from, self.to) {
+            Verdict::Excluded
+        } else {
+            Verdict::NoData
+        }
+    }
 }
 
 fn of_objective(
     events: &Events<'_>,
     objective: &SlaObjective,
-    from: TimestampMs,
-    to: TimestampMs,
+    bounds: Bounds,
 ) -> Result<Vec<SlaReport>, SlaError> {
     let sla = events.sla;
-    let (width, from) = match &sla.indicator {
-        // Slices lie where they lie; a slice belongs to the period in which it ends.
-        Indicator::Sliced { slice, .. } => (*slice, from),
-        Indicator::Counted { .. } => (period::stretch(to.since(from)), from),
+    let Bounds { from, to, .. } = bounds;
+    let width = match &sla.indicator {
+        Indicator::Sliced { slice, .. } => *slice,
+        Indicator::Counted { .. } => period::stretch(to.since(from)),
     };
-    // Stretches of slices begin at multiples of their length, so that each bucket holds one.
+    // Slices lie where they lie, and one belongs to the period in which it ends: stretches of them begin at multiples of their
+    // length, so that each bucket holds one.
     let aligned = match &sla.indicator {
         Indicator::Sliced { .. } => TimestampMs(from.0.div_euclid(width.0.max(1)) * width.0.max(1)),
         Indicator::Counted { .. } => from,
     };
+    let excluded = Excluded::of(events.rules, sla, from, to);
     let mut groups: BTreeMap<Labels, Buckets> = BTreeMap::new();
     let empty = || Buckets::new(aligned, to, width);
-    if sla.by.is_empty() {
-        groups.insert(Labels::empty(), empty());
+    if bounds.is_begun {
+        events.read(from, to, &mut |group, part, times, values| {
+            if !groups.contains_key(group) {
+                groups.insert(group.clone(), empty());
+            }
+            let Some(buckets) = groups.get_mut(group) else {
+                return; // It was put there just now.
+            };
+            let counts = times
+                .iter()
+                .zip(values)
+                .filter(|(at, _)| !excluded.has(**at));
+            for (at, value) in counts {
+                buckets.add(TimestampMs(*at), part, *value);
+            }
+        })?;
     }
-    let excluded = Excluded::of(events.rules, sla, from, to);
-    events.read(from, to, &mut |group, part, times, values| {
-        if !groups.contains_key(group) {
-            groups.insert(group.clone(), empty());
-        }
-        let Some(buckets) = groups.get_mut(group) else {
-            return; // It was put there just now.
-        };
-        let counts = times
-            .iter()
-            .zip(values)
-            .filter(|(at, _)| !excluded.has(**at));
-        for (at, value) in counts {
-            buckets.add(TimestampMs(*at), part, *value);
-        }
-    })?;
+    if groups.is_empty() || sla.by.is_empty() {
+        groups.entry(Labels::empty()).or_insert_with(empty);
+    }
     let one = |(group, buckets): (&Labels, &Buckets)| {
         let (breaches, bad) = evidence(events, objective.objective, buckets);
+        let tally = events.tally(buckets.sum());
         SlaReport {
             sla: sla.name.clone(),
             period: objective.period.to_string(),
@@ -175,10 +246,15 @@ fn of_objective(
             group: group.clone(),
             from,
             to,
-            tally: events.tally(buckets.sum()),
+            is_over: bounds.is_over,
+            verdict: bounds.verdict(tally, objective.objective, &excluded),
+            tally,
             breaches,
             bad,
-            current: current(events, group, to),
+            current: bounds
+                .is_begun
+                .then(|| current(events, group, to))
+                .flatten(),
         }
     };
     Ok(groups.iter().map(one).collect())

@@ -43,7 +43,7 @@ fn check(text: &str, lines: &str, minutes: i64, want: Expect) {
             report.group,
             format_value(report.tally.bad),
             format_value(report.tally.total),
-            if report.is_met() { "met" } else { "not met" },
+            report.verdict.word(),
             report.remaining(),
             report.breaches,
         ));
@@ -77,7 +77,7 @@ fn the_classic_definition() {
         "task_duration_seconds 100x9 900x9 100x19",
         150,
         expect![[r"
-            avg-task-duration 1w {}: 8 of 31 bad, not met, budget left -24.8065, 2 breaches
+            avg-task-duration 1w {}: 8 of 31 bad, not_met, budget left -24.8065, 2 breaches
               10m - 15m: 1 of 1
               15m - 20m: 1 of 1
               20m - 25m: 1 of 1
@@ -115,7 +115,7 @@ fn groups_good_ones_and_what_was_taken_away() {
         30,
         expect![[r#"
             latency 1h {route="a"}: 0 of 90 bad, met, budget left 1.0000, 0 breaches
-            latency 1h {route="b"}: 50 of 100 bad, not met, budget left -9.0000, 1 breaches
+            latency 1h {route="b"}: 50 of 100 bad, not_met, budget left -9.0000, 1 breaches
               0s - 1m: 5 of 10
               1m - 2m: 5 of 10
               2m - 3m: 5 of 10
@@ -137,7 +137,7 @@ fn no_events_leave_the_budget_untouched() {
         "requests_total 5x20\nerrors_total 1x20",
         30,
         expect![[r"
-            idle 1h {}: 0 of 0 bad, met, budget left 1.0000, 0 breaches
+            idle 1h {}: 0 of 0 bad, no_data, budget left 1.0000, 0 breaches
         "]],
     );
 }
@@ -151,7 +151,7 @@ fn excluded_windows_count_for_nothing() {
         "probe{site=\"x\"} 1x9 0x9 1x4 0 stale",
         26,
         expect![[r#"
-            up 1h {site="x"}: 3 of 17 bad, not met, budget left -0.7647, 2 breaches
+            up 1h {site="x"}: 3 of 17 bad, not_met, budget left -0.7647, 2 breaches
               9m - 10m: 1 of 1
               24m - 25m: 1 of 1
               25m - 26m: 1 of 1
@@ -177,6 +177,100 @@ fn slices_without_data_are_skipped_and_lines_have_periods_of_their_own() {
               7m - 8m: 1 of 1
         "]],
     );
+}
+
+/// Neither kept nor broken: a period that lies in the future, one in which nothing happened, one that was excluded; and the
+/// running one is not over.
+#[test]
+fn what_can_be_said_of_a_period() {
+    let october = TimestampMs::parse("2026-10-02T00:00:00Z").unwrap();
+    let store = store(october, "up{site=\"x\"} 1x100");
+    let sla = |clauses: &str| {
+        format!(
+            "window august\n  on 2026-08-01 00:00 to 2026-09-01 00:00\nsla up\n  objective 50% over month\n  ok up\n  slice 1m\n  burn none\n{clauses}"
+        )
+    };
+    let said = |name: &str, clauses: &str, now: &str| {
+        let period = NamedPeriod::parse(name).unwrap();
+        let when = When::Named(period, TimestampMs::parse(now).unwrap());
+        let reports = reports(&sla(clauses), &store, when);
+        let one = |report: &SlaReport| {
+            let over = if report.is_over { "over" } else { "goes on" };
+            let met = report.verdict.is_met();
+            format!("{}{} {met:?} {over}", report.verdict.word(), report.group)
+        };
+        reports.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    for (period, clauses, now, want) in [
+        (
+            "2026-10",
+            "",
+            "2026-12-01T00:00:00Z",
+            "met{} Some(true) over",
+        ),
+        (
+            "2026-10",
+            "",
+            "2026-10-20T00:00:00Z",
+            "met{} Some(true) goes on",
+        ),
+        (
+            "2026-11",
+            "",
+            "2026-10-20T00:00:00Z",
+            "not_begun{} None goes on",
+        ),
+        (
+            "2026-11",
+            "  missing bad\n",
+            "2026-10-20T00:00:00Z",
+            "not_begun{} None goes on",
+        ),
+        (
+            "2026-10",
+            "",
+            "2026-10-01T00:00:00Z",
+            "no_data{} None goes on",
+        ),
+        ("2026-09", "", "2026-10-20T00:00:00Z", "no_data{} None over"),
+        (
+            "2026-08",
+            "  exclude august\n",
+            "2026-10-20T00:00:00Z",
+            "excluded{} None over",
+        ),
+        (
+            "2026-Q3",
+            "  exclude august\n",
+            "2026-10-20T00:00:00Z",
+            "no_data{} None over",
+        ),
+        // Groups are known by their events: without any there is one report, of none of them.
+        (
+            "2026-10",
+            "  by (site)\n",
+            "2026-12-01T00:00:00Z",
+            "met{site=\"x\"} Some(true) over",
+        ),
+        (
+            "2026-09",
+            "  by (site)\n",
+            "2026-10-20T00:00:00Z",
+            "no_data{} None over",
+        ),
+        (
+            "2026-11",
+            "  by (site)\n",
+            "2026-10-20T00:00:00Z",
+            "not_begun{} None goes on",
+        ),
+    ] {
+        assert_eq!(
+            said(period, clauses, now),
+            want,
+            "{period} at {now}{clauses}"
+        );
+    }
 }
 
 #[test]

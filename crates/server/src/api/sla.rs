@@ -74,7 +74,13 @@ fn push_report(out: &mut String, report: &SlaReport) {
     push_text_field(out, "from", &report.from.to_rfc3339());
     push_text_field(out, "to", &report.to.to_rfc3339());
     push_number(out, "objective", report.objective.good());
-    let _ = write!(out, ",\"met\":{}", report.is_met()); // A String takes all of it.
+    let met = match report.verdict.is_met() {
+        Some(true) => "true",
+        Some(false) => "false",
+        None => "null",
+    };
+    push_text_field(out, "state", report.verdict.word());
+    let _ = write!(out, ",\"met\":{met},\"over\":{}", report.is_over); // A String takes all of it.
     push_number(out, "bad", report.tally.bad);
     push_number(out, "total", report.tally.total);
     if let Some(ratio) = report.tally.ratio() {
@@ -148,7 +154,7 @@ mod tests {
         );
         let body = super::report_body(&reports.unwrap());
         serde_json::from_str::<serde_json::Value>(&body).unwrap();
-        expect![[r#"{"status":"success","data":{"slas":[{"sla":"up","period":"2m","from":"1970-01-01T00:00:00.000Z","to":"1970-01-01T00:02:00.000Z","objective":0.9,"met":true,"bad":0,"total":2,"ratio":1,"budget":0.19999999999999996,"budgetRemaining":1,"breaches":0,"current":{"operator":">=","threshold":1,"value":1},"badSlices":[],"labels":{"job":"api"}},{"sla":"up","period":"2m","from":"1970-01-01T00:00:00.000Z","to":"1970-01-01T00:02:00.000Z","objective":0.9,"met":false,"bad":2,"total":2,"ratio":0,"budget":0.19999999999999996,"budgetRemaining":-9.000000000000002,"breaches":1,"current":{"operator":">=","threshold":1,"value":0},"badSlices":[{"from":"1970-01-01T00:00:00.000Z","to":"1970-01-01T00:01:00.000Z","bad":1,"total":1},{"from":"1970-01-01T00:01:00.000Z","to":"1970-01-01T00:02:00.000Z","bad":1,"total":1}],"labels":{"job":"db"}}]}}"#]].assert_eq(&body);
+        expect![[r#"{"status":"success","data":{"slas":[{"sla":"up","period":"2m","from":"1970-01-01T00:00:00.000Z","to":"1970-01-01T00:02:00.000Z","objective":0.9,"state":"met","met":true,"over":true,"bad":0,"total":2,"ratio":1,"budget":0.19999999999999996,"budgetRemaining":1,"breaches":0,"current":{"operator":">=","threshold":1,"value":1},"badSlices":[],"labels":{"job":"api"}},{"sla":"up","period":"2m","from":"1970-01-01T00:00:00.000Z","to":"1970-01-01T00:02:00.000Z","objective":0.9,"state":"not_met","met":false,"over":true,"bad":2,"total":2,"ratio":0,"budget":0.19999999999999996,"budgetRemaining":-9.000000000000002,"breaches":1,"current":{"operator":">=","threshold":1,"value":0},"badSlices":[{"from":"1970-01-01T00:00:00.000Z","to":"1970-01-01T00:01:00.000Z","bad":1,"total":1},{"from":"1970-01-01T00:01:00.000Z","to":"1970-01-01T00:02:00.000Z","bad":1,"total":1}],"labels":{"job":"db"}}]}}"#]].assert_eq(&body);
     }
 
     #[test]
