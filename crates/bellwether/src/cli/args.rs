@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Sla(Sla),
     /// What rules would have done over stored samples, and how two rule sets differ.
     Backtest(Backtest),
+    /// When windows are open and mutes hold, next.
+    Windows(Windows),
     /// What is pending or firing, and what has happened to alerts.
     Alerts(Alerts),
     /// Bring in what other systems have: samples into a data folder, rules into a rule folder.
@@ -406,6 +408,38 @@ pub(crate) struct Backtest {
     #[arg(long, value_name = "PATH")]
     pub against: Option<PathBuf>,
     /// How the report is printed.
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: ListOutput,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bellwether windows\n  bellwether windows rules --name office-hours --at 2027-03-25T00:00:00Z -n 5\n\n\
+                        Times are those of the clocks in the window's zone, with their offset; of a window with lines in several zones, UTC. An opening \
+                        that a change of the clocks makes longer or shorter says so, and days of which the clocks skip all are listed. Mutes are shown as far as the \
+                        clock decides (`during`, `outside`, `until`).\n\
+                        Times: RFC 3339, Unix seconds, `now`, or before now as in -1h.\n\
+                        Exit codes: 0 shown, 2 mistakes in the rules, or a path cannot be read."
+)]
+pub(crate) struct Windows {
+    /// Rule files, or folders of *.rules files.
+    #[arg(value_name = "PATHS", default_value = RULES_DIR)]
+    pub paths: Vec<PathBuf>,
+    /// Only the window or mute of this name; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub name: Vec<String>,
+    /// The moment to begin with.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "now",
+        allow_hyphen_values = true
+    )]
+    pub at: String,
+    /// How many openings of each.
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub count: u16,
+    /// How they are printed.
     #[arg(short, long, value_enum, default_value = "table")]
     pub output: ListOutput,
 }

@@ -3,25 +3,25 @@
 mod table;
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use bellwether_disk::RealDisk;
 use bellwether_engine::replay::{Backtest, ReplayOptions};
-use bellwether_lang::rules::{self, RuleSet, SourceFile};
+use bellwether_lang::rules::RuleSet;
 use bellwether_model::{DurationMs, TimestampMs, limits};
 use bellwether_query::source::store::ViewSource;
 use bellwether_query::{Control, Options, Source};
+use bellwether_server::folder;
 use bellwether_server::remote::{Patience, ReadAddress, RemoteOptions, RemoteSource};
-use bellwether_server::{folder, rule_files};
 use bellwether_store::StoreError;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::args::{self, ListOutput, SERVER_URL};
+use super::loaded::{Loaded, load};
 use super::query::{self, time};
 use super::{FINDINGS, TROUBLE, data, print};
 
@@ -76,12 +76,6 @@ pub(crate) fn run(args: &args::Backtest) -> Result<ExitCode> {
 struct Tested {
     from: TimestampMs,
     until: TimestampMs,
-}
-
-/// Rules without mistakes, and the files they stand in.
-struct Loaded {
-    files: Vec<SourceFile>,
-    rules: Arc<RuleSet>,
 }
 
 /// The answer of a data folder, in the envelope of the API.
@@ -152,32 +146,6 @@ fn ask_server(
     let against = against.map(texts).unwrap_or_default();
     form.extend(against.into_iter().map(|text| ("against", text)));
     query::post(base, "/api/bw/v1/backtest", &form)
-}
-
-/// The rules of the paths; `None` when they have mistakes, which are printed.
-fn load(paths: &[PathBuf]) -> Result<Option<Loaded>> {
-    let found = rule_files::read(&RealDisk, paths);
-    if let Some(error) = found.unreadable.into_iter().next() {
-        return Err(error.into());
-    }
-    if found.files.is_empty() {
-        let named: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
-        bail!("no *.rules files in {}", named.join(", "));
-    }
-    let (files, checked) = rules::check_raw(&found.files);
-    if checked.has_errors() {
-        let drawn = rules::render(
-            &checked.diagnostics,
-            &files,
-            print::color(&std::io::stderr()),
-        );
-        print::note(drawn.trim_end());
-        return Ok(None);
-    }
-    Ok(Some(Loaded {
-        files,
-        rules: Arc::new(checked.rules),
-    }))
 }
 
 fn replay(

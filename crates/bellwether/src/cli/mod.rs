@@ -10,6 +10,7 @@ mod explain;
 mod facts;
 mod fmt;
 mod import;
+mod loaded;
 mod output;
 mod plot;
 mod print;
@@ -19,6 +20,7 @@ mod serve;
 mod sla;
 mod test;
 mod verify;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -43,6 +45,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Sla(Sla::Report(args)) => sla::run(&args),
         Command::Backtest(args) => backtest::run(&args),
+        Command::Windows(args) => windows::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Import(Import::Lp(args)) => import::run(&args),
         Command::Import(Import::Prometheus(args)) => import::prometheus(&args),

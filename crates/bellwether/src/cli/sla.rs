@@ -4,26 +4,30 @@
 
 mod page;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
-use bellwether_disk::RealDisk;
 use bellwether_engine::sla::{NamedPeriod, When, report};
-use bellwether_lang::rules::{self, RuleSet};
+use bellwether_lang::rules::RuleSet;
 use bellwether_query::source::store::ViewSource;
 use bellwether_query::{Control, Options};
 use bellwether_server::client::post_form;
-use bellwether_server::{folder, rule_files};
+use bellwether_server::folder;
 use bellwether_store::StoreError;
 use serde_json::Value;
 
 use super::args::{self, SlaOutput};
+use super::loaded::load;
 use super::query::time;
-use super::{FINDINGS, data, output, print};
+use super::{FINDINGS, TROUBLE, data, output, print};
 
 pub(crate) fn run(args: &args::SlaReport) -> Result<ExitCode> {
     let body = match &args.data {
-        Some(_) => ask_folder(args)?,
+        Some(folder) => match load(std::slice::from_ref(&args.rules))? {
+            Some(loaded) => ask_folder(args, folder, &loaded.rules)?,
+            None => return Ok(ExitCode::from(TROUBLE)),
+        },
         None => ask_server(args)?,
     };
     let answer: Value = serde_json::from_str(&body).context("the answer is not JSON")?;
@@ -43,7 +47,7 @@ pub(crate) fn run(args: &args::SlaReport) -> Result<ExitCode> {
     })
 }
 
-fn ask_folder(args: &args::SlaReport) -> Result<String> {
+fn ask_folder(args: &args::SlaReport, folder: &Path, rules: &RuleSet) -> Result<String> {
     let now = time(&args.time)?;
     let when = match &args.period {
         None => When::At(now),
@@ -54,38 +58,19 @@ fn ask_folder(args: &args::SlaReport) -> Result<String> {
             When::Named(period, now)
         }
     };
-    let rules = load(&args.rules)?;
-    let folder = args.data.as_deref().unwrap_or(std::path::Path::new("."));
     let store = data::open_existing(folder).map_err(|error| match error {
         StoreError::Locked { .. } => anyhow!("{error}; a server that runs is asked without --data"),
         other => other.into(),
     })?;
     let view = store.view();
     let reports = report(
-        &rules,
+        rules,
         &ViewSource(&view),
         when,
         &Options::default(),
         &Control::new(),
     )?;
     Ok(folder::sla(&reports))
-}
-
-fn load(path: &std::path::Path) -> Result<RuleSet> {
-    let found = rule_files::read(&RealDisk, &[path.to_owned()]);
-    if let Some(error) = found.unreadable.into_iter().next() {
-        return Err(error.into());
-    }
-    let (files, checked) = rules::check_raw(&found.files);
-    if checked.has_errors() {
-        let drawn = rules::render(
-            &checked.diagnostics,
-            &files,
-            print::color(&std::io::stderr()),
-        );
-        bail!("the rules have mistakes:\n{}", drawn.trim_end());
-    }
-    Ok(checked.rules)
 }
 
 fn ask_server(args: &args::SlaReport) -> Result<String> {

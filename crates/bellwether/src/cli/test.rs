@@ -4,35 +4,23 @@ mod report;
 
 use std::num::NonZero;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bellwether_disk::{RealDisk, write_file_atomically};
 use bellwether_engine::trial::{Coverage, Trials};
-use bellwether_lang::rules::{self, Test};
-use bellwether_server::rule_files;
+use bellwether_lang::rules::Test;
 
 use super::args::{self, ListOutput};
+use super::loaded::load;
 use super::{FINDINGS, TROUBLE, print, query};
 use report::{Ran, Report};
 
 pub(crate) fn run(args: &args::Test) -> Result<ExitCode> {
-    let found = rule_files::read(&RealDisk, &args.paths);
-    if let Some(error) = found.unreadable.into_iter().next() {
-        return Err(error.into());
-    }
-    if found.files.is_empty() {
-        let named: Vec<String> = args.paths.iter().map(|p| p.display().to_string()).collect();
-        bail!("no *.rules files in {}", named.join(", "));
-    }
-    let (files, checked) = rules::check_raw(&found.files);
-    if checked.has_errors() {
-        let color = print::color(&std::io::stderr());
-        print::note(rules::render(&checked.diagnostics, &files, color).trim_end());
+    let Some(loaded) = load(&args.paths)? else {
         return Ok(ExitCode::from(TROUBLE));
-    }
+    };
     let begun = query::begun();
-    let trials = Trials::new(Arc::new(checked.rules))?;
+    let trials = Trials::new(loaded.rules)?;
     let wanted = |test: &&Test| {
         args.filter
             .as_ref()

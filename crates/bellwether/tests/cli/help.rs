@@ -18,6 +18,7 @@ fn help_of_every_command() {
         &["sla"],
         &["sla", "report"],
         &["backtest"],
+        &["windows"],
         &["alerts"],
         &["import"],
         &["import", "lp"],

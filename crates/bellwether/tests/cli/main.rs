@@ -24,3 +24,4 @@ mod serve;
 mod sla;
 mod tests;
 mod verify;
+mod windows;

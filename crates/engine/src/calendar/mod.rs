@@ -5,13 +5,24 @@
 //! back lasts three hours. Times over midnight belong to the day they start on. Ends are exclusive.
 //!
 //! Pure: the moment is an argument, zones come from the tables of `chrono-tz`. Not here: what is done about it.
+//!
+//! - `mutes`: when the clock lets a mute hold. `clock`: what clocks show, and when they are changed.
+
+mod clock;
+mod mutes;
 
 use bellwether_lang::rules::{DayTimes, MonthDay, Window, WindowSpan, Within};
 use bellwether_model::TimestampMs;
 use chrono::{
-    DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike,
+    DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, TimeZone, Timelike,
 };
 use chrono_tz::Tz;
+
+/// A time zone, by its name in the tables of IANA.
+pub use chrono_tz::Tz as Zone;
+
+pub use clock::{ClockChange, clock_changes, shown, skipped_days, zones};
+pub use mutes::{mute_holds, mute_openings};
 
 /// Days that are looked through for the next change: 29 February comes within 8 years, a line for one year later.
 const DAYS_AHEAD: usize = 50 * 366;
@@ -68,23 +79,29 @@ pub fn next_change(window: &Window, at: TimestampMs) -> Option<TimestampMs> {
     None
 }
 
-/// The next `count` stretches in which the window is open, the running one first.
+/// The next `count` stretches in which the window is open, the running one first, which begins with `from` here.
 pub fn openings(window: &Window, from: TimestampMs, count: usize) -> Vec<Opening> {
+    let change = |at| next_change(window, at);
+    stretches(from, count, is_open(window, from), &change)
+}
+
+/// The stretches between one change and the next, every other one, beginning at `from` when it `is_open` there.
+fn stretches(
+    from: TimestampMs,
+    count: usize,
+    is_open: bool,
+    next_change: &dyn Fn(TimestampMs) -> Option<TimestampMs>,
+) -> Vec<Opening> {
     let mut found = Vec::new();
-    let mut at = from;
-    if !is_open(window, at) {
-        match next_change(window, at) {
-            Some(next) => at = next,
-            None => return found,
-        }
-    }
-    while found.len() < count {
-        let to = next_change(window, at);
-        found.push(Opening { from: at, to });
-        let Some(next) = to.and_then(|to| next_change(window, to)) else {
-            break;
-        };
-        at = next;
+    let mut begin = if is_open {
+        Some(from)
+    } else {
+        next_change(from)
+    };
+    while let Some(from) = begin.filter(|_| found.len() < count) {
+        let to = next_change(from);
+        found.push(Opening { from, to });
+        begin = to.and_then(next_change);
     }
     found
 }
@@ -182,37 +199,13 @@ fn edges(span: &WindowSpan, date: NaiveDate) -> Vec<TimestampMs> {
             }
             MappedLocalTime::None => {}
         }
-        found.extend(clock_change(zone, local));
+        found.extend(clock::change_near(zone, local));
     }
     found
 }
 
 fn millis(moment: &DateTime<Tz>) -> TimestampMs {
     TimestampMs(moment.timestamp_millis())
-}
-
-/// The moment within a day of `local` at which the zone's clocks are changed, if they are.
-fn clock_change(zone: Tz, local: NaiveDateTime) -> Option<TimestampMs> {
-    const DAY: i64 = 86_400;
-    let offset = |second: i64| {
-        let utc = DateTime::from_timestamp(second, 0)?.naive_utc();
-        Some(zone.offset_from_utc_datetime(&utc).fix().local_minus_utc())
-    };
-    let middle = local.and_utc().timestamp();
-    let (mut before, mut after) = (middle - DAY, middle + DAY);
-    let first = offset(before)?;
-    if offset(after)? == first {
-        return None;
-    }
-    while after - before > 1 {
-        let half = before + (after - before) / 2;
-        if offset(half)? == first {
-            before = half;
-        } else {
-            after = half;
-        }
-    }
-    Some(TimestampMs(after * 1000))
 }
 
 #[cfg(test)]

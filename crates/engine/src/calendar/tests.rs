@@ -173,3 +173,113 @@ fn openings_are_those_of_every_moment() {
     }
     assert_eq!(found, want);
 }
+
+fn rules(text: &str) -> bellwether_lang::rules::RuleSet {
+    crate::testing::rules(text)
+}
+
+#[test]
+fn clock_changes_are_told_with_the_openings_they_touch() {
+    let changes = |clauses: &str, from: &str, to: &str| {
+        let told = clock_changes(&window(clauses), at(from), at(to));
+        let told = told.iter().map(|c| format!("{} {}", c.at, c.by.0 / 60_000));
+        told.collect::<Vec<_>>()
+    };
+    let berlin = "  every day 02:00-04:00 in \"Europe/Berlin\"";
+    assert_eq!(
+        changes(berlin, "2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z"),
+        [
+            "2026-03-29T01:00:00.000Z 60",
+            "2026-10-25T01:00:00.000Z -60"
+        ]
+    );
+    // Both ends belong to it.
+    let at_the_change = "2026-03-29T01:00:00Z";
+    assert_eq!(changes(berlin, at_the_change, at_the_change).len(), 1);
+    let before = "2026-03-29T00:59:59Z";
+    assert_eq!(changes(berlin, before, before), [""; 0]);
+    let two =
+        "  every day 02:00-04:00 in \"Europe/Berlin\"\n  every day 02:00-04:00 in \"Europe/Paris\"";
+    assert_eq!(
+        changes(two, "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z").len(),
+        1
+    );
+    assert_eq!(
+        shown("Europe/Berlin".parse().unwrap(), at("2026-10-25T01:00:00Z")),
+        "Sun 2026-10-25 02:00 +01:00"
+    );
+}
+
+#[test]
+fn days_of_which_the_clocks_skip_all_are_named() {
+    let skipped = |clauses: &str| {
+        let (from, to) = (at("2026-01-01T00:00:00Z"), at("2026-12-31T00:00:00Z"));
+        let days = skipped_days(&window(clauses), from, to);
+        days.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for (clauses, want) in [
+        (
+            "  every sun 02:00-03:00 in \"Europe/Berlin\"",
+            &["2026-03-29"][..],
+        ),
+        (
+            "  every sun 02:15-02:45 in \"Europe/Berlin\"",
+            &["2026-03-29"],
+        ),
+        ("  every sun 02:30-03:30 in \"Europe/Berlin\"", &[]),
+        ("  every sun 01:30-02:30 in \"Europe/Berlin\"", &[]),
+        ("  every mon 02:00-03:00 in \"Europe/Berlin\"", &[]),
+        ("  every sun 02:00-03:00", &[]),
+        (
+            "  every sun 02:00-03:00 in \"Europe/Berlin\"\n  except 2026-03-29",
+            &[],
+        ),
+    ] {
+        assert_eq!(skipped(clauses), want, "{clauses}");
+    }
+}
+
+#[test]
+fn a_mute_holds_between_the_changes_of_its_windows() {
+    let mutes = |clauses: &str, from: &str| {
+        let rules = rules(&format!(
+            "window day\n  every mon-fri 09:00-17:00\nwindow noon\n  every day 12:00-13:00\nwindow whole\n  every day\nmute m\n  match {{a=\"b\"}}\n{clauses}  reason \"x\"\n"
+        ));
+        let found = mute_openings(&rules.windows, &rules.mutes[0], at(from), 2);
+        let short = |time: TimestampMs| time.to_rfc3339()[5..16].replace('T', " ");
+        let text =
+            |o: &Opening| format!("{} to {}", short(o.from), o.to.map_or("ever".into(), short));
+        found.iter().map(text).collect::<Vec<_>>()
+    };
+    let monday = "2026-11-23T10:00:00Z";
+    for (clauses, want) in [
+        (
+            "  during day\n",
+            &["11-23 10:00 to 11-23 17:00", "11-24 09:00 to 11-24 17:00"][..],
+        ),
+        (
+            "  outside day\n",
+            &["11-23 17:00 to 11-24 09:00", "11-24 17:00 to 11-25 09:00"],
+        ),
+        (
+            "  during day\n  outside noon\n",
+            &["11-23 10:00 to 11-23 12:00", "11-23 13:00 to 11-23 17:00"],
+        ),
+        (
+            "  during noon\n  outside day\n",
+            &["11-28 12:00 to 11-28 13:00", "11-29 12:00 to 11-29 13:00"],
+        ),
+        (
+            "  during day\n  until 2026-11-23T12:00:00Z\n",
+            &["11-23 10:00 to 11-23 12:00"],
+        ),
+        (
+            "  until 2026-11-24T00:00:00Z\n",
+            &["11-23 10:00 to 11-24 00:00"],
+        ),
+        ("  until 2026-11-23T10:00:00Z\n", &[]),
+        ("  during day\n  outside whole\n", &[]),
+    ] {
+        assert_eq!(mutes(clauses, monday), want, "{clauses}");
+    }
+}

@@ -17,17 +17,10 @@ pub fn muted_by<'r>(
 ) -> Option<&'r Mute> {
     let holds = |mute: &&Mute| {
         mute.matchers.iter().all(|m| m.matches_labels(labels))
-            && mute.until.is_none_or(|until| at < until)
-            && (mute.during.is_empty() || any_open(rules, &mute.during, at))
-            && !any_open(rules, &mute.outside, at)
+            && calendar::mute_holds(&rules.windows, mute, at)
             && explained(mute, labels, firing)
     };
     rules.mutes.iter().find(holds)
-}
-
-fn any_open(rules: &RuleSet, names: &[String], at: TimestampMs) -> bool {
-    let mut windows = rules.windows.iter().filter(|w| names.contains(&w.name));
-    windows.any(|window| calendar::is_open(window, at))
 }
 
 /// True when the mute has no cause, or one fires with the same values. As in Alertmanager, an instance that is a cause

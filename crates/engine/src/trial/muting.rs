@@ -128,13 +128,7 @@ impl<'a> Muting<'a> {
 
     /// Whether all holds that the mute says, but for `while`.
     fn holds(&self, mute: &Mute, labels: &Labels, at: TimestampMs) -> bool {
-        let is_open = |name: &String| {
-            let mut windows = self.rules.windows.iter();
-            windows.any(|window| window.name == *name && calendar::is_open(window, at))
-        };
-        mute.until.is_none_or(|until| at < until)
-            && mute.matchers.iter().all(|m| m.matches_labels(labels))
-            && (mute.during.is_empty() || mute.during.iter().any(is_open))
-            && !mute.outside.iter().any(is_open)
+        mute.matchers.iter().all(|m| m.matches_labels(labels))
+            && calendar::mute_holds(&self.rules.windows, mute, at)
     }
 }
