@@ -11,10 +11,9 @@ use bellwether_model::{DurationMs, Labels, TimestampMs};
 
 use crate::ask::{Found, Results};
 use crate::effects::{Approach, Lapse, Tick};
-use crate::instance::{Beat, Change, End, Episode, Evidence, Instance, Phase, Policy};
+use crate::instance::{Beat, Change, End, Episode, Evidence, Instance, Phase, Policy, Words};
 use crate::plan::{Step, sets_severity};
 use crate::series::{self, Shown};
-use crate::sla::live::Said;
 use crate::state::{RowKey, encode_instance};
 use crate::tell::{Telling, shown_labels, tell};
 
@@ -34,8 +33,6 @@ pub(crate) struct Turn<'a> {
     pub(crate) now: TimestampMs,
     /// The time of the samples written.
     pub(crate) data_time: TimestampMs,
-    /// Of an objective's alert what this evaluation says, by result.
-    pub(crate) said: &'a BTreeMap<Labels, Said>,
 }
 
 fn evidence(found: &Found) -> Evidence {
@@ -46,9 +43,9 @@ fn evidence(found: &Found) -> Evidence {
 }
 
 /// The number that the value is held against at a level.
-pub(crate) fn threshold(policy: &Policy<'_>, level: Level, said: Option<&Said>) -> Option<f64> {
-    match said {
-        Some(said) => said.threshold,
+pub(crate) fn threshold(policy: &Policy<'_>, level: Level, words: Option<&Words>) -> Option<f64> {
+    match words {
+        Some(words) => words.threshold,
         None => policy.threshold(level),
     }
 }
@@ -77,9 +74,12 @@ impl Turn<'_> {
             let policy = Policy::of(self.alert, result);
             let before = Shown::of(instance);
             let row_before = out.keeps_state().then(|| encode_instance(instance));
+            if let Some(said) = found.and_then(|found| found.said) {
+                instance.words = Some(said.words);
+            }
             let change = instance.step(evidence, &policy, beat);
             self.note_lapse(instance, before, &policy, beat, out);
-            self.tell(result, instance, change, &policy, None, out);
+            self.tell(instance, change, &policy, None, out);
             self.approach(instance, before, &policy, None, out);
             self.write(instance, before, out);
             if !instance.is_active() && !policy.watches() {
@@ -112,6 +112,7 @@ impl Turn<'_> {
             let policy = Policy::of(self.alert, &result);
             let evidence = evidence(&found);
             let mut instance = Instance::new(found.identity);
+            instance.words = found.said.map(|said| said.words);
             let change = instance.step(evidence, &policy, beat);
             if !instance.is_active() && !policy.watches() {
                 continue;
@@ -127,7 +128,7 @@ impl Turn<'_> {
                 continue;
             }
             active += usize::from(instance.is_active());
-            self.tell(&result, &mut instance, change, &policy, None, out);
+            self.tell(&mut instance, change, &policy, None, out);
             self.approach(&instance, Shown::Inactive, &policy, None, out);
             self.write(&instance, Shown::Inactive, out);
             if out.keeps_state() {
@@ -155,7 +156,7 @@ impl Turn<'_> {
             if let Phase::Firing(episode) = phase {
                 let how = End::Resolved;
                 let change = Change::Ended { how, episode };
-                self.tell(&result, &mut instance, change, &policy, Some(REMOVED), out);
+                self.tell(&mut instance, change, &policy, Some(REMOVED), out);
             }
             self.approach(&instance, before, &policy, Some(REMOVED), out);
             self.write(&instance, before, out);
@@ -206,7 +207,8 @@ impl Turn<'_> {
             let level = approach.to.or(approach.from);
             Approach {
                 rule: self.alert.name.clone(),
-                threshold: level.and_then(|level| policy.threshold(level)),
+                threshold: level
+                    .and_then(|level| threshold(policy, level, instance.words.as_ref())),
                 reason: reason.map(str::to_owned),
                 ..approach
             }
@@ -233,7 +235,6 @@ impl Turn<'_> {
 
     fn tell(
         &self,
-        result: &Labels,
         instance: &mut Instance,
         change: Change,
         policy: &Policy<'_>,
@@ -265,13 +266,13 @@ impl Turn<'_> {
         else {
             return; // Only what fires has changes that are told.
         };
-        let said = self.said.get(result);
-        let threshold = threshold(policy, episode.level, said);
+        let words = instance.words.as_ref();
+        let threshold = threshold(policy, episode.level, words);
         let labels = shown_labels(&identity, episode.level, sets_severity(self.alert));
         let telling = Telling {
             rule: &self.alert.name,
             identity: &identity,
-            annotations: self.annotations(&labels, value, threshold, episode, said),
+            annotations: self.annotations(&labels, value, threshold, episode, words),
             labels,
             kind,
             from,
@@ -292,7 +293,7 @@ impl Turn<'_> {
         value: f64,
         threshold: Option<f64>,
         episode: &Episode,
-        said: Option<&Said>,
+        words: Option<&Words>,
     ) -> Vec<(String, String)> {
         let since = self.now.since(episode.active_at).max(DurationMs::ZERO);
         let context = TextContext {
@@ -302,7 +303,7 @@ impl Turn<'_> {
             level: Some(episode.level),
             since: Some(since),
         };
-        render_all(self.alert, said, &context)
+        render_all(self.alert, words, &context)
     }
 }
 
@@ -330,7 +331,7 @@ pub(crate) fn approach(instance: &Instance, before: Shown, now: TimestampMs) -> 
 /// the place of the summary.
 pub(crate) fn render_all(
     alert: &Alert,
-    said: Option<&Said>,
+    words: Option<&Words>,
     context: &TextContext<'_>,
 ) -> Vec<(String, String)> {
     let text = |name: &str, text: &Option<Text>| {
@@ -338,7 +339,7 @@ pub(crate) fn render_all(
         Some((name.to_owned(), text.render(context)))
     };
     let runbook = alert.runbook.as_ref();
-    let summary = said.map(|said| ("summary".to_owned(), said.summary.clone()));
+    let summary = words.map(|words| ("summary".to_owned(), words.summary.clone()));
     summary
         .or_else(|| text("summary", &alert.summary))
         .into_iter()

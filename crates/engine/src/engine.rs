@@ -31,7 +31,7 @@ use crate::overlay::{Overlay, Recorded};
 use crate::own::{Own, OwnKind};
 use crate::plan::{Plan, Step, sla_key};
 use crate::replay::{Ahead, Block};
-use crate::sla::live::{Live, Look, Said, Seen};
+use crate::sla::live::{Live, Look, Seen};
 use crate::slots::Spread;
 use crate::state::{self, Evaluation, RowKey};
 
@@ -132,9 +132,6 @@ pub(crate) struct RuleState {
     live: Live,
     /// Of an objective: what the evaluation of this tick has seen.
     seen: Option<(TimestampMs, Seen)>,
-    /// Of an objective's alert: what its last evaluation said of each instance. Not kept across restarts: what is told of an
-    /// instance of which nothing was said must not depend on it.
-    pub(crate) said: BTreeMap<Labels, Said>,
 }
 
 /// Rules, their state, and the ticks that move it.
@@ -508,18 +505,12 @@ impl Engine {
         let outcome = match step.node {
             Node::Alert(i) => {
                 let alert = &plan.rules.alerts[i];
-                if let Some(Ok(results)) = &evidence {
-                    let said = results.iter();
-                    let said = said.filter_map(|(l, found)| Some((l.clone(), found.said.clone()?)));
-                    state.said = said.collect();
-                }
                 let turn = Turn {
                     rules: &plan.rules,
                     step,
                     alert,
                     now,
                     data_time: step.data_time(now),
-                    said: &state.said,
                 };
                 if deaf && step.about_absence {
                     // Its answer would be about the program, not about what it watches.

@@ -182,6 +182,17 @@ pub(crate) struct Instance {
     pub(crate) presence: Presence,
     /// The last value seen; never NaN.
     pub(crate) value: f64,
+    /// Of an objective's alert: what the last evaluation that saw the instance said of it.
+    pub(crate) words: Option<Words>,
+}
+
+/// What an objective says of an instance of its alerts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Words {
+    /// The line for people.
+    pub(crate) summary: String,
+    /// The number that the value is held against; not NaN.
+    pub(crate) threshold: Option<f64>,
 }
 
 /// What an evaluation says about one instance.
@@ -337,6 +348,7 @@ impl Instance {
             tracks: [Track::Idle; LEVELS],
             presence: Presence::Unseen,
             value: 0.0,
+            words: None,
         }
     }
 

@@ -2,8 +2,6 @@
 //!
 //! Happens once: the rows are deleted in the same commit that tells of it.
 
-use std::collections::BTreeMap;
-
 use bellwether_lang::rules::RuleSet;
 use bellwether_model::notice::NoticeKind;
 use bellwether_model::{DurationMs, STALE_NAN, TimestampMs};
@@ -40,7 +38,6 @@ pub(crate) fn remove(
                 alert: &old.rules.alerts[i],
                 now,
                 data_time,
-                said: &BTreeMap::new(),
             };
             turn.remove(&mut state.instances, out);
         }

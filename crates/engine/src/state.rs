@@ -12,8 +12,9 @@
 //!   5 era         (nothing)
 //!   6 own begun   (nothing)
 //!   (a rule's text is "alert NAME" or "record METRIC ..")
-//! values, version 1 each, instances and own alerts version 2:
+//! values, version 1 each, own alerts version 2, instances version 3:
 //!   instance    identity labels | phase | 5 x track | presence | value float
+//!               | option words: summary text, option threshold float (versions 1 and 2: absent, none)
 //!     phase     0 inactive | 1 pending: active_at time, level | 2 firing: episode
 //!     track     0 idle | 1 rising: timer | 2 held: since time | 3 clearing: since time, timer
 //!     presence  0 seen | 1 missing: timer | 2 unseen
@@ -38,14 +39,17 @@ use bellwether_model::rows::{RowError, RowReader, RowWriter};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 
 use crate::effects::InstanceChange;
-use crate::instance::{Episode, Instance, LEVELS, Phase, Presence, Timer, Track};
+use crate::instance::{Episode, Instance, LEVELS, Phase, Presence, Timer, Track, Words};
 use crate::own::OwnAlert;
 
 /// The version of values without episodes.
 const VERSION: u64 = 1;
 
-/// The version of values with episodes: instances and own alerts.
-const EPISODES_VERSION: u64 = 2;
+/// The version of alerts about the engine. From 2 on, episodes have numbers.
+const OWN_VERSION: u64 = 2;
+
+/// The version of instances. From 2 on, episodes have numbers; from 3 on, instances have words.
+const INSTANCE_VERSION: u64 = 3;
 
 /// Which row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +171,7 @@ impl Evaluation {
 
 /// An instance as a row.
 pub(crate) fn encode_instance(instance: &Instance) -> Vec<u8> {
-    let mut row = RowWriter::new(EPISODES_VERSION);
+    let mut row = RowWriter::new(INSTANCE_VERSION);
     row.labels(&instance.identity);
     match &instance.phase {
         Phase::Inactive => {
@@ -212,12 +216,18 @@ pub(crate) fn encode_instance(instance: &Instance) -> Vec<u8> {
         }
     }
     row.float(instance.value);
+    row.option(instance.words.as_ref(), |row, words| {
+        row.text(&words.summary)
+            .option(words.threshold, |row, threshold| {
+                row.float(threshold);
+            });
+    });
     row.finish()
 }
 
 /// The instance in a row.
 pub(crate) fn decode_instance(row: &[u8]) -> Result<Instance, RowError> {
-    let (version, mut row) = RowReader::new(row, EPISODES_VERSION)?;
+    let (version, mut row) = RowReader::new(row, INSTANCE_VERSION)?;
     let identity = row.labels()?;
     let phase = match row.number()? {
         0 => Phase::Inactive,
@@ -252,8 +262,14 @@ pub(crate) fn decode_instance(row: &[u8]) -> Result<Instance, RowError> {
             _ => return Err(RowError::Bad("presence")),
         },
         value: row.float()?,
+        words: if version < 3 {
+            None
+        } else {
+            row.option(words)?
+        },
     };
-    if instance.value.is_nan() {
+    let threshold = instance.words.as_ref().and_then(|words| words.threshold);
+    if instance.value.is_nan() || threshold.is_some_and(f64::is_nan) {
         return Err(RowError::Bad("value"));
     }
     row.finish()?;
@@ -305,7 +321,7 @@ pub(crate) fn own_change(identity: &Labels, alert: Option<&OwnAlert>) -> Instanc
 }
 
 fn encode_own(alert: &OwnAlert) -> Vec<u8> {
-    let mut row = RowWriter::new(EPISODES_VERSION);
+    let mut row = RowWriter::new(OWN_VERSION);
     write_episode(&mut row, &alert.episode);
     row.text(&alert.summary);
     row.finish()
@@ -313,7 +329,7 @@ fn encode_own(alert: &OwnAlert) -> Vec<u8> {
 
 /// The alert about the engine in a row.
 pub(crate) fn decode_own(row: &[u8]) -> Result<OwnAlert, RowError> {
-    let (version, mut row) = RowReader::new(row, EPISODES_VERSION)?;
+    let (version, mut row) = RowReader::new(row, OWN_VERSION)?;
     let alert = OwnAlert {
         episode: episode(version, &mut row)?,
         summary: row.text()?.to_owned(),
@@ -366,6 +382,13 @@ fn episode(version: u64, row: &mut RowReader<'_>) -> Result<Episode, RowError> {
     })
 }
 
+fn words(row: &mut RowReader<'_>) -> Result<Words, RowError> {
+    Ok(Words {
+        summary: row.text()?.to_owned(),
+        threshold: row.option(RowReader::float)?,
+    })
+}
+
 fn level(row: &mut RowReader<'_>) -> Result<Level, RowError> {
     let number = row.number()?;
     Level::ALL
@@ -386,7 +409,7 @@ pub(crate) fn decode_any(data: &[u8]) {
     }
     if let Ok(instance) = decode_instance(data) {
         let again = encode_instance(&instance);
-        assert!(again == data || data[0] == 1 && decode_instance(&again) == Ok(instance));
+        assert!(again == data || data[0] < 3 && decode_instance(&again) == Ok(instance));
     }
     if let Ok(evaluation) = Evaluation::decode(data) {
         assert_eq!(evaluation.encode(), data);
@@ -437,6 +460,17 @@ mod tests {
             ],
             presence: Presence::Missing(timer),
             value: -0.0,
+            words: None,
+        }
+    }
+
+    fn with_words() -> Instance {
+        Instance {
+            words: Some(Words {
+                summary: "s".to_owned(),
+                threshold: Some(1.5),
+            }),
+            ..firing()
         }
     }
 
@@ -501,8 +535,13 @@ mod tests {
         );
         assert_eq!(
             hex(&encode_instance(&firing())),
-            "021209616c6572746e616d650141036a6f62017802e0d403c0a9070703a0fe0a020204686f6f6b036c6f6700\
-             01c0a907e0d40302e0d40303e0d403c0a907e0d4030001c0a907e0d4030000000000000080"
+            "031209616c6572746e616d650141036a6f62017802e0d403c0a9070703a0fe0a020204686f6f6b036c6f6700\
+             01c0a907e0d40302e0d40303e0d403c0a907e0d4030001c0a907e0d403000000000000008000"
+        );
+        let with_words = hex(&encode_instance(&with_words()));
+        assert_eq!(
+            with_words.strip_prefix(hex(&encode_instance(&firing())).trim_end_matches("00")),
+            Some("01017301000000000000f83f")
         );
         assert_eq!(
             hex(&evaluation().encode()),
@@ -520,29 +559,32 @@ mod tests {
         assert_eq!(hex(&encode_counter(300)), "01ac02");
     }
 
-    /// As written before episodes had numbers.
+    fn bytes(hex: &str) -> Vec<u8> {
+        let byte = |i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap();
+        (0..hex.len()).step_by(2).map(byte).collect()
+    }
+
+    /// As written before episodes had numbers, and before instances had words.
     #[test]
-    fn rows_of_version_1_are_read() {
-        let old = |row: Vec<u8>| {
-            let text = hex(&row).replacen("02", "01", 1);
-            let text = text.replacen("c0a9070703", "c0a90703", 1);
-            let byte = |i| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
-            (0..text.len()).step_by(2).map(byte).collect::<Vec<u8>>()
-        };
+    fn rows_of_older_versions_are_read() {
+        let rest =
+            "00 01c0a907e0d403 02e0d403 03e0d403c0a907e0d403 00 01c0a907e0d403 0000000000000080";
+        let begin = "1209616c6572746e616d650141036a6f620178 02e0d403c0a907";
+        let version_2 = format!("02 {begin} 07 03a0fe0a020204686f6f6b036c6f67 {rest}");
+        let version_1 = format!("01 {begin} 03a0fe0a020204686f6f6b036c6f67 {rest}");
+        let decode = |text: &str| decode_instance(&bytes(&text.replace(' ', "")));
+        assert_eq!(decode(&version_2), Ok(firing()));
         let Phase::Firing(mut episode) = firing().phase else {
             unreachable!("it fires");
         };
         episode.number = 0;
-        let instance = Instance {
+        let unnumbered = Instance {
             phase: Phase::Firing(episode.clone()),
             ..firing()
         };
-        assert_eq!(
-            decode_instance(&old(encode_instance(&firing()))),
-            Ok(instance)
-        );
-        let alert = OwnAlert { episode, ..own() };
-        assert_eq!(decode_own(&old(encode_own(&own()))), Ok(alert));
+        assert_eq!(decode(&version_1), Ok(unnumbered));
+        let own_1 = bytes("01e0d403c0a90703a0fe0a020204686f6f6b036c6f670173");
+        assert_eq!(decode_own(&own_1), Ok(OwnAlert { episode, ..own() }));
     }
 
     #[test]
@@ -550,7 +592,9 @@ mod tests {
         for key in keys() {
             assert_eq!(RowKey::decode(&key.encode()), Ok(key));
         }
-        assert_eq!(decode_instance(&encode_instance(&firing())), Ok(firing()));
+        for instance in [firing(), with_words()] {
+            assert_eq!(decode_instance(&encode_instance(&instance)), Ok(instance));
+        }
         assert_eq!(Evaluation::decode(&evaluation().encode()), Ok(evaluation()));
         assert_eq!(decode_own(&encode_own(&own())), Ok(own()));
     }
@@ -574,6 +618,7 @@ mod tests {
     fn damaged_rows_are_refused_or_mean_themselves() {
         let mut samples: Vec<Vec<u8>> = keys().iter().map(RowKey::encode).collect();
         samples.push(encode_instance(&firing()));
+        samples.push(encode_instance(&with_words()));
         samples.push(evaluation().encode());
         samples.push(encode_own(&own()));
         samples.push(encode_counter(300));

@@ -163,6 +163,8 @@ pub struct AlertStatus {
     pub active_at: TimestampMs,
     /// Since when it fires.
     pub fired_at: Option<TimestampMs>,
+    /// Since when what raised it to its level has been true, once it has fired.
+    pub level_since: Option<TimestampMs>,
     /// Since when its clearing has been true, while `keep` runs.
     pub clearing_since: Option<TimestampMs>,
     /// Since when its series has been missing.
@@ -331,25 +333,21 @@ fn alert_status(
     now: TimestampMs,
 ) -> Option<AlertStatus> {
     let level = instance.level()?;
-    let (alert_state, active_at, fired_at) = match &instance.phase {
+    let (alert_state, active_at, episode) = match &instance.phase {
         Phase::Inactive => return None,
         Phase::Pending { active_at, .. } => (AlertState::Pending, *active_at, None),
-        Phase::Firing(episode) => (
-            AlertState::Firing,
-            episode.active_at,
-            Some(episode.fired_at),
-        ),
+        Phase::Firing(episode) => (AlertState::Firing, episode.active_at, Some(episode)),
     };
     let labels = shown_labels(&instance.identity, level, sets_severity(alert));
-    let said = state.said.get(result);
+    let words = instance.words.as_ref();
     let context = TextContext {
         labels: &labels,
         value: instance.value,
-        threshold: threshold(&Policy::of(alert, result), level, said),
+        threshold: threshold(&Policy::of(alert, result), level, words),
         level: Some(level),
         since: Some(now.since(active_at).max(DurationMs::ZERO)),
     };
-    let annotations = render_all(alert, said, &context);
+    let annotations = render_all(alert, words, &context);
     let evaluation = &state.evaluation;
     Some(AlertStatus {
         annotations,
@@ -357,7 +355,8 @@ fn alert_status(
         state: alert_state,
         level,
         active_at,
-        fired_at,
+        fired_at: episode.map(|episode| episode.fired_at),
+        level_since: episode.map(|episode| episode.level_since),
         clearing_since: instance.clearing_since(),
         missing_since: instance.missing_since(),
         value: instance.value,
@@ -373,6 +372,7 @@ fn own_status(identity: &Labels, alert: &OwnAlert) -> AlertStatus {
         level: alert.episode.level,
         active_at: alert.episode.active_at,
         fired_at: Some(alert.episode.fired_at),
+        level_since: Some(alert.episode.level_since),
         clearing_since: None,
         missing_since: None,
         value: 1.0,

@@ -239,6 +239,7 @@ pub(super) fn status() -> Status {
         level,
         active_at: TimestampMs(60_000),
         fired_at: None,
+        level_since: None,
         clearing_since: None,
         missing_since: None,
         value,
@@ -249,6 +250,7 @@ pub(super) fn status() -> Status {
         state: AlertState::Firing,
         active_at: TimestampMs(30_000),
         fired_at: Some(TimestampMs(60_000)),
+        level_since: Some(TimestampMs(75_000)),
         clearing_since: Some(TimestampMs(90_000)),
         ..alert("<b>\"&'", Level::Critical, 1.5)
     };

@@ -17,7 +17,7 @@ use bellwether_model::{DurationMs, Labels, METRIC_NAME, Matcher, limits};
 use super::{
     BURN, BurnSeen, GroupSeen, PeriodSeen, RATIO, Seen, SliceSeen, burns_of, labels_of, rate,
 };
-use crate::instance::{LEVELS, index};
+use crate::instance::{LEVELS, Words, index};
 
 /// Which alert of which objective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +44,8 @@ pub(crate) struct Said {
     pub(crate) value: f64,
     /// Which levels it is bad enough for, lowest first.
     pub(crate) fires: [bool; LEVELS],
-    /// The number that the value is held against.
-    pub(crate) threshold: Option<f64>,
-    /// The line for people.
-    pub(crate) summary: String,
+    /// What to tell people.
+    pub(crate) words: Words,
 }
 
 /// The rules with the alerts of their objectives behind the others, and which alert is whose.
@@ -209,8 +207,10 @@ fn burning(sla: &Sla, group: &Labels, period: &PeriodSeen) -> Option<Said> {
     Some(Said {
         value: long,
         fires,
-        threshold: Some(factor),
-        summary,
+        words: Words {
+            summary,
+            threshold: Some(factor),
+        },
     })
 }
 
@@ -232,8 +232,10 @@ fn broken(sla: &Sla, group: &Labels, period: &PeriodSeen) -> Option<Said> {
     Some(Said {
         value: ratio,
         fires,
-        threshold: Some(promised.good()),
-        summary,
+        words: Words {
+            summary,
+            threshold: Some(promised.good()),
+        },
     })
 }
 
@@ -263,8 +265,10 @@ fn bad_slice(sla: &Sla, group: &Labels, seen: &GroupSeen, slice: &SliceSeen) -> 
     Said {
         value: compared.map_or(if slice.is_bad { 0.0 } else { 1.0 }, |(value, _)| value),
         fires,
-        threshold: compared.map(|(_, current)| current.threshold),
-        summary: format!("{}: {said}; {}", name_of(sla, group), budgets.join(", ")),
+        words: Words {
+            summary: format!("{}: {said}; {}", name_of(sla, group), budgets.join(", ")),
+            threshold: compared.map(|(_, current)| current.threshold),
+        },
     }
 }
 

@@ -136,6 +136,9 @@ impl Home<'_> {
             length(self.now.since(since)),
             time(since)
         );
+        if let Some(t) = alert.level_since.filter(|t| *t > since) {
+            let _ = write!(out, "; {level} since {}", time(t));
+        }
         if let Some(t) = alert.missing_since {
             let _ = write!(out, "; without data since {}", time(t));
         }
