@@ -325,6 +325,28 @@ mod tests {
     }
 
     #[test]
+    fn a_circle_through_an_objective_is_one() {
+        let mut rules = rules(
+            "record api:errors\n  expr up\nsla api\n  objective 99% over 30d\n  bad api:errors\n  total requests_total\n",
+        );
+        for (expr, is_circle) in [
+            ("sla:ratio{sla=\"api\"}", true),
+            ("sum(sla:burn:ratio)", true),
+            ("sla:ratio{sla=\"other\"}", false),
+        ] {
+            rules.records[0].expr = bellwether_lang::promql::parse(expr).unwrap();
+            let said = check(&rules).map_err(|circle| circle.to_string());
+            let circle = "rules read each other in a circle: api:errors -> api -> api:errors";
+            let want = if is_circle {
+                Err(circle.to_owned())
+            } else {
+                Ok(())
+            };
+            assert_eq!(said, want, "{expr}");
+        }
+    }
+
+    #[test]
     fn a_selector_without_a_name_depends_on_nothing() {
         let rules = rules("record x:count\n  expr count({job=\"a\"})\n");
         assert_eq!(check(&rules), Ok(()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bellwether_engine::replay::{Ready, Replay, ReplayOptions};
 use bellwether_engine::{Notice, Spread, Transition};
 use bellwether_lang::rules::RuleSet;
-use bellwether_model::{Labels, TimestampMs};
+use bellwether_model::{DurationMs, Labels, TimestampMs};
 use bellwether_query::source::memory::MemorySource;
 use bellwether_query::{Control, Options as QueryOptions};
 use proptest::prelude::*;
@@ -23,16 +23,17 @@ fn options() -> ReplayOptions {
     }
 }
 
-/// Replays up to [`end`].
+/// Replays all that the options give.
 fn replay(
     rules: &Arc<RuleSet>,
     store: &MemorySource,
     options: ReplayOptions,
 ) -> (Vec<Transition>, Vec<Notice>) {
+    let until = options.until;
     let ready = Ready::new(Arc::clone(rules), Spread::None).expect("no circle");
     let mut replay = Replay::new(&ready, store, options);
     let (mut transitions, mut notices) = (Vec::new(), Vec::new());
-    while let Some((_, tick)) = replay.next(end()) {
+    while let Some((_, tick)) = replay.next(until) {
         transitions.extend(tick.transitions.iter().cloned());
         notices.extend(tick.notices.iter().cloned());
     }
@@ -98,6 +99,50 @@ proptest! {
         let (transitions, _) = replay(&rules(&text), &world.store, small);
         prop_assert_eq!(&transitions, &world.transitions);
     }
+}
+
+/// The shipped rules over the samples of their own tests: recorded rules, objectives and absences among them.
+#[test]
+fn packs_do_the_same_live_and_in_a_replay() {
+    const LONGEST: DurationMs = DurationMs::from_mins(6 * 60);
+    let packs = [
+        include_str!("../../../../rules/airflow.rules"),
+        include_str!("../../../../rules/batch-jobs.rules"),
+        include_str!("../../../../rules/bellwether.rules"),
+        include_str!("../../../../rules/host.rules"),
+        include_str!("../../../../rules/http-service.rules"),
+    ];
+    let (mut compared, mut changes) = (0, 0);
+    for text in packs {
+        let rules = rules(text);
+        for test in &rules.tests {
+            let last = test.steps.iter().map(|step| step.at).max();
+            let last = last.unwrap_or_default();
+            if test.start.is_some() || last > LONGEST {
+                continue; // Days, tick by tick, take too long.
+            }
+            let mut world = World::new();
+            for load in &test.loads {
+                for series in &load.series {
+                    let values = (0_i64..).zip(series.values.iter());
+                    for (i, value) in values.filter_map(|(i, value)| Some((i, value?))) {
+                        world.store.push(&series.labels, i * load.step.0, value);
+                    }
+                }
+            }
+            let before = world.store.clone();
+            world.load(Arc::clone(&rules));
+            let until = TimestampMs(last.0);
+            world.run_until(until);
+            let options = ReplayOptions { until, ..options() };
+            let (transitions, notices) = replay(&rules, &before, options);
+            assert_eq!(transitions, world.transitions, "{}", test.name);
+            assert_eq!(notices, world.notices, "{}", test.name);
+            compared += 1;
+            changes += transitions.len();
+        }
+    }
+    assert!(compared >= 20 && changes >= 100, "{compared} {changes}");
 }
 
 #[test]

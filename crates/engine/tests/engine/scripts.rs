@@ -17,7 +17,29 @@
 //! broken TEXT           the rule folder has a mistake; the block as with `until`
 //! ```
 //!
-//! An empty block says that there is nothing. Scripts named `edge_NN_..` are the edge cases of the design (alerting.md 3).
+//! An empty block says that there is nothing.
+//!
+//! The edge cases of the design (alerting.md 3) and the scripts that hold them; what a script cannot say stands behind it.
+//!
+//! ```text
+//!  1 the query fails             edge_01_failed_query
+//!  2 the cap is exceeded         edge_02_max
+//!  3 restart in mid-firing       edge_03_restart, sla_burn (words); every point of a crash: crash.rs
+//!  4 a series vanishes           edge_04_vanished_series (lookback is the same for all series: ARCHITECTURE.md, departures)
+//!  5 `for` at its edges          edge_05_for_at_its_edges; a label that vanishes: edge_07_identity
+//!  6 reload                      edge_06_reload
+//!  7 identity                    edge_07_identity; a value in a label: crates/lang/tests/rules
+//!  8 NaN and empty ratios        edge_08_nan, sla_counted
+//!  9 the birth of a counter      edge_09_birth_of_a_counter, sla_counted
+//! 10 holes in evaluation         edge_10_holes_in_evaluation, edge_10_clock_set
+//! 11 late data                   edge_11_late_data (no warning of sources that are late: ARCHITECTURE.md, departures)
+//! 12 mute against resolve        edge_12_resolution_of_what_was_told; mutes by time: src/trial/tests.rs
+//! 13 cause after symptom         edge_13_cause_and_symptom; decisions: src/route/mod.rs
+//! 14 the grouping clock          edge_14_repeats_and_receivers; groups are not in the way of delivery yet
+//! 15 calendars                   edge_15_calendars; src/calendar/tests.rs; upstream's: crates/import
+//! 16 objectives that cannot be   edge_16_objectives_that_cannot_be
+//! 17 absence at the start        edge_17_absence_at_the_start
+//! ```
 
 use bellwether_engine::{AlertStatus, Approach, Event, Transition, calendar};
 use bellwether_lang::promql::{parse, parse_series_line};
@@ -71,6 +93,7 @@ scripts! {
     sla_burn
     sla_calendar
     sla_classic
+    sla_counted
     sla_exclude
     sla_min
     sla_read
