@@ -7,7 +7,7 @@ use bellwether_lang::rules::{
     ExpectedInstance, ExpectedSample, ExpectedState, InstanceName, OwnAlert,
 };
 use bellwether_model::value::format_value;
-use bellwether_model::{Labels, TimestampMs};
+use bellwether_model::{Labels, METRIC_NAME, TimestampMs};
 use bellwether_query::{Control, Options as QueryOptions, Source, Value, instant};
 
 use crate::status::{AlertState, AlertStatus, Status};
@@ -31,9 +31,12 @@ pub(super) fn samples(
     };
     got.sort_by(|a, b| a.0.cmp(&b.0));
     let mut lines = Vec::new();
-    for want in expected {
+    // Those with a name first: what is left is for those without.
+    let mut wanted: Vec<&ExpectedSample> = expected.iter().collect();
+    wanted.sort_by_key(|want| want.labels.get(METRIC_NAME).is_none());
+    for want in wanted {
         let text = format!("{} {}", want.labels, format_value(want.value));
-        match got.iter().position(|(labels, _)| *labels == want.labels) {
+        match position(&got, &want.labels) {
             None => lines.push(format!("expected, but not there: {text}")),
             Some(i) => {
                 let (_, value) = got.remove(i);
@@ -48,6 +51,22 @@ pub(super) fn samples(
     });
     lines.extend(unexpected);
     lines
+}
+
+/// Which of the samples is meant: the one with these labels, or the only one with these and a metric's name, which
+/// then need not be written.
+fn position(got: &[(Labels, f64)], want: &Labels) -> Option<usize> {
+    let exact = got.iter().position(|(labels, _)| labels == want);
+    exact.or_else(|| {
+        let mut named = got
+            .iter()
+            .enumerate()
+            .filter(|(_, (labels, _))| labels.without_metric() == *want);
+        match (named.next(), named.next()) {
+            (Some((at, _)), None) => Some(at),
+            _ => None,
+        }
+    })
 }
 
 fn close(a: f64, b: f64) -> bool {

@@ -99,6 +99,41 @@ fn a_test_that_passes_says_nothing() {
 }
 
 #[test]
+fn a_metrics_name_need_not_be_written_where_one_series_is_meant() {
+    check(
+        "test \"named\"
+  load 1m
+    x{i=\"a\"} 6x9
+    y{i=\"a\"} 7x9
+    y{i=\"b\"} 8x9
+  eval 1m {__name__=~\"x|y\", i=\"b\"}
+    {i=\"b\"} 8
+  eval 2m {__name__=~\"x|y\"}
+    {i=\"b\"} 8
+    x{i=\"a\"} 6
+    {i=\"a\"} 7
+  eval 3m {__name__=~\"x|y\", i=\"a\"}
+    {i=\"a\"} 6
+    y{i=\"a\"} 7
+  eval 4m {__name__=~\"x|y\", i=\"a\"}
+    {i=\"a\"} 6
+    {i=\"a\", j=\"b\"} 7
+",
+        expect![[r#"
+            named: failed
+            32
+              expected, but not there: {i="a"} 6
+              expected, but not there: {i="a", j="b"} 7
+              there, but not expected: x{i="a"} 6
+              there, but not expected: y{i="a"} 7
+            rules 2 of 2 []
+            levels 1 of 2 ["High critical"]
+            missing 0 of 1 ["High"]
+        "#]],
+    );
+}
+
+#[test]
 fn a_failure_shows_course_and_values() {
     check(
         "test \"wrong\"
