@@ -417,6 +417,9 @@ fn unknown_function(word: &str, span: Span) -> ParseError {
         .map(|f| f.name)
         .chain(AggregateOp::ALL.map(AggregateOp::text));
     match (word, nearest(word, names)) {
+        ("zscore" | "trend" | "seasonal", _) => {
+            error.help("a word of the detection functions, which this version does not have yet")
+        }
         ("holt_winters", _) => error.help("it is called `double_exponential_smoothing` now"),
         (_, Some(near)) => error.help(format!("did you mean `{near}`?")),
         (_, None) => error,

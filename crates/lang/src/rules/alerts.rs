@@ -369,7 +369,8 @@ fn absent_at_once(expr: &Expr, lines: &[&LevelClause]) -> Option<Mistake> {
 fn counter_as_it_is(expr: &Expr, lines: &[&LevelClause], expr_word: Span) -> Option<Mistake> {
     let metric = bare_metric(expr).filter(|metric| metric.ends_with("_total"))?;
     let compares = lines.iter().any(|line| has_condition(line));
-    compares.then(|| compared_counter(metric, expr_word))
+    let place = bare_place(expr, metric).unwrap_or(expr_word);
+    compares.then(|| compared_counter(metric, place))
 }
 
 pub(super) fn compared_counter(metric: &str, expr_word: Span) -> Mistake {
@@ -449,6 +450,31 @@ pub(super) fn bare_metric(expr: &Expr) -> Option<&str> {
             ..
         }) => bare_metric(lhs),
         _ => None,
+    }
+}
+
+/// Where [`bare_metric`] stands; `None` when it comes from a `let`, whose places are those of another text.
+fn bare_place(expr: &Expr, metric: &str) -> Option<Span> {
+    let mut expr = expr;
+    loop {
+        let inner = match &expr.kind {
+            ExprKind::Selector(_) => {
+                let start = expr.span.start;
+                let end = start + metric.len();
+                return (end <= expr.span.end).then_some(Span { start, end });
+            }
+            ExprKind::Paren(inner) => inner,
+            ExprKind::Aggregate(aggregate) => &aggregate.expr,
+            ExprKind::Binary(binary) => &binary.lhs,
+            _ => return None,
+        };
+        let is_inside = expr.span.start <= inner.span.start && inner.span.end <= expr.span.end;
+        // A real parenthesis is one wider on both sides.
+        let is_let = matches!(expr.kind, ExprKind::Paren(_)) && expr.span.start >= inner.span.start;
+        if !is_inside || is_let {
+            return None;
+        }
+        expr = inner;
     }
 }
 

@@ -12,7 +12,7 @@ use super::lets::{Definition, Lets};
 use super::lex::RawItem;
 use super::near::nearest;
 use super::scan::{Placed, Scan, shown};
-use super::table::{self, ClauseEntry, Item, ItemState, Kind, Often};
+use super::table::{self, ClauseEntry, Item, ItemState, Kind, Layout, Often};
 use super::template;
 use crate::promql::ast::Span;
 
@@ -226,20 +226,91 @@ pub(super) fn draft(
     };
     let mut seen: Vec<(&str, Span)> = Vec::new();
     for span in &raw.clauses {
-        let word = Scan::new(masked, *span).head().span;
-        let clause = match clause(masked, *span, item, lets, &mut seen) {
+        let before = seen.clone();
+        let read = clause(masked, *span, item, lets, &mut seen);
+        let inside = match &read {
+            Err(_) => clauses_inside(masked, *span, item),
+            Ok(_) => Vec::new(),
+        };
+        let [first, others @ ..] = inside.as_slice() else {
+            draft.add(masked, *span, read, mistakes);
+            continue;
+        };
+        mistakes.push((file, too_deep(masked, *first, *span)));
+        draft.spoiled = true;
+        // Each by itself, as they are meant.
+        seen = before;
+        let ends = inside.iter().map(|part| part.start).chain([span.end]);
+        let starts = [span].into_iter().chain([first]).chain(others);
+        for (part, end) in starts.zip(ends) {
+            let text = &masked[part.start..end];
+            let part = Span {
+                start: part.start,
+                end: part.start + text.trim_end().len(),
+            };
+            let read = clause(masked, part, item, lets, &mut seen);
+            draft.add(masked, part, read, mistakes);
+        }
+    }
+    draft
+}
+
+impl Draft {
+    /// Adds what was read of the clause at `span`.
+    fn add(
+        &mut self,
+        masked: &str,
+        span: Span,
+        read: Parsed<Clause>,
+        mistakes: &mut Vec<(usize, Mistake)>,
+    ) {
+        let word = Scan::new(masked, span).head().span;
+        let clause = match read {
             Ok(clause) => Some(clause),
             Err(found) => {
-                draft.spoiled = true;
+                self.spoiled = true;
+                let file = self.file;
                 mistakes.extend(found.mistakes.into_iter().map(|m| (file, m)));
                 found.rest.map(|rest| *rest)
             }
         };
-        draft
-            .clauses
-            .extend(clause.map(|clause| Entry { word, clause }));
+        let entry = clause.map(|clause| Entry { word, clause });
+        self.clauses.extend(entry);
     }
-    draft
+}
+
+/// The words of clauses at the beginning of lines that go on with a clause: where one could not be read, they were
+/// meant as clauses of their own. The lines of tests are another thing.
+fn clauses_inside(masked: &str, span: Span, item: &Item) -> Vec<Span> {
+    let text = &masked[span.start..span.end];
+    let word = Scan::new(masked, span).head();
+    let is_lines = |entry: &ClauseEntry| entry.layout == Layout::Lines;
+    if text.contains('`') || item.clause(word.value).is_some_and(is_lines) {
+        return Vec::new();
+    }
+    let mut at = span.start;
+    let mut found = Vec::new();
+    for line in text.split_inclusive('\n') {
+        let start = at + line.len() - line.trim_start().len();
+        let first = line.split_whitespace().next().unwrap_or_default();
+        if at > span.start && item.clause(first).is_some() {
+            found.push(Span {
+                start,
+                end: start + first.len(),
+            });
+        }
+        at += line.len();
+    }
+    found
+}
+
+/// A clause that goes on with the one above, because it is indented deeper.
+fn too_deep(masked: &str, word: Span, above: Span) -> Mistake {
+    let name = &masked[word.start..word.end];
+    let above = Scan::new(masked, above).head().value;
+    Mistake::error(word, format!("`{name}` goes on with the `{above}` above"))
+        .label("indented deeper than the clauses")
+        .help("the clauses of an item line up; a line that is indented deeper belongs to the clause before it")
 }
 
 fn clause(

@@ -17,7 +17,7 @@ use super::lex::{self, Lexed, RawItem};
 use super::lint::silence::Silences;
 use super::lint::{self, StoreFacts};
 use super::names::Names;
-use super::records::{Records, circles_of_records};
+use super::records::{Records, circles_of_rules};
 use super::slas;
 use super::source::{Lines, RawFile, SourceFile};
 use super::table::{self, Kind};
@@ -260,7 +260,7 @@ impl Folder<'_> {
         let records = Records::new(drafts, &defaults_of);
         let recorded = |metric: &str| records.produced(metric);
         let windows = Names::new(drafts, Kind::Window);
-        let circles = circles_of_records(drafts, &mut self.mistakes);
+        let circles = circles_of_rules(drafts, &mut self.mistakes);
         for (at, draft) in drafts.iter().enumerate() {
             let place = self.place(draft);
             let subject = Subject::new(draft, defaults_of(draft));

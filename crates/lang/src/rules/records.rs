@@ -3,38 +3,40 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_model::limits;
+use bellwether_model::{METRIC_NAME, Matcher, limits};
 
 use super::alerts::Subject;
 use super::build::{Draft, Entry};
+use super::clause::Clause;
 use super::diagnostic::Mistake;
 use super::graph::{circles, in_order};
 use super::labels::Produced;
 use super::lint::StoreFacts;
-use super::reads::metrics;
+use super::reads::{metric, selectors};
+use super::reserved::SLA_SERIES;
 use super::table::Kind;
 
-/// The records that read each other in a circle, by their place in `drafts`; a mistake at the first of each circle, with
-/// its file. Only metrics that are named count.
-pub(super) fn circles_of_records(
+/// The records and objectives that read each other in a circle, by their place in `drafts`; a mistake at the first of
+/// each circle, with its file. Read is what a matcher on the metric's name takes, as the engine orders rules.
+pub(super) fn circles_of_rules(
     drafts: &[Draft],
     mistakes: &mut Vec<(usize, Mistake)>,
 ) -> BTreeSet<usize> {
     let mut writers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    let is_record = |draft: &Draft| draft.kind == Kind::Record && !draft.spoiled;
-    for (at, draft) in drafts.iter().enumerate().filter(|(_, d)| is_record(d)) {
-        writers.entry(&draft.name.value).or_default().push(at);
+    for (at, draft) in drafts.iter().enumerate().filter(|(_, d)| !d.spoiled) {
+        match draft.kind {
+            Kind::Record => writers.entry(&draft.name.value).or_default().push(at),
+            Kind::Sla => {
+                for metric in SLA_SERIES {
+                    writers.entry(metric).or_default().push(at);
+                }
+            }
+            _ => {}
+        }
     }
     let uses: Vec<Vec<usize>> = drafts
         .iter()
-        .map(|draft| {
-            let expr = Subject::new(draft, &[]).expr().filter(|_| is_record(draft));
-            let read = expr.into_iter().flat_map(metrics);
-            read.filter_map(|metric| writers.get(metric))
-                .flatten()
-                .copied()
-                .collect()
-        })
+        .map(|d| read_from(d, drafts, &writers))
         .collect();
     let mut members = BTreeSet::new();
     for circle in circles(&uses, &in_order(&uses)) {
@@ -52,6 +54,52 @@ pub(super) fn circles_of_records(
         members.extend(circle);
     }
     members
+}
+
+/// Which of the writers a draft reads, by their place; nothing when nobody reads it.
+fn read_from(draft: &Draft, drafts: &[Draft], writers: &BTreeMap<&str, Vec<usize>>) -> Vec<usize> {
+    if draft.spoiled || !matches!(draft.kind, Kind::Record | Kind::Sla) {
+        return Vec::new();
+    }
+    let mut read = Vec::new();
+    for Entry { clause, .. } in &draft.clauses {
+        match clause {
+            Clause::Expr(expr) | Clause::Ok(expr) => selectors(expr, &mut read),
+            Clause::Good(counters) | Clause::Bad(counters) | Clause::Total(counters) => {
+                read.extend(counters.0.iter().map(|counter| &counter.selector));
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for selector in read {
+        let of_name = |m: &&Matcher| m.name() == METRIC_NAME;
+        if !selector.matchers.iter().any(|m| of_name(&m)) {
+            continue;
+        }
+        let takes = |name: &str| {
+            selector
+                .matchers
+                .iter()
+                .filter(of_name)
+                .all(|m| m.matches(name))
+        };
+        let written = match metric(selector) {
+            Some(name) if !takes(name) => Vec::new(),
+            Some(name) => writers.get(name).into_iter().flatten().collect(),
+            None => {
+                let taken = writers.iter().filter(|(name, _)| takes(name));
+                taken.flat_map(|(_, writers)| writers).collect()
+            }
+        };
+        // A selector that names an objective reads no other one.
+        let is_read = |at: &usize| {
+            let mut of_sla = selector.matchers.iter().filter(|m| m.name() == "sla");
+            drafts[*at].kind == Kind::Record || of_sla.all(|m| m.matches(&drafts[*at].name.value))
+        };
+        found.extend(written.into_iter().filter(|at| is_read(at)).copied());
+    }
+    found
 }
 
 /// What the folder's records produce, worked out when asked.

@@ -40,6 +40,10 @@ pub const ENGINE_SERIES: [&str; 6] = [
     "sla:burn:ratio",
 ];
 
+/// Those of them that objectives write.
+pub(super) const SLA_SERIES: [&str; 3] =
+    ["sla:ratio", "sla:budget_remaining:ratio", "sla:burn:ratio"];
+
 const fn own(name: &'static str, subject: Option<&'static str>) -> OwnAlert {
     OwnAlert { name, subject }
 }

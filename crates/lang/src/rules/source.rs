@@ -48,6 +48,13 @@ impl RawFile {
             Err(error) => {
                 // The replaced text has the same bytes up to there.
                 let at = error.valid_up_to();
+                if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+                    let span = Span::default();
+                    let mistake = Mistake::error(span, "the file is UTF-16, not UTF-8")
+                        .label("its byte order mark")
+                        .help("save it as UTF-8 (an editor's \"save with encoding\"), or `iconv -f utf-16 -t utf-8`");
+                    return (file(String::new()), Some(mistake));
+                }
                 let mistake = Mistake::error(Span { start: at, end: at }, "the file is not UTF-8")
                     .label(format!("byte 0x{:02x} begins no character", bytes[at]))
                     .help("save it as UTF-8 (an editor's \"save with encoding\"), or `iconv -f latin1 -t utf-8`");

@@ -154,6 +154,37 @@ fn bytes_that_are_no_text_are_told_with_their_place() {
 }
 
 #[test]
+fn a_file_of_another_encoding_is_named() {
+    let little: Vec<u8> = "alert A"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let big: Vec<u8> = "alert A"
+        .encode_utf16()
+        .flat_map(u16::to_be_bytes)
+        .collect();
+    let files = [
+        raw("a.rules", &[b"\xff\xfe".as_slice(), &little].concat()),
+        raw("b.rules", &[b"\xfe\xff".as_slice(), &big].concat()),
+        raw("c.rules", &little),
+    ];
+    let (_, checked) = check_raw(&files);
+    let told: Vec<String> = checked
+        .diagnostics
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "a.rules:1:1: the file is UTF-16, not UTF-8",
+            "b.rules:1:1: the file is UTF-16, not UTF-8",
+            "c.rules:1:2: the file has a NUL byte: it is not a text file",
+        ]
+    );
+}
+
+#[test]
 fn a_file_that_is_too_large_is_refused() {
     let text = "# a comment\n".repeat(100_000);
     let checked = check_text(&text);
