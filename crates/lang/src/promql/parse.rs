@@ -187,6 +187,9 @@ impl Parser<'_> {
             Token::End | Token::Symbol(_) => {
                 let error = self.unexpected("", "an expression");
                 Err(match self.peek()? {
+                    _ if self.taken().ends_with('%') => {
+                        error.help("`%` is the remainder of a division; 5% is written 0.05")
+                    }
                     Token::Symbol("=") => error.help("\"equal\" is `==`"),
                     Token::Symbol("/") => {
                         error.help("`</` and `>/` trim native histograms, which are not supported")

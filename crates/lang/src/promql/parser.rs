@@ -202,6 +202,11 @@ impl<'a> Parser<'a> {
         self.base + self.pos
     }
 
+    /// The text that tokens have been taken from.
+    pub(super) fn taken(&self) -> &'a str {
+        &self.text[..self.pos]
+    }
+
     /// The text that no token has been taken from.
     pub(super) fn rest(&self) -> &'a str {
         &self.text[self.pos..]

@@ -123,11 +123,25 @@ fn rest_of_head<'a>(scan: &mut Scan<'a>, head: &mut Head<'a>, item: &Item) -> Re
         Kind::Test => head.name = test_name(scan)?,
     }
     scan.finish(&format!("`{}`", item.shape))
-        .map_err(|mistake| {
-            mistake
-                .help("clauses stand on lines of their own, indented")
-                .into()
-        })
+        .map_err(|mistake| too_much(mistake, scan.rest(), head).into())
+}
+
+/// `rest` behind the head of an item.
+fn too_much(mistake: Mistake, rest: &str, head: &Head<'_>) -> Mistake {
+    let is_words = rest.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ');
+    let mistake = match (head.kind, rest.strip_prefix('=')) {
+        (Kind::Record, Some(expr)) => mistake.help(format!(
+            "on a line of its own, indented: `expr {}`",
+            expr.trim()
+        )),
+        _ if is_words && !matches!(head.kind, Kind::Defaults | Kind::Test) => {
+            let joined: Vec<&str> = rest.split_whitespace().collect();
+            let name = format!("{}-{}", head.name.value, joined.join("-"));
+            mistake.help(format!("a name has no blanks: `{name}`"))
+        }
+        _ => mistake,
+    };
+    mistake.help("clauses stand on lines of their own, indented")
 }
 
 fn owned(name: &Placed<&str>) -> Placed<String> {

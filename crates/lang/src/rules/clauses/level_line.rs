@@ -203,6 +203,7 @@ fn no_part(next: &Placed<&str>, first: bool) -> Mistake {
             .label("one comparison a line")
             .help("conditions on other series belong in `expr`: `expr a and on (job) b > 5`"),
         word if word.starts_with('{') => mistake.label("write `where {...}`"),
+        "percent" | "pct" | "%" => mistake.label("the `%` stands at the number: `5%`"),
         word => match nearest(word, Part::WORDS.map(|(word, _)| word)) {
             Some(near) => mistake.label(format!("did you mean `{near}`?")),
             None if first => {

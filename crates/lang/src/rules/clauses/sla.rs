@@ -374,7 +374,14 @@ pub(in crate::rules) fn burn(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause>
 
 /// The share of a `burn` line.
 fn burnt(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Share> {
-    let share = percent(scan, lets, "burn")?;
+    let share = percent(scan, lets, "burn").map_err(|mut spoiled| {
+        for mistake in &mut spoiled.mistakes {
+            let help =
+                "a share of the budget, not a burn rate: 14.4 times over 30d is `burn 2% in 1h`";
+            mistake.help.push(help.to_owned());
+        }
+        spoiled
+    })?;
     Share::new(share.value).ok_or_else(|| {
         Mistake::error(
             share.span,
