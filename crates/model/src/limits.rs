@@ -93,7 +93,7 @@ limits! {
     QUERY_CONCURRENCY = "query.concurrency", 8, Count, "the query waits in the queue";
     QUERY_SERIES_MAX = "query.max_series", 100_000, Count, "422";
     QUERY_SAMPLES_MAX = "query.max_samples", 150_000_000, Count, "422";
-    QUERY_POINTS_MAX = "query.max_points", 11_000, Count, "400 (points per series)";
+    QUERY_POINTS_MAX = "query.max_points", 11_000, Count, "400 (steps of a range query)";
     QUERY_MEMORY_MAX = "query.memory", 256 * MIB, Bytes, "422";
     QUERY_RESPONSE_MAX = "query.response_bytes", 64 * MIB, Bytes, "422";
     QUERY_LOOKBACK = "query.lookback", 5 * MINUTE, Millis, "a sample is too old to be a series' value";

@@ -17,6 +17,19 @@ pub fn bytes(n: u64) -> String {
     format!("{amount:.1} {}", UNITS[step as usize - 1])
 }
 
+/// A number with a comma before every three digits: `11,000`.
+pub fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,6 +38,12 @@ mod tests {
     fn one_is_singular() {
         let said: Vec<String> = (0..3).map(|n| counted(n, "file")).collect();
         assert_eq!(said, ["0 files", "1 file", "2 files"]);
+    }
+
+    #[test]
+    fn digits_stand_in_groups_of_three() {
+        let said = [0, 999, 1000, 11_000, 1_234_567].map(grouped);
+        assert_eq!(said, ["0", "999", "1,000", "11,000", "1,234,567"]);
     }
 
     #[test]

@@ -8,6 +8,10 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimestampMs(pub i64);
 
+/// The ends of time in Prometheus' API, as its clients write them.
+const EVER_FROM: &str = "-292273086-05-16T16:47:06Z";
+const EVER_TO: &str = "292277025-08-18T07:12:54.999999999Z";
+
 impl TimestampMs {
     /// This time plus `by`; stops at the ends of the range instead of wrapping.
     pub fn plus(self, by: DurationMs) -> TimestampMs {
@@ -31,8 +35,14 @@ impl TimestampMs {
 
     /// From Unix seconds with a fraction, rounded to the millisecond. `None` when out of range or NaN.
     pub fn from_seconds(seconds: f64) -> Option<TimestampMs> {
-        let ms = (seconds * 1000.0).round();
-        (ms.abs() < i64::MAX as f64).then_some(TimestampMs(ms as i64))
+        // The two parts by themselves, so that what lies far away is not moved by the product's rounding.
+        let (whole, part) = (seconds.trunc(), (seconds.fract() * 1000.0).round());
+        if whole.is_nan() {
+            return None;
+        }
+        // What is too large for an integer becomes the largest, which is too large to be multiplied.
+        let ms = (whole as i64).checked_mul(1000)?;
+        ms.checked_add(part as i64).map(TimestampMs)
     }
 
     /// RFC 3339 in UTC with milliseconds: `2026-01-02T03:04:05.678Z`. Times outside the years that
@@ -44,8 +54,14 @@ impl TimestampMs {
         }
     }
 
-    /// Reads what Prometheus' API calls a time: RFC 3339, or Unix seconds with decimals.
+    /// Reads what Prometheus' API calls a time: RFC 3339, or Unix seconds with decimals. Of years beyond 9999 only the two are
+    /// known with which its clients write "from ever" and "for ever".
     pub fn parse(text: &str) -> Option<TimestampMs> {
+        match text {
+            EVER_FROM => return Some(TimestampMs(-9_223_309_901_257_974_000)),
+            EVER_TO => return Some(TimestampMs(9_223_309_901_257_974_999)),
+            _ => {}
+        }
         if let Ok(seconds) = text.parse::<f64>() {
             return TimestampMs::from_seconds(seconds);
         }
@@ -121,11 +137,12 @@ impl DurationMs {
         (next_unit > 0).then_some(DurationMs(total))
     }
 
-    /// What Prometheus' API takes as a step or timeout: `1h30m` or a number of seconds.
+    /// What Prometheus' API takes as a step or timeout: `1h30m` or a number of seconds. Of a millisecond that has begun nothing
+    /// counts, as there: it cuts to nanoseconds first.
     pub fn parse_or_seconds(text: &str) -> Option<DurationMs> {
         DurationMs::parse(text).or_else(|| {
-            let ms = (text.parse::<f64>().ok()? * 1000.0).round();
-            (ms.abs() < i64::MAX as f64).then_some(DurationMs(ms as i64))
+            let nanos = text.parse::<f64>().ok()? * 1e9;
+            (nanos.abs() < i64::MAX as f64).then_some(DurationMs(nanos as i64 / 1_000_000))
         })
     }
 }
@@ -220,7 +237,13 @@ mod tests {
         ] {
             assert_eq!(DurationMs::parse(bad), None, "{bad}");
         }
-        assert_eq!(DurationMs::parse_or_seconds("0.25"), Some(DurationMs(250)));
+        for (text, ms) in [("0.25", 250), ("0.0015", 1), ("-0.0019", -1), ("1e-4", 0)] {
+            let read = DurationMs::parse_or_seconds(text);
+            assert_eq!(read, Some(DurationMs(ms)), "{text}");
+        }
+        for bad in ["NaN", "1e10", "-Inf"] {
+            assert_eq!(DurationMs::parse_or_seconds(bad), None, "{bad}");
+        }
     }
 
     #[test]
@@ -230,7 +253,17 @@ mod tests {
             TimestampMs::parse("2026-01-02T03:04:05.678Z").map(TimestampMs::to_rfc3339),
             Some("2026-01-02T03:04:05.678Z".into())
         );
-        for bad in ["", "now", "NaN", "1e300"] {
+        for (text, ms) in [
+            ("-292273086-05-16T16:47:06Z", -9_223_309_901_257_974_000),
+            (
+                "292277025-08-18T07:12:54.999999999Z",
+                9_223_309_901_257_974_999,
+            ),
+            ("-9223309901257974", -9_223_309_901_257_974_000),
+        ] {
+            assert_eq!(TimestampMs::parse(text), Some(TimestampMs(ms)), "{text}");
+        }
+        for bad in ["", "now", "NaN", "1e300", "-292273086-05-16T16:47:07Z"] {
             assert_eq!(TimestampMs::parse(bad), None, "{bad}");
         }
     }

@@ -27,7 +27,7 @@ pub struct Options {
     pub series_max: usize,
     /// The most samples the query may read.
     pub samples_max: u64,
-    /// The most steps of a range query.
+    /// The most steps of a range query: it has one point more.
     pub points_max: usize,
     /// The most bytes of columns held at a time.
     pub memory_max: usize,

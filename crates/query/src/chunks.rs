@@ -119,13 +119,13 @@ mod tests {
                     if i < 5 {
                         Ok(i)
                     } else {
-                        Err(QueryError::PointsLimit { max: i })
+                        Err(QueryError::MemoryLimit { max: i })
                     }
                 },
                 |_| Ok(()),
             )
             .unwrap_err();
-            assert!(matches!(error, QueryError::PointsLimit { max: 5 }));
+            assert!(matches!(error, QueryError::MemoryLimit { max: 5 }));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Why a query has no answer: one variant for each thing a caller treats differently.
 
 use bellwether_lang::promql::ast::Span;
+use bellwether_model::text::grouped;
 
 use crate::source::SourceError;
 
@@ -10,13 +11,16 @@ pub enum QueryError {
     /// The steps asked for make no sense: the caller's mistake.
     #[error("{0}")]
     Steps(&'static str),
-    /// More points per series than allowed.
+    /// More steps than allowed.
     #[error(
-        "exceeded maximum resolution of {max} points per timeseries (query.max_points). Try decreasing the query resolution (?step=XX)"
+        "exceeded maximum resolution of {} points per timeseries (query.max_points). Try decreasing the query resolution (?step=XX)",
+        grouped(*max)
     )]
     PointsLimit {
-        /// The limit, points per series.
+        /// The limit.
         max: usize,
+        /// How many steps there are from the first point to the last.
+        got: usize,
     },
     /// More samples read than allowed.
     #[error("the query reads more than {max} samples (query.max_samples)")]

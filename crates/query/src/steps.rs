@@ -15,6 +15,31 @@ pub struct Steps {
     pub step: DurationMs,
 }
 
+impl Steps {
+    /// How many points there are. Errors when the step is not positive, when the end lies before the start, and when there are
+    /// more than `points_max` steps. Both ends are points, so that there may be one point more: as in Prometheus, whose
+    /// clients (Grafana is one) divide the range by the limit to find the smallest step.
+    pub fn points(self, points_max: usize) -> Result<usize, QueryError> {
+        if self.step.0 <= 0 {
+            return Err(QueryError::Steps(
+                "zero or negative query resolution step widths are not accepted. Try a positive integer",
+            ));
+        }
+        if self.end < self.start {
+            return Err(QueryError::Steps(
+                "end timestamp must not be before start time",
+            ));
+        }
+        let span = i128::from(self.end.0) - i128::from(self.start.0);
+        let steps = usize::try_from(span / i128::from(self.step.0)).unwrap_or(usize::MAX);
+        if steps > points_max {
+            let (max, got) = (points_max, steps);
+            return Err(QueryError::PointsLimit { max, got });
+        }
+        Ok(steps.saturating_add(1))
+    }
+}
+
 /// Evenly spaced times: the steps of a query, or those of a subquery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grid {
@@ -33,27 +58,12 @@ impl Grid {
         }
     }
 
-    /// The steps of `steps`, at most `points_max`.
+    /// The points of `steps`, or why they are none.
     pub(crate) fn range(steps: Steps, points_max: usize) -> Result<Grid, QueryError> {
-        if steps.step.0 <= 0 {
-            return Err(QueryError::Steps(
-                "zero or negative query resolution step widths are not accepted. Try a positive integer",
-            ));
-        }
-        if steps.end < steps.start {
-            return Err(QueryError::Steps(
-                "end timestamp must not be before start time",
-            ));
-        }
-        let span = i128::from(steps.end.0) - i128::from(steps.start.0);
-        let count = span / i128::from(steps.step.0) + 1;
-        if count > points_max as i128 {
-            return Err(QueryError::PointsLimit { max: points_max });
-        }
         Ok(Grid {
             start: steps.start.0,
             step: steps.step.0,
-            count: count as usize,
+            count: steps.points(points_max)?,
         })
     }
 
@@ -125,5 +135,27 @@ mod tests {
         };
         let error = Grid::range(steps, 11_000).unwrap_err();
         assert_eq!(error.limit(), Some("query.max_points"));
+        let said = error.to_string();
+        assert!(
+            said.contains("11,000 points per timeseries (query.max_points)"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_range_may_have_as_many_steps_as_the_limit_and_so_one_point_more() {
+        let points = |end| {
+            let steps = Steps {
+                start: TimestampMs(0),
+                end: TimestampMs(end),
+                step: DurationMs(10),
+            };
+            steps.points(5)
+        };
+        assert_eq!((points(0).unwrap(), points(59).unwrap()), (1, 6));
+        assert!(matches!(
+            points(60),
+            Err(QueryError::PointsLimit { max: 5, got: 6 })
+        ));
     }
 }

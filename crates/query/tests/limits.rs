@@ -87,15 +87,18 @@ fn memory_is_limited() {
 
 #[test]
 fn points_are_limited() {
-    let steps = Steps {
-        start: TimestampMs(0),
-        end: TimestampMs(11_000_000),
-        step: DurationMs(1000),
+    let ask = |steps: i64| {
+        let steps = Steps {
+            start: TimestampMs(0),
+            end: TimestampMs(1000 * steps),
+            step: DurationMs(1000),
+        };
+        let (options, control) = (Options::default(), Control::new());
+        let answer = range(&parse("1").unwrap(), &source(), steps, &options, &control);
+        answer.err().map(|error| error.limit())
     };
-    let expr = parse("x").unwrap();
-    let (options, control) = (Options::default(), Control::new());
-    let error = range(&expr, &source(), steps, &options, &control).unwrap_err();
-    assert_eq!(error.limit(), Some("query.max_points"));
+    assert_eq!(ask(11_000), None);
+    assert_eq!(ask(11_001), Some(Some("query.max_points")));
 }
 
 #[test]

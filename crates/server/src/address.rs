@@ -79,9 +79,14 @@ impl Address {
         Ok((Address(url), api))
     }
 
-    /// The whole address of a path, which begins with a slash: for requests, never for people.
+    /// All of it, user and password too: for requests, never for people.
+    pub fn with_secrets(&self) -> String {
+        self.0.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// The address of a path below it, which begins with a slash; with what is secret.
     pub(crate) fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.0.as_str().trim_end_matches('/'))
+        self.with_secrets() + path
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use bellwether_query::{Control, Explanation, QueryError, write_json};
+use bellwether_query::{Control, Explanation, QueryError};
 
-use crate::api::envelope::{explained, success};
+use crate::api::envelope::explained;
+use crate::api::query_body;
 use crate::tls;
 
 /// The longest the command line waits for an answer: somewhat longer than a query may run.
@@ -26,14 +27,10 @@ pub enum ClientError {
     Request(#[source] reqwest::Error),
 }
 
-/// The body with which the API answers a query: for answers that come from a data folder. Errors when it is longer than an answer may be.
-pub fn envelope(answer: &bellwether_query::Answer) -> Result<String, QueryError> {
-    let mut written = Ok(());
-    let data = |out: &mut String| {
-        written = write_json(answer, usize::MAX, &Control::new(), out);
-    };
-    let body = success(data, &answer.warnings, &answer.infos);
-    written.map(|()| body)
+/// The body with which the API answers a query: for answers that come from a data folder. At most `rows_max` series of it. Errors when
+/// it is longer than an answer may be.
+pub fn envelope(answer: bellwether_query::Answer, rows_max: usize) -> Result<String, QueryError> {
+    query_body(answer, rows_max, None, &Control::new())
 }
 
 /// The body with which the API explains a query: for one that a data folder was asked.

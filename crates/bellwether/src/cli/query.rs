@@ -175,7 +175,7 @@ fn ask_source(
     };
     if !asked.explain {
         let answer = evaluate(expr, source, asked.when, &options, &control)?;
-        return Ok(envelope(&answer)?);
+        return Ok(envelope(answer, usize::MAX)?);
     }
     let begun = begun();
     let clock = || begun.elapsed();

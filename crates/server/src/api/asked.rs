@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bellwether_lang::promql::{self, Expr, ParseError};
-use bellwether_model::limits::{self, QUERY_POINTS_MAX};
+use bellwether_model::limits;
+use bellwether_model::text::grouped;
 use bellwether_model::{DurationMs, Matcher, TimeRange, TimestampMs};
-use bellwether_query::Steps;
+use bellwether_query::{Options, QueryError, Steps};
 
-use super::run::Patience;
+use super::run::{self, Patience};
 use crate::config::HttpLimits;
 use crate::edge::answer::{Exceeded, Refusal};
 use crate::edge::body::SizeLimit;
@@ -56,8 +57,13 @@ impl Asked {
         self.params.all("match[]").map(parse).collect()
     }
 
+    /// The value of a parameter; one that is empty is not given, as in Prometheus.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        self.params.get(name).filter(|text| !text.is_empty())
+    }
+
     pub(super) fn time(&self, name: &str) -> Result<Option<TimestampMs>, Refusal> {
-        let Some(text) = self.params.get(name) else {
+        let Some(text) = self.given(name) else {
             return Ok(None);
         };
         match TimestampMs::parse(text) {
@@ -70,7 +76,7 @@ impl Asked {
     }
 
     fn duration(&self, name: &str) -> Result<Option<DurationMs>, Refusal> {
-        let Some(text) = self.params.get(name) else {
+        let Some(text) = self.given(name) else {
             return Ok(None);
         };
         match DurationMs::parse_or_seconds(text) {
@@ -91,7 +97,7 @@ impl Asked {
     }
 
     /// `start`, `end` and `step`: all needed, in order, and not too many steps.
-    pub(super) fn steps(&self) -> Result<Steps, Refusal> {
+    pub(super) fn steps(&self, options: &Options) -> Result<Steps, Refusal> {
         let time = |name: &str| {
             self.time(name)?
                 .ok_or_else(|| bad(name, format_args!("cannot parse \"\" to a valid timestamp")))
@@ -106,31 +112,38 @@ impl Asked {
             )
         })?;
         if step.0 <= 0 {
+            let text = self.params.get("step").unwrap_or("");
+            if text.parse().is_ok_and(|seconds: f64| seconds > 0.0) {
+                return Err(bad(
+                    "step",
+                    format_args!("{text} s is less than a millisecond"),
+                ));
+            }
             let text = "zero or negative query resolution step widths are not accepted. Try a positive integer";
             return Err(bad("step", format_args!("{text}")));
         }
-        let steps = end.since(start).0 / step.0;
-        if steps > QUERY_POINTS_MAX.millis() {
-            let text = "exceeded maximum resolution of 11,000 points per timeseries. \
-                        Try decreasing the query resolution (?step=XX)";
-            let mut refusal = Refusal::bad_request(text);
-            let got = usize::try_from(steps).unwrap_or(usize::MAX);
-            refusal.limit = Some(Exceeded::from(&QUERY_POINTS_MAX).got(got));
-            return Err(refusal);
+        let steps = Steps { start, end, step };
+        match steps.points(options.points_max) {
+            Ok(_) => Ok(steps),
+            Err(error) => Err(too_many_points(&error)),
         }
-        Ok(Steps { start, end, step })
     }
 
     /// The most rows wanted; [`usize::MAX`] when that is not said, or said to be 0.
     pub(super) fn limit(&self) -> Result<usize, Refusal> {
-        let Some(text) = self.params.get("limit") else {
+        self.most("limit")
+    }
+
+    /// A parameter that says how many at most, as [`Asked::limit`].
+    pub(super) fn most(&self, name: &str) -> Result<usize, Refusal> {
+        let Some(text) = self.given(name) else {
             return Ok(usize::MAX);
         };
         match text.parse() {
             Ok(0) => Ok(usize::MAX),
             Ok(limit) => Ok(limit),
             Err(_) => Err(bad(
-                "limit",
+                name,
                 format_args!("cannot parse {text:?} to a number that is not negative"),
             )),
         }
@@ -150,6 +163,18 @@ impl Asked {
     pub(super) fn patience(&self, max: Duration) -> Result<Patience, Refusal> {
         Ok(Patience::new(max, self.duration("timeout")?))
     }
+}
+
+/// In the words of Prometheus, some of whose clients look for them.
+fn too_many_points(error: &QueryError) -> Refusal {
+    let mut refusal = run::refusal(error);
+    if let QueryError::PointsLimit { max, .. } = error {
+        let max = grouped(*max);
+        refusal.message = format!(
+            "exceeded maximum resolution of {max} points per timeseries. Try decreasing the query resolution (?step=XX)"
+        );
+    }
+    refusal
 }
 
 fn check_order(start: TimestampMs, end: TimestampMs) -> Result<(), Refusal> {

@@ -15,8 +15,8 @@ use crate::edge::route::Call;
 /// `GET|POST /api/bw/v1/explain`: what the query does and takes, of a range when there is a `start`.
 pub(super) async fn explain(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
     let asked = Asked::read(call, &api.http).await?;
-    let when = match asked.params.get("start") {
-        Some(_) => When::Over(asked.steps()?),
+    let when = match asked.given("start") {
+        Some(_) => When::Over(asked.steps(&api.options)?),
         None => When::At(asked.time("time")?.unwrap_or(asked.now)),
     };
     let question = query::question(&api, &asked, when)?;

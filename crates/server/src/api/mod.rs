@@ -50,6 +50,7 @@ use crate::edge::route::{Call, Route, Scope, Takes};
 pub(crate) use asked::Asked;
 pub(crate) use backtest::report as backtest_report;
 pub(crate) use history::{by_rule_body, changes_body};
+pub(crate) use query::body as query_body;
 pub(crate) use rules::alerts_body;
 pub(crate) use sla::report_body as sla_body;
 pub(crate) use state::Api;

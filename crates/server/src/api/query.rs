@@ -32,7 +32,7 @@ pub(super) async fn instant(api: Arc<Api>, call: Call) -> Result<Answer, Refusal
 /// `GET|POST /api/v1/query_range`.
 pub(super) async fn range(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
     let asked = Asked::read(call, &api.http).await?;
-    let steps = asked.steps()?;
+    let steps = asked.steps(&api.options)?;
     answer(&api, &asked, When::Over(steps)).await
 }
 
@@ -73,15 +73,10 @@ pub(super) struct Question {
 impl Question {
     /// `text` is what `expr` was parsed from.
     pub(super) fn new(api: &Api, expr: Expr, text: &str, when: When) -> Question {
-        let mut options = Options {
+        let options = Options {
             text: Some(text.into()),
             ..api.options.clone()
         };
-        if let When::Over(_) = when {
-            // A range has one point more than steps, and the limit is about steps: clients that choose the
-            // smallest step allowed (Grafana does) divide the range by the limit.
-            options.points_max = options.points_max.saturating_add(1);
-        }
         Question {
             expr,
             when,
@@ -179,7 +174,7 @@ fn check_type(expr: &Expr, when: When) -> Result<(), Refusal> {
 }
 
 /// The whole body; `limit` cuts rows off, `stats` is how long the evaluation took if that is to be told.
-fn body(
+pub(crate) fn body(
     mut answer: query::Answer,
     limit: usize,
     stats: Option<f64>,
@@ -354,6 +349,49 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_without_a_value_is_not_given() {
+        let world = World::filled();
+        let got = world.body("/api/v1/query?query=time()&time=&timeout=&limit=&lookback_delta=");
+        assert!(got.contains("[120,\"120\"]"), "{got}");
+    }
+
+    #[test]
+    fn the_ends_of_time_are_taken_as_clients_write_them() {
+        let world = World::filled();
+        let ever = "start=-292273086-05-16T16:47:06Z&end=292277025-08-18T07:12:54.999999999Z";
+        for path in [
+            "series?match%5B%5D=up&",
+            "labels?",
+            "label/job/values?",
+            "query_exemplars?query=up&",
+        ] {
+            let got = world.get(&format!("/api/v1/{path}{ever}"));
+            assert_eq!(got.status, 200, "{path}: {}", got.body);
+            assert_eq!(
+                got.body.contains("job") || got.body.contains("api"),
+                !path.contains("exemplars"),
+                "{}",
+                got.body
+            );
+        }
+        for time in [
+            "-292273086-05-16T16:47:06Z",
+            "292277025-08-18T07:12:54.999999999Z",
+            "-9223309901257974",
+        ] {
+            let got = world.get(&format!("/api/v1/query?query=up&time={time}"));
+            assert_eq!(got.status, 200, "{time}: {}", got.body);
+        }
+        let got = world.get(&format!("/api/v1/query_range?query=up&step=1d&{ever}"));
+        assert_eq!(got.status, 400, "{}", got.body);
+        assert!(
+            got.body.contains("exceeded maximum resolution"),
+            "{}",
+            got.body
+        );
+    }
+
+    #[test]
     fn lookback_can_be_chosen() {
         let world = World::filled();
         let near = world.body("/api/v1/query?query=up&time=200&lookback_delta=30s");
@@ -470,6 +508,10 @@ mod tests {
                 r#"invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer"#,
             ),
             (
+                "start=0&end=1&step=0.0001",
+                r#"invalid parameter \"step\": 0.0001 s is less than a millisecond"#,
+            ),
+            (
                 "start=0&end=1&step=-1",
                 r#"invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer"#,
             ),
@@ -499,6 +541,12 @@ mod tests {
             most.status, 200,
             "as many steps as the limit: {}",
             most.body
+        );
+        let cut = world.get("/api/v1/query_range?query=1&start=0&end=0.002&step=0.0015");
+        assert!(
+            cut.body.contains("[[0,\"1\"],[0.001,\"1\"],[0.002,\"1\"]]"),
+            "{}",
+            cut.body
         );
         let missing = world.get("/api/v1/query_range?start=0&end=1&step=1");
         assert_eq!(missing.status, 400);

@@ -159,8 +159,8 @@ fn exceeded(error: &QueryError) -> Option<Exceeded> {
     let limit = limits::ALL.iter().find(|limit| limit.name == name)?;
     Some(match error {
         QueryError::LabelLimit { max, got, .. } => Exceeded::at(limit, *max).got(*got),
-        QueryError::PointsLimit { max }
-        | QueryError::MemoryLimit { max }
+        QueryError::PointsLimit { max, got } => Exceeded::at(limit, *max).got(*got),
+        QueryError::MemoryLimit { max }
         | QueryError::ResponseLimit { max }
         | QueryError::RegexLength { max }
         | QueryError::RegexLimit { max }
@@ -280,7 +280,7 @@ mod tests {
         for (error, status, word, limit) in [
             (QueryError::Steps("x"), 400, "bad_data", None),
             (
-                QueryError::PointsLimit { max: 1 },
+                QueryError::PointsLimit { max: 1, got: 2 },
                 400,
                 "bad_data",
                 Some("query.max_points"),

@@ -105,7 +105,8 @@ pub(super) async fn wal_replay(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> 
 pub(super) async fn metadata(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
     let asked = Asked::read(call, &api.http).await?;
     let limit = asked.limit()?;
-    let metric = asked.params.get("metric");
+    asked.most("limit_per_metric")?; // There is one entry a metric, and 0 stands for all.
+    let metric = asked.given("metric");
     let mut known: Vec<_> = FAMILIES
         .iter()
         .filter(|(name, ..)| metric.is_none_or(|metric| metric == *name))
@@ -226,6 +227,20 @@ mod tests {
     use super::*;
     use crate::api::testing::World;
     use crate::live::rules::Order;
+
+    #[test]
+    fn limits_of_metadata_are_numbers() {
+        let world = World::new();
+        for (query, status) in [
+            ("limit=1&limit_per_metric=1", 200),
+            ("limit=&limit_per_metric=0", 200),
+            ("limit_per_metric=few", 400),
+            ("limit=few", 400),
+        ] {
+            let got = world.get(&format!("/api/v1/metadata?{query}"));
+            assert_eq!(got.status, status, "{query}: {}", got.body);
+        }
+    }
 
     #[test]
     fn build_info_is_texts_only_and_no_features() {

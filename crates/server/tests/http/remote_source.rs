@@ -87,7 +87,7 @@ fn try_ask(source: &dyn Source, expr: &str, when: When) -> Result<String, QueryE
     let expr = promql::parse(expr).unwrap();
     let (options, control) = (Options::default(), Control::new());
     let answer = evaluate(&expr, source, when, &options, &control)?;
-    envelope(&answer)
+    envelope(answer, usize::MAX)
 }
 
 fn remote(address: SocketAddr, options: RemoteOptions) -> RemoteSource {
