@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use bellwether_lang::rules::Level;
 use bellwether_model::{DurationMs, limits};
+use bellwether_server::address::{Address, AddressError};
 use bellwether_server::remote::ReadAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -103,6 +104,21 @@ fn retention(text: &str) -> Result<DurationMs, &'static str> {
         .ok_or("not a duration such as 90d")
 }
 
+/// A query may take so long unless told otherwise.
+const TIMEOUT: DurationMs = DurationMs(limits::QUERY_TIMEOUT.millis());
+
+fn positive(text: &str) -> Result<DurationMs, &'static str> {
+    DurationMs::parse_or_seconds(text)
+        .filter(|d| d.0 > 0)
+        .ok_or("not a duration such as 1m")
+}
+
+/// Checks the address of a server, and leaves it a text without a slash at its end.
+fn server_url(text: &str) -> Result<String, AddressError> {
+    let checked: Address = text.parse()?;
+    Ok(checked.with_secrets())
+}
+
 /// Reads `IP:PORT`; `localhost` is 127.0.0.1, so that what is listened on depends on no name service.
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let port = |host: &str| text.strip_prefix(host)?.strip_prefix(':')?.parse().ok();
@@ -186,7 +202,7 @@ pub(crate) struct Query {
     #[arg(value_name = "EXPR", allow_hyphen_values = true)]
     pub expr: String,
     /// The server to ask.
-    #[arg(long, value_name = "URL", default_value = SERVER_URL, conflicts_with = "data", env = "BELLWETHER__QUERY__URL")]
+    #[arg(long, value_name = "URL", default_value = SERVER_URL, value_parser = server_url, conflicts_with = "data", env = "BELLWETHER__QUERY__URL")]
     pub url: String,
     /// Read this data folder instead; no server may have it open.
     #[arg(long, value_name = "DIR")]
@@ -211,6 +227,15 @@ pub(crate) struct Query {
     /// Time between two steps; by default the range is cut into 60 of them, for a plot into one a column.
     #[arg(long, value_name = "DURATION", requires = "start")]
     pub step: Option<String>,
+    /// How old the newest sample of a series may be [default: 5m].
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
+    pub lookback: Option<DurationMs>,
+    /// The most series to print; a warning says when there are more.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// How long the query may take; a server allows 30s at most.
+    #[arg(long, value_name = "DURATION", value_parser = positive, default_value_t = TIMEOUT)]
+    pub timeout: DurationMs,
     /// How the answer is printed.
     #[arg(short, long, value_enum, default_value = "table")]
     pub output: Output,
@@ -275,7 +300,7 @@ pub(crate) struct Alerts {
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
     /// The server to ask.
-    #[arg(long, value_name = "URL", default_value = SERVER_URL, conflicts_with = "data", env = "BELLWETHER__QUERY__URL")]
+    #[arg(long, value_name = "URL", default_value = SERVER_URL, value_parser = server_url, conflicts_with = "data", env = "BELLWETHER__QUERY__URL")]
     pub url: String,
     /// Read this data folder instead; no server may have it open.
     #[arg(long, value_name = "DIR")]
@@ -340,7 +365,7 @@ pub(crate) struct SlaReport {
     )]
     pub time: String,
     /// The server to ask.
-    #[arg(long, value_name = "URL", default_value = SERVER_URL, conflicts_with = "data", env = "BELLWETHER__QUERY__URL")]
+    #[arg(long, value_name = "URL", default_value = SERVER_URL, value_parser = server_url, conflicts_with = "data", env = "BELLWETHER__QUERY__URL")]
     pub url: String,
     /// Read this data folder instead; no server may have it open.
     #[arg(long, value_name = "DIR")]
@@ -383,7 +408,7 @@ pub(crate) struct Backtest {
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub data: PathBuf,
     /// The server to ask, instead of a folder; it takes as long as a query may (30s).
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    #[arg(long, value_name = "URL", value_parser = server_url, conflicts_with = "data")]
     pub url: Option<String>,
     /// Replay here, over the samples of a Prometheus, or of any server that answers its remote read.
     #[arg(long, value_name = "URL", conflicts_with_all = ["data", "url"])]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use bellwether_model::TimestampMs;
+use bellwether_model::{METRIC_NAME, TimestampMs};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::Value;
 
@@ -68,6 +68,23 @@ fn columns(rows: &[Row]) -> Vec<&str> {
     names.into_iter().collect() // `__name__` sorts before lower-case names; capitals are rare.
 }
 
+/// The title of a column of ours: `otherwise` where a label has the first choice for its name.
+fn own_title(labels: &[&str], choice: &'static str, otherwise: &'static str) -> &'static str {
+    if labels.contains(&choice) {
+        otherwise
+    } else {
+        choice
+    }
+}
+
+/// The titles of the last two columns, which no other column has.
+fn own_titles(labels: &[&str]) -> [&'static str; 2] {
+    [
+        own_title(labels, "time", "__timestamp__"),
+        own_title(labels, "value", "__value__"),
+    ]
+}
+
 fn cells<'a>(row: &'a Row, columns: &[&str]) -> Vec<&'a str> {
     let find = |name: &str| {
         row.labels
@@ -91,10 +108,11 @@ pub(crate) fn table(data: &Value) -> Result<String> {
     let columns = columns(&rows);
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
+    let metric = own_title(&columns, "metric", METRIC_NAME);
     let titles = columns
         .iter()
-        .map(|c| if *c == "__name__" { "metric" } else { c });
-    table.set_header(titles.chain(["time", "value"]).map(harmless));
+        .map(|c| if *c == METRIC_NAME { metric } else { c });
+    table.set_header(titles.chain(own_titles(&columns)).map(harmless));
     for row in &rows {
         table.add_row(cells(row, &columns).into_iter().map(harmless));
     }
@@ -129,7 +147,7 @@ pub(crate) fn aligned<const N: usize>(
 
 /// A text for the terminal: whoever may write samples names labels, and must not move the cursor, end the line or turn the
 /// direction of writing by that.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -148,7 +166,7 @@ fn harmless(text: &str) -> String {
 pub(crate) fn csv(data: &Value) -> Result<String> {
     let rows = rows(data)?;
     let columns = columns(&rows);
-    let titles = columns.iter().copied().chain(["time", "value"]);
+    let titles = columns.iter().copied().chain(own_titles(&columns));
     let mut text = csv_line(titles);
     for row in &rows {
         text.push_str(&csv_line(cells(row, &columns).into_iter()));
@@ -221,6 +239,28 @@ mod tests {
                 up,"a,""b",,1970-01-01T00:00:01.500Z,1
                 up,,x,1970-01-01T00:00:01.500Z,12.5
             "#]],
+        );
+    }
+
+    #[test]
+    fn labels_keep_their_names_and_ours_give_way() {
+        let data = r#"{"resultType":"vector","result":[
+            {"metric":{"__name__":"up","metric":"m","time":"noon","value":"v"},"value":[1.5,"1"]}]}"#;
+        check(
+            data,
+            csv,
+            expect![[r"
+                __name__,metric,time,value,__timestamp__,__value__
+                up,m,noon,v,1970-01-01T00:00:01.500Z,1
+            "]],
+        );
+        check(
+            data,
+            table,
+            expect![[r"
+                __name__  metric  time  value  __timestamp__             __value__
+                up        m       noon  v      1970-01-01T00:00:01.500Z          1
+            "]],
         );
     }
 

@@ -2,14 +2,18 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bellwether_lang::promql;
 use bellwether_lang::rules::{self, SourceFile};
-use bellwether_model::{DurationMs, TimestampMs, limits};
+use bellwether_model::{DurationMs, TimestampMs};
 use bellwether_query::source::store::ViewSource;
-use bellwether_query::{self as query, Control, Options, Source, Steps, When, evaluate};
+use bellwether_query::{
+    self as query, Control, Options, QueryError, Source, Steps, Stop, When, evaluate,
+};
+use bellwether_server::address::{Address, AddressError};
 use bellwether_server::client::{envelope, explanation, post_form};
 use bellwether_server::remote::{Patience, RemoteOptions, RemoteSource};
 use bellwether_store::StoreError;
@@ -20,8 +24,6 @@ use super::{TROUBLE, data, explain, now, output, plot, print};
 
 /// Steps of a range query that names none, and is printed as numbers.
 const STEPS_DEFAULT: i64 = 60;
-/// How long a query may take.
-const TIMEOUT: Duration = Duration::from_millis(limits::QUERY_TIMEOUT.value);
 
 /// What is asked of an expression.
 #[derive(Clone, Copy)]
@@ -29,6 +31,9 @@ struct Asked {
     when: When,
     /// Not its value, but what it takes.
     explain: bool,
+    lookback: Option<DurationMs>,
+    rows_max: Option<u32>,
+    timeout: DurationMs,
 }
 
 pub(crate) fn run(args: &args::Query) -> Result<ExitCode> {
@@ -46,11 +51,14 @@ pub(crate) fn run(args: &args::Query) -> Result<ExitCode> {
     let asked = Asked {
         when: when(args)?,
         explain: args.explain,
+        lookback: args.lookback,
+        rows_max: args.limit,
+        timeout: args.timeout,
     };
     let body = if let Some(folder) = &args.data {
         ask_folder(folder, &expr, &args.expr, asked)?
     } else if let Some(address) = &args.remote_read {
-        let patience = Patience::Together(TIMEOUT);
+        let patience = Patience::Together(span(args.timeout));
         let source = RemoteSource::new(address, RemoteOptions::new(patience))?;
         ask_source(&source, &expr, &args.expr, asked)?
     } else {
@@ -126,7 +134,7 @@ fn when(args: &args::Query) -> Result<When> {
         None => DurationMs((end.since(start).0 / steps(args)).max(1000)),
     };
     if step.0 <= 0 {
-        bail!("--step must be longer than nothing");
+        bail!("--step must be a millisecond or more");
     }
     Ok(When::Over(Steps { start, end, step }))
 }
@@ -169,18 +177,47 @@ fn ask_source(
     asked: Asked,
 ) -> Result<String> {
     let control = Control::new();
-    let options = Options {
+    let _deadline = Deadline::of(&control, asked.timeout);
+    let mut options = Options {
         text: Some(text.into()),
         ..Options::default()
     };
+    if let Some(lookback) = asked.lookback {
+        options.lookback = lookback;
+    }
+    let late = |error| match error {
+        QueryError::Timeout => anyhow!("the query took longer than {} (--timeout)", asked.timeout),
+        other => other.into(),
+    };
     if !asked.explain {
-        let answer = evaluate(expr, source, asked.when, &options, &control)?;
-        return Ok(envelope(answer, usize::MAX)?);
+        let rows_max = asked.rows_max.map_or(usize::MAX, |rows| rows as usize);
+        let answer = evaluate(expr, source, asked.when, &options, &control).map_err(late)?;
+        return Ok(envelope(answer, rows_max)?);
     }
     let begun = begun();
     let clock = || begun.elapsed();
-    let explained = query::explain(expr, source, asked.when, &options, &control, &clock)?;
-    Ok(explanation(&explained))
+    let explained = query::explain(expr, source, asked.when, &options, &control, &clock);
+    Ok(explanation(&explained.map_err(late)?))
+}
+
+/// Stops a query when its time is over, unless it is dropped before.
+struct Deadline(#[expect(dead_code, reason = "its end is what is waited for")] Sender<()>);
+
+impl Deadline {
+    fn of(control: &Control, timeout: DurationMs) -> Deadline {
+        let (alive, ended) = mpsc::channel();
+        let control = control.clone();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(span(timeout)) == Err(RecvTimeoutError::Timeout) {
+                control.cancel(Stop::Timeout);
+            }
+        });
+        Deadline(alive)
+    }
+}
+
+fn span(duration: DurationMs) -> Duration {
+    Duration::from_millis(duration.0.max(0) as u64)
 }
 
 /// Now, to measure from.
@@ -206,6 +243,9 @@ fn ask_server(url: &str, text: &str, asked: Asked) -> Result<String> {
             "/api/v1/query_range"
         }
     };
+    form.extend(asked.lookback.map(|l| ("lookback_delta", l.to_string())));
+    form.extend(asked.rows_max.map(|rows| ("limit", rows.to_string())));
+    form.push(("timeout", asked.timeout.to_string()));
     let path = if asked.explain {
         "/api/bw/v1/explain"
     } else {
@@ -216,16 +256,20 @@ fn ask_server(url: &str, text: &str, asked: Asked) -> Result<String> {
 
 /// The body of a server's answer to a form, unless it refused.
 pub(super) fn post(base: &str, path: &str, form: &[(&str, String)]) -> Result<String> {
-    let body = post_form(&format!("{base}{path}"), form).map_err(|error| {
+    let url = format!("{base}{path}");
+    let base = shown(base);
+    let body = post_form(&url, form).map_err(|error| {
         let error = anyhow::Error::new(error);
         // What lies between says what was asked of whom, which stands here already.
         let cause = error.root_cause();
         anyhow!("no answer from {base}: {cause}; is `bellwether serve` running? --data DIR asks a folder")
     })?;
-    let body =
-        String::from_utf8(body).with_context(|| format!("{base} did not answer with text"))?;
-    let answer: Value =
-        serde_json::from_str(&body).with_context(|| format!("{base} did not answer with JSON"))?;
+    let answer: Value = serde_json::from_slice(&body).map_err(|_| {
+        anyhow!(
+            "{base}{path} is no answer of Bellwether's: {}",
+            first_line(&body)
+        )
+    })?;
     if answer["status"] != "success" {
         bail!(
             "{}",
@@ -234,5 +278,37 @@ pub(super) fn post(base: &str, path: &str, form: &[(&str, String)]) -> Result<St
                 .unwrap_or("the server refused without a reason")
         );
     }
+    let body = String::from_utf8(body).context("the answer is not text")?;
     Ok(body.trim_end().to_owned())
+}
+
+/// The address of a server as people may see it.
+fn shown(base: &str) -> String {
+    let address: Result<Address, AddressError> = base.parse();
+    address.map_or_else(|_| String::new(), |address| address.to_string())
+}
+
+/// As much of a body as says what it is.
+fn first_line(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
+    let line = text.trim().lines().next().unwrap_or("(empty)");
+    output::harmless(&console::truncate_str(line, 80, "…"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_stops_the_query_of_its_control() {
+        let control = Control::new();
+        let _deadline = Deadline::of(&control, DurationMs(1));
+        let stopped = loop {
+            match control.check() {
+                Ok(()) => std::thread::yield_now(),
+                Err(stopped) => break stopped,
+            }
+        };
+        assert!(matches!(stopped, QueryError::Timeout), "{stopped}");
+    }
 }

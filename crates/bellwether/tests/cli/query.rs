@@ -220,6 +220,98 @@ fn infos_go_beside_the_data() {
 }
 
 #[test]
+fn lookback_limit_and_timeout_are_those_asked_for() {
+    let world = folder();
+    let at = |seconds| ["up_value", "--time", seconds, "-o", "csv"];
+    check(
+        &world,
+        &[&at("1700000090")[..], &["--lookback", "30s"]].concat(),
+        expect![[r"
+            exit 0
+            time,value
+            ! no series
+        "]],
+    );
+    check(
+        &world,
+        &[
+            &at("1700000090")[..],
+            &["--lookback", "31s", "--limit", "1"],
+        ]
+        .concat(),
+        expect![[r"
+            exit 0
+            __name__,job,time,value
+            up_value,etl,2023-11-14T22:14:50.000Z,0
+            ! results truncated due to limit
+        "]],
+    );
+    // Nobody takes the connection up, so there is no answer however long one waits.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let ran = world.run(&["query", "up", "--remote-read", &url, "--timeout", "20ms"]);
+    let said = format!("exit 2\n! bellwether: {url}/api/v1/read: no answer within 20ms\n");
+    assert_eq!(ran.to_string(), said);
+}
+
+#[test]
+fn addresses_of_servers_are_checked_where_they_are_typed() {
+    let world = World::new();
+    for (url, said) in [
+        (
+            "localhost:9090",
+            "an address begins with http:// or https://, such as http://localhost:9090",
+        ),
+        ("unix://x", "`unix` is not spoken, only http and https"),
+        (
+            "http://h:77777",
+            "invalid port number, such as http://127.0.0.1:9090 is needed",
+        ),
+        (
+            "http://h/api/v1/query",
+            "`/api/v1/query` is added here, so leave it out: http://h",
+        ),
+    ] {
+        for command in [
+            &["query", "up"][..],
+            &["alerts"],
+            &["sla", "report"],
+            &["backtest"],
+        ] {
+            let ran = world.run(&[command, &["--url", url]].concat());
+            assert_eq!(ran.code, Some(2), "{ran}");
+            let want = format!("invalid value '{url}' for '--url <URL>': {said}\n");
+            assert!(ran.err.contains(&want), "{ran}");
+        }
+    }
+}
+
+/// An answer that is no JSON, as a proxy or another server gives it.
+#[test]
+fn what_answers_otherwise_is_shown() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://me:secret@{}", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let read = stream.read(&mut request).unwrap();
+        let _ = stream.write_all(
+            b"HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n404 page\x1b[31m not found\nmore",
+        );
+        String::from_utf8_lossy(&request[..read]).into_owned()
+    });
+    let world = World::new();
+    let ran = world.run(&["query", "up", "--explain", "--url", &url]);
+    let said = "/api/bw/v1/explain is no answer of Bellwether's: 404 page\\x1b[31m not found\n";
+    assert!(ran.err.ends_with(said), "{ran}");
+    assert!(!ran.err.contains("secret"), "{ran}");
+    assert_eq!(ran.code, Some(2));
+    let request = serving.join().unwrap().to_lowercase();
+    assert!(request.contains("authorization: basic "), "{request}");
+}
+
+#[test]
 fn a_mistake_has_its_caret() {
     let world = World::new();
     check(
@@ -270,7 +362,7 @@ fn times_that_are_none_are_refused() {
         &["up", "--start", "-1h", "--step", "0s"],
         expect![[r"
             exit 2
-            ! bellwether: --step must be longer than nothing
+            ! bellwether: --step must be a millisecond or more
         "]],
     );
 }
