@@ -79,6 +79,7 @@ pub struct RemoteSource {
     begun: Stopwatch,
     memory: Arc<Memory>,
     failure: OnceLock<String>,
+    refusal: OnceLock<String>,
 }
 
 /// Why a request brought nothing.
@@ -116,12 +117,18 @@ impl RemoteSource {
             }),
             options,
             failure: OnceLock::new(),
+            refusal: OnceLock::new(),
         })
     }
 
     /// The first failure of a request, if there was one: for callers whose evaluation puts up with failures.
     pub fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
+    }
+
+    /// The first answer that was too large, on either side, if there was one. The same questions over less time may have been answered.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.get().map(String::as_str)
     }
 
     fn ask(&self, select: &Select<'_>) -> Result<(ReadAnswer, Charge), RemoteError> {
@@ -190,6 +197,7 @@ impl RemoteSource {
         };
         if let Some(limit) = limit {
             let limit = limit.name;
+            let _ = self.refusal.set(message.clone()); // One that is there already was the first.
             return SourceError::TooLarge { limit, message };
         }
         // One that is there already was the first.
@@ -412,4 +420,62 @@ fn asks_too_much(status: StatusCode, text: &str) -> bool {
         status,
         StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE
     ) || text.contains("exceeded sample limit")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_remote_read_is_added_unless_it_is_there() {
+        for (text, want) in [
+            ("http://h:9090", "http://h:9090/api/v1/read"),
+            ("http://h:9090/", "http://h:9090/api/v1/read"),
+            ("http://h/prometheus", "http://h/prometheus/api/v1/read"),
+            (
+                "http://h/prometheus/api/v1/read",
+                "http://h/prometheus/api/v1/read",
+            ),
+            (
+                "http://h:4000/v1/prometheus/read",
+                "http://h:4000/v1/prometheus/read",
+            ),
+            ("http://me:secret@h", "http://h/api/v1/read"),
+        ] {
+            let address: Result<ReadAddress, AddressError> = text.parse();
+            assert_eq!(address.unwrap().to_string(), want);
+        }
+        let refused: Result<ReadAddress, AddressError> = "http://h/p/api/v1/query".parse();
+        let said = "`/api/v1/query` is added here, so leave it out: http://h/p";
+        assert_eq!(refused.unwrap_err().to_string(), said);
+    }
+
+    #[test]
+    fn what_is_held_is_counted_and_given_back() {
+        let memory = Arc::new(Memory {
+            held: AtomicUsize::new(0),
+            max: 100,
+        });
+        let mut charge = Charge::new(&memory);
+        charge.grow(60).unwrap();
+        assert!(Charge::new(&memory).grow(41).is_err());
+        charge.shrink(20);
+        Charge::new(&memory).grow(60).unwrap();
+        drop(charge);
+        assert_eq!(memory.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn refusals_that_less_would_mend_are_told_from_others() {
+        for (status, text, want) in [
+            (422, "the answer grows too large", true),
+            (413, "", true),
+            (400, "exceeded sample limit (50000000)", true),
+            (400, "unsupported path", false),
+            (500, "", false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(asks_too_much(status, text), want, "{status} {text}");
+        }
+    }
 }

@@ -110,6 +110,11 @@ fn replay_remote(
     if let Some(failure) = source.failure() {
         bail!("{failure}");
     }
+    if let Some(refusal) = source.refusal() {
+        let then =
+            "less time was asked for at once, and evaluations that need more than that have failed";
+        print::note(&format!("{refusal}; {then}"));
+    }
     answer
 }
 

@@ -147,6 +147,22 @@ mod tests {
         );
     }
 
+    /// As Prometheus: a scraper that would rather have another format takes this one, too.
+    #[test]
+    fn the_format_is_the_one_whatever_is_accepted() {
+        let world = World::filled();
+        for accept in [
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+            "image/png",
+        ] {
+            let got = world.get_with("/federate?match[]=odd", &format!("Accept: {accept}\r\n"));
+            assert_eq!((got.status, got.content_type.as_str()), (200, CONTENT_TYPE));
+            assert!(got.body.starts_with("# TYPE odd untyped\n"), "{}", got.body);
+            assert!(!got.body.contains("# EOF"), "{}", got.body);
+        }
+    }
+
     #[test]
     fn newest_samples_by_name_with_their_times() {
         let world = World::filled();

@@ -156,8 +156,13 @@ impl World {
     }
 
     pub(super) fn get(&self, path: &str) -> Got {
+        self.get_with(path, "")
+    }
+
+    /// With lines of the head, each with its end.
+    pub(super) fn get_with(&self, path: &str, headers: &str) -> Got {
         self.exchange(&format!(
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
         ))
     }
 

@@ -166,6 +166,7 @@ fn limits_of_both_sides_are_said_by_name() {
         server.address
     );
     assert!(error.to_string().starts_with(&said), "{error}");
+    assert_eq!(source.refusal(), Some(error.to_string().as_str()));
     // What was held for the refused answer has been given back.
     assert_eq!(
         source.failure(),
