@@ -691,7 +691,7 @@ impl RuleState {
         self.evaluation.succeeded = None;
         save_evaluation(key, &self.evaluation, out);
         for (result, instance) in &mut self.instances {
-            instance.shift(now.since(last));
+            instance.shift(now, now.since(last));
             let row = RowKey::Instance {
                 rule: key.to_owned(),
                 result: result.clone(),

@@ -573,7 +573,16 @@ impl Instance {
     }
 
     /// Goes on as if every clock had been started `by` later; `by` is negative when the wall clock was set back.
-    pub(crate) fn shift(&mut self, by: DurationMs) {
+    pub(crate) fn shift(&mut self, now: TimestampMs, by: DurationMs) {
+        let active_at = match &mut self.phase {
+            Phase::Inactive => None,
+            Phase::Pending { active_at, .. } => Some(active_at),
+            Phase::Firing(episode) => Some(&mut episode.active_at),
+        };
+        // Nothing has been true since a time that is yet to come. `fired_at` stays: it names the episode.
+        if let Some(active_at) = active_at.filter(|at| **at > now) {
+            *active_at = active_at.plus(by);
+        }
         self.tracks.iter_mut().for_each(|track| track.lose(by));
         if let Presence::Missing(timer) = &mut self.presence {
             timer.lose(by);

@@ -267,7 +267,7 @@ fn a_clock_set_back_goes_on_from_the_new_time() {
     watch.now = TimestampMs(0);
     watch
         .instance
-        .shift(TimestampMs(0).since(TimestampMs(1_030_000)));
+        .shift(TimestampMs(0), TimestampMs(0).since(TimestampMs(1_030_000)));
     watch.last = None;
     assert_eq!(watch.run("9 9 9"), "w w +W");
 }
