@@ -15,7 +15,8 @@ use super::query::time;
 use super::{TROUBLE, output, print};
 
 pub(crate) fn run(args: &args::Windows) -> Result<ExitCode> {
-    let at = time(&args.at)?;
+    // Nobody opens a window by the millisecond.
+    let at = TimestampMs(time(&args.at)?.0.div_euclid(1000) * 1000);
     let Some(loaded) = load(&args.paths)? else {
         return Ok(ExitCode::from(TROUBLE));
     };

@@ -97,6 +97,13 @@ fn a_name_that_is_not_there_is_answered_with_those_that_are() {
     "]],
     );
     let world = World::new();
+    world.write("rules/day.rules", "window day\n  every day\n");
+    let now = world.run(&["windows", "--at", "2027-03-26T12:00:00.999Z"]);
+    assert!(
+        now.out.contains("open, Fri 2027-03-26 12:00 +00:00 "),
+        "{now}"
+    );
+    let world = World::new();
     world.write("rules/none.rules", "let a = up\n");
     assert_eq!(
         world.run(&["windows"]).to_string(),
