@@ -116,7 +116,12 @@ fn from_json(path: &PathBuf) -> Result<ExitCode> {
         read_file(&RealDisk, path, max).with_context(|| format!("reading {name}"))?
     };
     let text = String::from_utf8(bytes).with_context(|| format!("{name} is not UTF-8"))?;
+    let unknown = rules::unknown_in_json(&text).unwrap_or_default();
+    for word in &unknown {
+        print::note(&format!("{name}: {word}"));
+    }
     match rules::from_rules_json(&text) {
+        Ok(_) if !unknown.is_empty() => Ok(ExitCode::from(FINDINGS)),
         Ok(rules) => {
             print::out(&rules)?;
             Ok(ExitCode::SUCCESS)

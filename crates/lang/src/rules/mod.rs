@@ -71,7 +71,7 @@ pub use labels::{Produced, Recorded, produced};
 pub use lint::{Lint, MetricFacts, MetricKind, StoreFacts};
 pub use message::{render, to_github, to_json};
 pub use reserved::{ENGINE_SERIES, OWN_ALERTS, OwnAlert};
-pub use sheet::{JsonError, decode, format, from_rules_json, to_rules_json};
+pub use sheet::{JsonError, decode, format, from_rules_json, to_rules_json, unknown_in_json};
 pub use source::{RawFile, SourceFile, in_expression};
 pub use table::overview;
 pub use text::{Text, TextContext};

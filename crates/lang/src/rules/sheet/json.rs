@@ -37,9 +37,11 @@ use super::read::ends_inside_text;
 use super::words::{level_parts, with_level_parts};
 use super::{Clause, Comment, Item, Line, Sheet};
 use crate::promql::ast::Span;
+use crate::rules::items::ITEMS;
 use crate::rules::lex;
-use crate::rules::scan::Placed;
-use crate::rules::template;
+use crate::rules::near::nearest;
+use crate::rules::scan::{Placed, shown};
+use crate::rules::{table, template};
 
 /// What the form calls itself.
 const FORMAT: &str = "bellwether rules";
@@ -295,6 +297,36 @@ fn unquoted(quoted: &str) -> Option<String> {
     let same = Quoted(&text).to_string() == quoted;
     // A text that begins with a quote would be taken for one that is quoted.
     (same && !text.starts_with(['"', '`'])).then_some(text)
+}
+
+/// The words that the language does not have, with their paths.
+pub(super) fn unknown(text: &str) -> Result<Vec<String>, JsonError> {
+    let file: JsonFile = serde_json::from_str(text)?;
+    let mut found = Vec::new();
+    let meant = |near: Option<&str>| {
+        near.map(|near| format!(" (did you mean `{near}`?)"))
+            .unwrap_or_default()
+    };
+    for (i, json) in file.items.iter().enumerate() {
+        let Some(item) = table::item(&json.item) else {
+            let near = nearest(&json.item, ITEMS.iter().map(|item| item.word));
+            let (word, meant) = (shown(&json.item), meant(near));
+            found.push(format!("items[{i}].item: no item is called {word}{meant}"));
+            continue;
+        };
+        for (j, clause) in json.clauses.iter().enumerate() {
+            if item.clause(&clause.clause).is_none() {
+                let near = nearest(&clause.clause, item.clauses.iter().map(|c| c.word));
+                let (word, meant) = (shown(&clause.clause), meant(near));
+                let path = format!("items[{i}].clauses[{j}].clause");
+                found.push(format!(
+                    "{path}: `{}` has no clause {word}{meant}",
+                    item.word
+                ));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Reads the JSON form.

@@ -93,6 +93,12 @@ pub fn from_rules_json(text: &str) -> Result<String, JsonError> {
     Ok(layout::text(&json::read(text)?))
 }
 
+/// The items and clauses of a JSON form that the language does not have, each with its path. The form carries them all
+/// the same, so that a file with a slip survives the way there and back.
+pub fn unknown_in_json(text: &str) -> Result<Vec<String>, JsonError> {
+    json::unknown(text)
+}
+
 fn sheet(file: &SourceFile) -> Result<Sheet, Vec<Diagnostic>> {
     let refuse = |mistakes: Vec<Mistake>| {
         let lines = Lines::new(&file.text);

@@ -144,6 +144,20 @@ fn the_json_form_is_for_programs() {
 }
 
 #[test]
+fn words_that_the_language_does_not_have_are_told_with_their_paths() {
+    let json = "{\"format\":\"bellwether rules\",\"version\":1,\"items\":[{\"item\":\"alert\",\"name\":\"A\",\"clauses\":[\
+        {\"clause\":\"expr\",\"value\":\"up\"},{\"clause\":\"warnign\"}]},{\"item\":\"alret\",\"name\":\"B\"},{\"item\":\"xyzzy\"}]}";
+    assert_eq!(
+        unknown_in_json(json).unwrap(),
+        [
+            "items[0].clauses[1].clause: `alert` has no clause `warnign` (did you mean `warning`?)",
+            "items[1].item: no item is called `alret` (did you mean `alert`?)",
+            "items[2].item: no item is called `xyzzy`",
+        ]
+    );
+}
+
+#[test]
 fn json_of_another_kind_is_refused() {
     for (json, said) in [
         ("{", "EOF while parsing an object at line 1 column 1"),
