@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use bellwether_model::json::{push_json_pairs, push_json_string};
 use bellwether_model::{Labels, TimestampMs, limits, value::push_value};
 
+use crate::aggregate::spread::plain;
 use crate::answer::{Answer, Matrix, Value};
 use crate::budget::LOOK_EVERY;
 use crate::control::Control;
@@ -34,8 +35,12 @@ pub fn write_json(
     };
     match &answer.value {
         Value::Scalar(sample) => {
-            out.push_str("{\"resultType\":\"scalar\",\"result\":");
-            push_sample(out, sample.t, sample.v);
+            out.push_str("{\"resultType\":\"scalar\",\"result\":[");
+            push_time(out, sample.t);
+            out.push_str(",\"");
+            // Other than in vectors, upstream writes no exponents here.
+            out.push_str(&plain(sample.v));
+            out.push_str("\"]");
         }
         Value::String(t, text) => {
             out.push_str("{\"resultType\":\"string\",\"result\":[");
@@ -227,6 +232,31 @@ mod tests {
             error.to_string().contains("query.response_bytes"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn only_scalars_have_no_exponents() {
+        let sample = |v| Sample {
+            t: TimestampMs(1500),
+            v,
+        };
+        let write = |value| {
+            let mut out = String::new();
+            write_json(&answer(value), 1, &Control::new(), &mut out).unwrap();
+            out
+        };
+        for (v, scalar, vector) in [
+            (1e21, "1000000000000000000000", "1e+21"),
+            (-2.5e-7, "-0.00000025", "-2.5e-07"),
+            (-0.0, "-0", "-0"),
+            (f64::INFINITY, "+Inf", "+Inf"),
+            (f64::NAN, "NaN", "NaN"),
+        ] {
+            let want = format!("{{\"resultType\":\"scalar\",\"result\":[1.5,\"{scalar}\"]}}");
+            assert_eq!(write(Value::Scalar(sample(v))), want);
+            let rows = write(Value::Vector(vec![(Labels::default(), sample(v))]));
+            assert!(rows.contains(&format!("[1.5,\"{vector}\"]")), "{rows}");
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub(crate) fn count_values(
 }
 
 /// A number without an exponent.
-fn plain(value: f64) -> String {
+pub(crate) fn plain(value: f64) -> String {
     if value.is_finite() {
         value.to_string()
     } else {
