@@ -7,7 +7,7 @@
 use crate::config::DuplicatePolicy;
 use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::head::Captured;
+use crate::head::{Captured, Reader};
 use crate::view::View;
 use bellwether_model::{Labels, TimeRange};
 
@@ -18,6 +18,8 @@ pub struct Selection {
     /// What the answer lacks, worded for users: damaged parts that are left out. Usually empty.
     pub warnings: Vec<String>,
     view: View,
+    /// The frozen head, if there is one, and the active one.
+    heads: Vec<Reader>,
     /// Beside `labels`.
     ids: Vec<u32>,
 }
@@ -29,9 +31,12 @@ impl Selection {
         labels: Vec<Labels>,
         warnings: Vec<String>,
     ) -> Selection {
+        let published = &view.pin.published;
+        let generations = published.frozen.iter().chain([&published.active]);
         Selection {
             labels,
             warnings,
+            heads: generations.map(|generation| generation.reader()).collect(),
             view,
             ids,
         }
@@ -85,12 +90,17 @@ impl Selection {
             values,
         };
         published.segments.read(id, range, &mut merge)?;
-        for generation in published.frozen.iter().chain([&published.active]) {
-            if let Some(captured) = generation.capture(id, self.view.pin.group, range) {
-                merge.add_captured(captured)?;
-            }
+        for captured in self.captured(id, range) {
+            merge.add_captured(captured)?;
         }
         Ok(())
+    }
+
+    /// What the view knows of a series in memory, oldest first.
+    fn captured(&self, id: u32, range: TimeRange) -> impl Iterator<Item = Captured> {
+        let group = self.view.pin.group;
+        let heads = self.heads.iter();
+        heads.filter_map(move |head| head.capture(id, group, range))
     }
 
     /// As [`Selection::read_within`], of the samples inside `range` only the newest: at most one, and no more of a
@@ -142,21 +152,19 @@ impl Selection {
             segment.newest(ix, range)?.into_iter().for_each(&mut offer);
             Ok(())
         })?;
-        for generation in published.frozen.iter().chain([&published.active]) {
-            if let Some(captured) = generation.capture(id, self.view.pin.group, range) {
-                times.clear();
-                values.clear();
-                let policy = self.view.duplicates;
-                Merge {
-                    policy,
-                    room,
-                    times: &mut *times,
-                    values: &mut *values,
-                }
-                .add_captured(captured)?;
-                if let (Some(&t), Some(value)) = (times.last(), values.last()) {
-                    offer((t, value.to_bits()));
-                }
+        for captured in self.captured(id, range) {
+            times.clear();
+            values.clear();
+            let policy = self.view.duplicates;
+            Merge {
+                policy,
+                room,
+                times: &mut *times,
+                values: &mut *values,
+            }
+            .add_captured(captured)?;
+            if let (Some(&t), Some(value)) = (times.last(), values.last()) {
+                offer((t, value.to_bits()));
             }
         }
         Ok(newest)
@@ -209,10 +217,7 @@ impl Selection {
             }
             Ok(())
         })?;
-        let generations = published.frozen.iter().chain([&published.active]);
-        let captured: Vec<Captured> = generations
-            .filter_map(|generation| generation.capture(id, self.view.pin.group, range))
-            .collect();
+        let captured: Vec<Captured> = self.captured(id, range).collect();
         let end = captured
             .iter()
             .try_fold(until, |until, part| part.follows(until));

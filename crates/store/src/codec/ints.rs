@@ -307,6 +307,12 @@ pub fn decode(
         let len = (count - at).min(BLOCK);
         frame::decode(input, len, &mut window, &mut block)?;
         match order {
+            // Without the multiplication, several at a time.
+            Order::Zero if factor == 1 => {
+                for x in &mut block {
+                    *x = first.wrapping_add(*x);
+                }
+            }
             Order::Zero => restore(&mut block, factor, first, |_, residual| residual),
             Order::Grid => restore(&mut block, factor, first, |i, residual| {
                 residual.wrapping_add(grid(at + i, step))
@@ -334,6 +340,17 @@ pub fn decode(
     Ok(())
 }
 
+/// The first of the integers and their step, if they lie on a line: then `input` has been read, else nothing of it.
+pub fn decode_line(input: &mut Input<'_>) -> Result<Option<(i64, i64)>, Corrupt> {
+    let mut ahead = input.clone();
+    if ahead.remaining() == 0 || ahead.byte()? != LINE {
+        return Ok(None);
+    }
+    let line = (ahead.signed()?, ahead.signed()?);
+    *input = ahead;
+    Ok(Some(line))
+}
+
 /// Hands over `first`, `first + step` and so on.
 fn line(
     first: i64,
@@ -352,6 +369,16 @@ fn line(
             return;
         }
     }
+}
+
+/// `first`, `first + step` and so on. By additions: multiplying takes several times as long.
+pub fn on_line(first: i64, step: i64, count: usize) -> impl ExactSizeIterator<Item = i64> {
+    let mut next = first;
+    (0..count).map(move |_| {
+        let this = next;
+        next = next.wrapping_add(step);
+        this
+    })
 }
 
 /// How the residuals of a sequence are to be read.

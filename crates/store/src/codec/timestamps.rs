@@ -30,15 +30,24 @@ pub fn decode(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Result<(), Corr
         return Err(input.corrupt());
     }
     out.reserve(count);
-    let read = ints::decode(&mut input, count, |_, block, len| {
-        out.extend_from_slice(&block[..len]);
-        true
-    });
-    let read = read.and_then(|()| input.finish());
+    let read = decode_body(&mut input, count, out).and_then(|()| input.finish());
     if read.is_err() {
         out.truncate(before);
     }
     read
+}
+
+fn decode_body(input: &mut Input<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), Corrupt> {
+    if count > 0
+        && let Some((first, step)) = ints::decode_line(input)?
+    {
+        out.extend(ints::on_line(first, step, count));
+        return Ok(());
+    }
+    ints::decode(input, count, |_, block, len| {
+        out.extend_from_slice(&block[..len]);
+        true
+    })
 }
 
 #[cfg(test)]

@@ -99,15 +99,33 @@ impl Block {
         })
     }
 
-    /// Appends all samples.
+    /// Appends those of the first `len` samples that lie within `range`.
     pub(super) fn decode(
         &self,
+        len: usize,
+        range: TimeRange,
         times: &mut Vec<i64>,
         vals: &mut Vec<f64>,
     ) -> Result<(), Corrupted> {
         let (coded_times, coded_values) = self.coded().split_at((self.split - self.start) as usize);
-        timestamps::decode(coded_times, self.len as usize, times)?;
-        values::decode(coded_values, self.len as usize, vals)?;
+        let (start, all) = (times.len(), self.len as usize);
+        timestamps::decode(coded_times, all, times)?;
+        times.truncate(start + len);
+        let own = &times[start..];
+        // Blocks at the ends of the range stick out of it.
+        let to = if self.last <= range.to.0 {
+            own.len()
+        } else {
+            own.partition_point(|&t| t <= range.to.0)
+        };
+        let from = if self.first >= range.from.0 {
+            0
+        } else {
+            own[..to].partition_point(|&t| t < range.from.0)
+        };
+        times.truncate(start + to);
+        times.drain(start..start + from);
+        values::decode_range(coded_values, all, from..to, vals)?;
         Ok(())
     }
 }

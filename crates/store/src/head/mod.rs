@@ -132,9 +132,13 @@ impl Generation {
 
     /// What group `at` knew of series `id` inside `range`; `None` when that was nothing.
     pub(crate) fn capture(&self, id: u32, at: u64, range: TimeRange) -> Option<Captured> {
-        let page = self.page(id)?;
-        let slots = page.slots.read();
-        slots[id as usize % PAGE_SLOTS].capture(at, range)
+        self.reader().capture(id, at, range)
+    }
+
+    /// For reading many series of groups that are here by now: looking up a page takes no lock then, whose line of memory
+    /// the threads of a query would pass to and fro.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader(self.pages())
     }
 
     /// Calls `with` for those of `ids` (ascending) of which group `at` knew a sample inside `range`.
@@ -180,10 +184,6 @@ impl Generation {
         Arc::clone(&self.pages.read())
     }
 
-    fn page(&self, id: u32) -> Option<Arc<Page>> {
-        self.pages.read().get(id as usize / PAGE_SLOTS)?.clone()
-    }
-
     /// The pages, those among them that `batch` needs.
     fn pages_for(&self, batch: &Batch) -> Pages {
         let pages = self.pages();
@@ -226,6 +226,18 @@ impl Generation {
         } else {
             whole_frames
         }
+    }
+}
+
+/// The pages that a generation had at some moment. What their slots get later can be seen, if a later group is asked for.
+pub(crate) struct Reader(Pages);
+
+impl Reader {
+    /// What group `at` knew of series `id` inside `range`; `None` when that was nothing.
+    pub(crate) fn capture(&self, id: u32, at: u64, range: TimeRange) -> Option<Captured> {
+        let page = self.0.get(id as usize / PAGE_SLOTS)?.as_ref()?;
+        let slots = page.slots.read();
+        slots[id as usize % PAGE_SLOTS].capture(at, range)
     }
 }
 

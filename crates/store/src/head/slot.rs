@@ -28,6 +28,8 @@ pub(super) struct Slot {
     /// do with a question before a pointer is followed: that is a wait for memory each.
     first: i64,
     last: i64,
+    /// The time of the newest in a block, if there is one: whoever asks for nothing after it need not look at the open ones.
+    sealed: i64,
     hints: Hints,
     blocks: Vec<Block>,
     open: Vec<Pair>,
@@ -143,7 +145,9 @@ impl Slot {
         if self.open.len() >= open_samples {
             self.blocks
                 .reserve_exact(usize::from(self.blocks.len() == self.blocks.capacity()) * 4);
-            self.blocks.push(sealer.seal(&self.open, &mut self.hints));
+            let block = sealer.seal(&self.open, &mut self.hints);
+            self.sealed = block.last;
+            self.blocks.push(block);
             if self.blocks.len().is_multiple_of(JOINED_BLOCKS) {
                 let from = self.blocks.len() - JOINED_BLOCKS;
                 Block::join(&mut self.blocks[from..]);
@@ -217,7 +221,11 @@ impl Slot {
     pub(super) fn capture(&self, at: u64, range: TimeRange) -> Option<Captured> {
         let (in_order, late) = self.known_at(at);
         let in_blocks = self.in_order as usize - self.open.len();
-        let open = &self.open[..in_order.saturating_sub(in_blocks)];
+        let is_before_open = !self.blocks.is_empty() && range.to.0 <= self.sealed;
+        let open = match in_order.saturating_sub(in_blocks) {
+            _ if is_before_open => &[],
+            known => &self.open[..known],
+        };
         // From the end, since mostly the newest are wanted.
         let to = open
             .iter()
@@ -347,21 +355,7 @@ impl Captured {
         values: &mut Vec<f64>,
     ) -> Result<(), Corrupted> {
         for (block, len) in &self.blocks {
-            let start = times.len();
-            block.decode(times, values)?;
-            times.truncate(start + len);
-            values.truncate(start + len);
-            // Blocks at the ends of the range stick out of it.
-            if block.last > self.range.to.0 {
-                let end = start + times[start..].partition_point(|&t| t <= self.range.to.0);
-                times.truncate(end);
-                values.truncate(end);
-            }
-            if block.first < self.range.from.0 {
-                let skip = times[start..].partition_point(|&t| t < self.range.from.0);
-                times.drain(start..start + skip);
-                values.drain(start..start + skip);
-            }
+            block.decode(*len, self.range, times, values)?;
         }
         times.extend(self.open.iter().map(|p| p.0));
         values.extend(self.open.iter().map(|p| f64::from_bits(p.1)));
