@@ -17,6 +17,8 @@ pub(crate) fn maxima(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), Que
     values(row, Extreme::Max, scratch)
 }
 
+// Inlined, so that which extreme is known where `among` is compiled: otherwise each comparison is a call.
+#[inline(always)]
 fn values(row: &mut Row<'_>, wanted: Extreme, scratch: &mut Scratch) -> Result<(), QueryError> {
     let values = row.samples.values;
     if row.windows.hardly_overlap() {
