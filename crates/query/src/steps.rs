@@ -96,6 +96,13 @@ impl Grid {
         i64::try_from(time).unwrap_or(i64::MAX)
     }
 
+    /// As [`Grid::time`], for steps of the grid only: their times fit, so what wraps on the way to them comes back.
+    #[inline(always)]
+    pub(crate) fn time_within(self, step: usize) -> i64 {
+        debug_assert!(step < self.count);
+        self.start.wrapping_add(self.step.wrapping_mul(step as i64))
+    }
+
     /// The time of the last step.
     pub(crate) fn last(self) -> i64 {
         self.time(self.count.saturating_sub(1))
@@ -122,6 +129,7 @@ mod tests {
         };
         let grid = Grid::range(steps, 11_000).unwrap();
         assert_eq!((grid.time(1), grid.count), (-1, 3));
+        assert!((0..3).all(|step| grid.time_within(step) == grid.time(step)));
         assert_eq!(grid.last(), i64::MAX - 1);
         assert_eq!(grid.time(3), i64::MAX);
     }

@@ -119,6 +119,7 @@ mod tests {
     use crate::budget::{Budget, Pace};
     use crate::control::Control;
     use crate::steps::Grid;
+    use crate::vector::RowBuffer;
 
     /// Each window's fold holds its samples, in order: the fold is the list of them.
     #[test]
@@ -141,7 +142,7 @@ mod tests {
             halves.reset();
             let visit = |w: Window| {
                 if w.lo == w.hi {
-                    return;
+                    return None;
                 }
                 let halved = halves.fold(
                     &times,
@@ -165,8 +166,10 @@ mod tests {
                     (None, None) => panic!("the window has samples"),
                 };
                 assert_eq!((first, last), (w.lo, w.hi - 1));
+                None
             };
-            windows.each(&times, &pace, visit).unwrap();
+            let mut out = RowBuffer::new(grid.count);
+            windows.fill(&times, &pace, &mut out, visit).unwrap();
         }
     }
 }

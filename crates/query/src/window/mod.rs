@@ -91,38 +91,59 @@ pub(crate) struct Window {
     pub(crate) hi: usize,
 }
 
+/// Steps whose bits share a word of a mask: windows are found for so many at a time.
+const LOT: usize = 64;
+
 impl Windows {
-    /// Calls `visit` for each step in order.
+    /// The closed ends of the windows from step `first` on.
     #[inline(always)]
-    pub(crate) fn each(
+    fn ends(self, first: usize, ends: &mut [i64]) {
+        for (i, end) in ends.iter_mut().enumerate() {
+            *end = self.shift.apply(self.grid.time_within(first + i));
+        }
+    }
+
+    /// Writes what `value` gives for the window of each step, in order, to `out`, which has no values yet.
+    #[inline(always)]
+    pub(crate) fn fill(
         self,
         times: &[i64],
         pace: &Pace,
-        mut visit: impl FnMut(Window),
+        out: &mut RowBuffer,
+        mut value: impl FnMut(Window) -> Option<f64>,
     ) -> Result<(), QueryError> {
         let (mut first, mut last) = (Cursor::default(), Cursor::default());
+        let (mut ends, mut los, mut his) = ([0; LOT], [0; LOT], [0; LOT]);
         // Steps and samples since the last look at the clock.
-        let mut done = 0;
-        for step in 0..self.grid.count {
-            let now = self.grid.time(step);
-            let end = self.shift.apply(now);
-            let start = end.saturating_sub(self.range);
-            done += 1;
-            let before = last.at;
-            let hi = last.after(times, end);
-            let lo = first.after(&times[..hi], start);
-            done += hi - before;
-            visit(Window {
-                step,
-                now,
-                end,
-                lo,
-                hi,
-            });
-            if done >= LOOK_EVERY || pace.is_due() {
-                pace.spend(done)?;
-                done = 0;
+        let (mut done, mut before) = (0, 0);
+        let lots = out.values.chunks_mut(LOT).zip(&mut out.mask);
+        for (lot, (values, mask)) in lots.enumerate() {
+            let ends = &mut ends[..values.len()];
+            self.ends(lot * LOT, ends);
+            last.lot(times, ends, |end| end, &mut his);
+            first.lot(times, ends, |end| end.saturating_sub(self.range), &mut los);
+            let mut word = 0;
+            for (i, out) in values.iter_mut().enumerate() {
+                let step = lot * LOT + i;
+                let found = value(Window {
+                    step,
+                    now: self.grid.time_within(step),
+                    end: ends[i],
+                    lo: los[i],
+                    hi: his[i],
+                });
+                if let Some(found) = found {
+                    *out = found;
+                    word |= 1 << i;
+                }
+                done += 1 + his[i] - before;
+                before = his[i];
+                if done >= LOOK_EVERY || pace.is_due() {
+                    pace.spend(done)?;
+                    done = 0;
+                }
             }
+            *mask = word;
         }
         pace.spend(done)
     }
@@ -152,6 +173,35 @@ impl Cursor {
         }
         self.stride = self.at - from;
         self.at
+    }
+
+    /// Puts the first sample after `t` of each of `ends` into `found`.
+    #[inline(always)]
+    fn lot(
+        &mut self,
+        times: &[i64],
+        ends: &[i64],
+        t: impl Fn(i64) -> i64,
+        found: &mut [usize; LOT],
+    ) {
+        let (start, stride) = (self.at, self.stride);
+        let last = start.saturating_add(stride.saturating_mul(ends.len()));
+        if stride > 0 && last < times.len() {
+            // All as far apart as the last two were? No branch for each: it is true of nearly all lots.
+            let (mut is_so, mut guess) = (true, start);
+            for (end, found) in ends.iter().zip(&mut *found) {
+                guess += stride;
+                is_so &= (times[guess - 1] <= t(*end)) & (times[guess] > t(*end));
+                *found = guess;
+            }
+            if is_so {
+                self.at = last;
+                return;
+            }
+        }
+        for (end, found) in ends.iter().zip(found) {
+            *found = self.after(times, t(*end));
+        }
     }
 }
 
@@ -199,14 +249,10 @@ impl<'a> Row<'a> {
     #[inline(always)]
     fn each_even_empty(
         &mut self,
-        mut value: impl FnMut(Window) -> Option<f64>,
+        value: impl FnMut(Window) -> Option<f64>,
     ) -> Result<(), QueryError> {
-        let out = &mut *self.out;
-        self.windows.each(self.samples.times, self.pace, |w| {
-            if let Some(value) = value(w) {
-                out.put(w.step, value);
-            }
-        })
+        let times = self.samples.times;
+        self.windows.fill(times, self.pace, self.out, value)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use bellwether_model::is_stale;
 
-use super::{Cursor, Row, Samples};
+use super::{Cursor, LOT, Row, Samples};
 use crate::error::QueryError;
 
 /// What of the newest sample is wanted.
@@ -18,28 +18,35 @@ pub(crate) enum Wanted {
 
 /// Writes the newest sample of each step. The samples still have their staleness markers, the windows' range is the lookback.
 pub(crate) fn run(row: &mut Row<'_>, wanted: Wanted) -> Result<(), QueryError> {
-    let Samples { times, values } = row.samples;
+    match wanted {
+        Wanted::Value => each(row, |_, value| value),
+        Wanted::Time => each(row, |time, _| time as f64 / 1000.0),
+    }
+}
+
+/// Writes `shown` of the time and the value of each step's newest sample.
+#[inline(always)]
+fn each(row: &mut Row<'_>, shown: impl Fn(i64, f64) -> f64) -> Result<(), QueryError> {
+    let (Samples { times, values }, windows) = (row.samples, row.windows);
     let mut newest = Cursor::default();
-    // 64 steps share a word of the mask.
-    let lots = row.out.values.chunks_mut(64).zip(&mut row.out.mask);
+    let (mut ends, mut found) = ([0; LOT], [0; LOT]);
+    let lots = row.out.values.chunks_mut(LOT).zip(&mut row.out.mask);
     for (lot, (out, mask)) in lots.enumerate() {
         let before = newest.at;
-        for (bit, out) in out.iter_mut().enumerate() {
-            let end = row
-                .windows
-                .shift
-                .apply(row.windows.grid.time(lot * 64 + bit));
-            let Some(newest) = newest.after(times, end).checked_sub(1) else {
+        let ends = &mut ends[..out.len()];
+        windows.ends(lot * LOT, ends);
+        newest.lot(times, ends, |end| end, &mut found);
+        let mut seen = 0;
+        for (i, (out, end)) in out.iter_mut().zip(&*ends).enumerate() {
+            let Some(newest) = found[i].checked_sub(1) else {
                 continue;
             };
             let (time, value) = (times[newest], values[newest]);
-            *out = match wanted {
-                Wanted::Value => value,
-                Wanted::Time => time as f64 / 1000.0,
-            };
-            let is_seen = time > end.saturating_sub(row.windows.range) && !is_stale(value);
-            *mask |= u64::from(is_seen) << bit;
+            *out = shown(time, value);
+            let is_seen = (time > end.saturating_sub(windows.range)) & !is_stale(value);
+            seen |= u64::from(is_seen) << i;
         }
+        *mask = seen;
         row.pace.spend(out.len() + newest.at - before)?;
     }
     Ok(())

@@ -50,26 +50,31 @@ pub(super) enum Kind {
 fn extrapolated(row: &mut Row<'_>, kind: Kind, scratch: &mut Scratch) -> Result<(), QueryError> {
     let (samples, windows) = (row.samples, row.windows);
     let is_counter = kind != Kind::Delta;
-    if is_counter {
-        scratch.charge(samples, LOST_BYTES_PER_SAMPLE)?;
-        scratch.lost.reset(samples.values);
-    }
-    let lost = &mut scratch.lost;
     let unit = match kind {
         Kind::Rate => windows.range as f64 / 1000.0,
         Kind::Increase | Kind::Delta => 1.0,
     };
-    row.each(|w| {
-        if w.hi - w.lo < 2 {
-            return None;
-        }
-        let mut change = samples.values[w.hi - 1] - samples.values[w.lo];
-        if is_counter {
-            change = lost.add_to(change, samples, windows, w);
-        }
+    let extrapolate = |w: Window, change: f64| {
         let span = Span::new(samples, w, windows.range);
         let covered = span.covered(change, is_counter);
-        Some(change * (covered / (span.sampled * unit)))
+        change * (covered / (span.sampled * unit))
+    };
+    let between = |w: Window| samples.values[w.hi - 1] - samples.values[w.lo];
+    let has_two = |w: Window| w.hi - w.lo >= 2;
+    if !is_counter || !has_resets(samples.values) {
+        return row.each(|w| has_two(w).then(|| extrapolate(w, between(w))));
+    }
+    scratch.charge(samples, LOST_BYTES_PER_SAMPLE)?;
+    let lost = &mut scratch.lost;
+    lost.reset(samples.values);
+    row.each(|w| has_two(w).then(|| extrapolate(w, lost.add_to(between(w), samples, windows, w))))
+}
+
+/// Whether a counter began anew anywhere. Looks at several values at a time.
+fn has_resets(values: &[f64]) -> bool {
+    let pairs = values.iter().zip(values.iter().skip(1));
+    pairs.fold(false, |any, (before, after)| {
+        any | is_reset(*before, *after)
     })
 }
 
@@ -119,6 +124,7 @@ impl Lost {
     }
 
     /// `change` with what was lost inside `w`, which has samples. Windows come in order.
+    #[inline(always)]
     pub(super) fn add_to(
         &mut self,
         change: f64,
@@ -132,7 +138,23 @@ impl Lost {
         while self.first < self.last && self.resets[self.first] <= w.lo {
             self.first += 1;
         }
-        let values = samples.values;
+        if self.first == self.last {
+            return change;
+        }
+        self.add_resets_to(change, samples, windows, &w)
+    }
+
+    /// The same where there are resets inside: apart, since there are few such windows. To copy the window for the call would
+    /// cost all others more than the rest of their work.
+    #[inline(never)]
+    fn add_resets_to(
+        &mut self,
+        change: f64,
+        samples: Samples<'_>,
+        windows: Windows,
+        w: &Window,
+    ) -> f64 {
+        let (values, w) = (samples.values, *w);
         let inside = &self.resets[self.first..self.last];
         if inside.len() <= FEW {
             return inside.iter().fold(change, |sum, i| sum + values[*i - 1]);
