@@ -386,10 +386,13 @@ impl<'a> Evaluator<'a> {
         let Some(mut all) = new() else {
             return Ok(Vector::new(grid.count, &self.budget));
         };
+        // Group after group, so that parts have few groups in common, and little is to be merged.
+        let order = groups.series_in_order(&self.budget)?;
         // Parts that are merged serve again, since clearing their memory costs less than getting more.
         let merged = Mutex::new(Vec::new());
         let lock = || merged.lock().unwrap_or_else(PoisonError::into_inner);
         pipe.fold(
+            |place| order.series[place],
             || lock().pop().or_else(new),
             |part, series, row| match part {
                 Some(part) => part.add(groups.of[series], pipe.drop_name, &row.values, &row.mask),

@@ -25,7 +25,7 @@ use crate::window::{self, Param, Row, Scratch, Shift, WindowFn, Windows};
 /// Series a chunk, of so many: small enough to balance two threads, large enough that merging costs little. Nothing else may
 /// decide about it, or sums would differ in their last digits between the points of a range and instant queries.
 fn chunk_of(series: usize) -> usize {
-    (series / 8).clamp(32, 128)
+    (series / 8).clamp(8, 128)
 }
 
 /// What finding a series and its group costs, in samples read.
@@ -120,6 +120,7 @@ impl Pipe<'_> {
     pub(crate) fn collect(&self) -> Result<Vector, QueryError> {
         let mut all = Vector::new(self.grid.count, self.budget);
         self.fold(
+            |place| place,
             || Vector::new(self.grid.count, self.budget),
             |part, index, row| {
                 let name = RowName {
@@ -133,9 +134,11 @@ impl Pipe<'_> {
         Ok(all)
     }
 
-    /// Folds each chunk's rows into a new `T` and hands these over in order. Rows without any value are left out.
+    /// Folds each chunk's rows into a new `T` and hands these over in order. Rows without any value are left out. The series
+    /// `at(0)`, `at(1)` .. are taken in this order, which is one of all of them.
     pub(crate) fn fold<T: Send>(
         &self,
+        at: impl Fn(usize) -> usize + Sync,
         new: impl Fn() -> T + Sync,
         push: impl Fn(&mut T, usize, &RowBuffer) -> Result<(), QueryError> + Sync,
         take: impl FnMut(T) -> Result<(), QueryError> + Send,
@@ -144,7 +147,8 @@ impl Pipe<'_> {
         let chunk_len = chunk_of(series);
         let work = |worker: &mut Worker, chunk: usize| {
             let mut part = new();
-            for index in chunk * chunk_len..series.min((chunk + 1) * chunk_len) {
+            for place in chunk * chunk_len..series.min((chunk + 1) * chunk_len) {
+                let index = at(place);
                 self.budget.check()?;
                 self.row(index, worker)?;
                 if !mask::is_empty(&worker.row.mask) {

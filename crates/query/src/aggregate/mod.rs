@@ -26,6 +26,13 @@ pub(crate) struct Groups {
     _charge: Charge,
 }
 
+/// Series in the order of their groups.
+pub(crate) struct InOrder {
+    /// By place: which series.
+    pub(crate) series: Vec<usize>,
+    _charge: Charge,
+}
+
 impl Groups {
     /// Groups `series`.
     pub(crate) fn new<'a>(
@@ -74,6 +81,28 @@ impl Groups {
             labels: self.labels[group].clone(),
             drop_name: dropped && self.counts_metric,
         }
+    }
+
+    /// The series of the first group, those of the second, and so on; ascending in each.
+    pub(crate) fn series_in_order(&self, budget: &Arc<Budget>) -> Result<InOrder, QueryError> {
+        let mut charge = Charge::new(budget);
+        charge.grow((self.of.len() + self.labels.len()).saturating_mul(size_of::<usize>()))?;
+        // Counted first: then every group's place is known.
+        let mut next = vec![0; self.labels.len()];
+        self.of.iter().for_each(|group| next[*group] += 1);
+        let mut start = 0;
+        for place in &mut next {
+            start += std::mem::replace(place, start);
+        }
+        let mut series = vec![0; self.of.len()];
+        for (index, group) in self.of.iter().enumerate() {
+            series[next[*group]] = index;
+            next[*group] += 1;
+        }
+        Ok(InOrder {
+            series,
+            _charge: charge,
+        })
     }
 
     /// The rows of each group, ascending.
