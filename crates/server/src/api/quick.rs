@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bellwether_lang::promql::Expr;
-use bellwether_lang::promql::ast::ExprKind;
+use bellwether_lang::promql::ast::{DurationExpr, ExprKind};
 use bellwether_model::{METRIC_NAME, Matcher};
 use bellwether_query::{Answer, Control, Options, When};
 
@@ -27,6 +27,8 @@ const MEMORY_MAX: usize = 4 << 20;
 const LOOKS_MAX: u64 = 400;
 /// Parts of the expression: a dashboard's union over ten metrics has about a hundred.
 const NODES_MAX: usize = 128;
+/// How far apart samples are taken to be, milliseconds.
+const USUAL_INTERVAL: i64 = 10_000;
 
 /// The answer, if the question is small, and nothing is in its way.
 pub(super) fn answer(api: &Api, question: &Question) -> Option<Answer> {
@@ -59,42 +61,76 @@ fn limited(question: &Question) -> Options {
 }
 
 fn is_small(question: &Question) -> bool {
-    let mut nodes = 0;
-    steps(question) <= STEPS_MAX && is_plain(&question.expr, &mut nodes)
+    let mut size = Size {
+        span: span(question),
+        nodes: 0,
+        samples: 0,
+    };
+    steps(question) <= STEPS_MAX
+        && size.add(&question.expr)
+        && size.samples <= i64::try_from(SAMPLES_MAX).unwrap_or(i64::MAX)
+}
+
+/// From the first step to the last, milliseconds.
+fn span(question: &Question) -> i64 {
+    match question.when {
+        When::At(_) => 0,
+        When::Over(steps) => steps.end.0.saturating_sub(steps.start.0),
+    }
 }
 
 /// After the first.
 fn steps(question: &Question) -> i64 {
     match question.when {
         When::At(_) => 0,
-        When::Over(steps) => {
-            let span = steps.end.0.saturating_sub(steps.start.0);
-            span / steps.step.0.max(1)
-        }
+        When::Over(steps) => span(question) / steps.step.0.max(1),
     }
 }
 
-/// True when nothing in the expression takes long before the first series is read.
-fn is_plain(expr: &Expr, nodes: &mut usize) -> bool {
-    *nodes += 1;
-    let is_plain_itself = match &expr.kind {
-        ExprKind::Subquery(_) => false,
-        ExprKind::Selector(selector) => names_its_series(&selector.matchers),
-        ExprKind::Range(range) => names_its_series(&range.selector.matchers),
-        _ => true,
-    };
-    *nodes <= NODES_MAX
-        && is_plain_itself
-        && expr
-            .children()
-            .into_iter()
-            .all(|child| is_plain(child, nodes))
+/// What the parts of an expression amount to, as far as it was looked at.
+struct Size {
+    /// From the first step to the last, milliseconds.
+    span: i64,
+    nodes: usize,
+    /// Samples that will be read, if there is one series for each choice of the texts that labels are compared with.
+    samples: i64,
 }
 
-/// True when the series are looked up by texts alone: an expression may have to be tried on very many label values.
-fn names_its_series(matchers: &[Matcher]) -> bool {
-    let is_name = |m: &Matcher| m.name() == METRIC_NAME;
-    matchers.iter().any(is_name) && matchers.iter().all(|m| m.literals().is_some())
+impl Size {
+    /// Adds an expression; true when nothing in it takes long before the first series is read.
+    fn add(&mut self, expr: &Expr) -> bool {
+        self.nodes += 1;
+        let is_plain = match &expr.kind {
+            ExprKind::Subquery(_) => false,
+            ExprKind::Selector(selector) => self.add_series(&selector.matchers, 0),
+            ExprKind::Range(range) => {
+                let reach = match range.range {
+                    DurationExpr::Const(range) => range.0,
+                    DurationExpr::Dynamic(_) => 0,
+                };
+                self.add_series(&range.selector.matchers, reach)
+            }
+            _ => true,
+        };
+        self.nodes <= NODES_MAX
+            && is_plain
+            && expr.children().into_iter().all(|child| self.add(child))
+    }
+
+    /// Adds the samples of a selector that reaches back so far, milliseconds. True when its series are looked up by texts alone: an
+    /// expression may have to be tried on very many label values.
+    fn add_series(&mut self, matchers: &[Matcher], reach: i64) -> bool {
+        let mut series: i64 = 1;
+        for matcher in matchers {
+            let Some(texts) = matcher.literals() else {
+                return false;
+            };
+            series = series.saturating_mul(texts.len() as i64);
+        }
+        let each = self.span.saturating_add(reach) / USUAL_INTERVAL;
+        self.samples = self.samples.saturating_add(series.saturating_mul(each));
+        matchers.iter().any(|m| m.name() == METRIC_NAME)
+    }
 }
 
 #[cfg(test)]
@@ -121,6 +157,11 @@ mod tests {
         assert!(!small("up{job=~\"a.*\"}", now));
         assert!(!small("up{job!=\"a\"}", now));
         assert!(!small("max_over_time(up[1h:1s])", now));
+        // What it would read is more than a small question may.
+        assert!(small("max_over_time(up[6d])", now));
+        assert!(!small("max_over_time(up[8d])", now));
+        assert!(!small("max_over_time(up{job=~\"a|b\"}[6d])", now));
+        assert!(!small("max_over_time(up[6d]) + max_over_time(up[6d])", now));
         let many_parts = ["up"; 80].join(" + ");
         assert!(!small(&many_parts, now));
         let over = |end| {
