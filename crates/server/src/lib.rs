@@ -32,4 +32,5 @@ pub mod fuzzing;
 
 pub use config::{Durability, HttpLimits, Ready, Reload, RulesLoaded, ServeConfig};
 pub use error::ServeError;
+pub use live::own::own_metrics;
 pub use serve::{LEDGER_FILE, serve};

@@ -11,6 +11,7 @@ use bellwether_model::{DurationMs, METRIC_NAME, Matcher, TimeRange, limits};
 use bellwether_query::source::store::ViewSource;
 use bellwether_query::{self as query, Control, Options};
 use bellwether_server::client::{get, post_form};
+use bellwether_server::own_metrics;
 use bellwether_store::View;
 use serde_json::Value;
 
@@ -27,8 +28,13 @@ pub(crate) fn of(source: &str, wanted: &BTreeSet<String>) -> Result<StoreFacts> 
     } else {
         of_folder(Path::new(source), wanted)
     };
-    let now = Some(super::now());
-    Ok(StoreFacts { now, ..facts? })
+    let mut facts = facts?;
+    facts.now = Some(super::now());
+    for name in own_metrics() {
+        // Some of them have no series before something goes wrong.
+        facts.metrics.entry(name.to_owned()).or_default();
+    }
+    Ok(facts)
 }
 
 fn of_folder(folder: &Path, wanted: &BTreeSet<String>) -> Result<StoreFacts> {

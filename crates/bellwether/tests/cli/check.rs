@@ -194,7 +194,7 @@ fn a_data_folder_knows_which_metrics_there_are() {
     assert_eq!(ran.code, Some(0), "{ran}");
     world.write(
         "rules/a.rules",
-        "alert Down\n  expr   upp_value{job=\"a\"}\n  error  == 0\n\nalert Slow\n  expr   deriv(up_value{jbo=\"a\"}[1m])\n  error  > 0\n\nalert Full\n  expr   disk_used_ratio\n  error  > 90\n",
+        "alert Down\n  expr   upp_value{job=\"a\"}\n  error  == 0\n\nalert Slow\n  expr   deriv(up_value{jbo=\"a\"}[1m])\n  error  > 0\n\nalert Full\n  expr   disk_used_ratio\n  error  > 90\n\nalert Refused\n  expr   rate(bellwether_samples_rejected_total[5m])\n  error  > 0\n",
     );
     check(
         &world,
@@ -227,7 +227,7 @@ fn a_data_folder_knows_which_metrics_there_are() {
                = help: in a share of one, 90 of a hundred is `90%`
                = help: to switch it off here: `# lint: off unreachable-level REASON`
 
-            1 file with 3 alerts: no errors, 4 warnings
+            1 file with 4 alerts: no errors, 4 warnings
         "#]],
     );
     check(

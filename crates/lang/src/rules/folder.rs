@@ -17,7 +17,9 @@ use super::lex::{self, Lexed, RawItem};
 use super::lint::silence::Silences;
 use super::lint::{self, StoreFacts};
 use super::names::Names;
+use super::reads;
 use super::records::{Records, circles_of_rules};
+use super::reserved::ENGINE_SERIES;
 use super::slas;
 use super::source::{Lines, RawFile, SourceFile};
 use super::table::{self, Kind};
@@ -312,6 +314,8 @@ impl Folder<'_> {
         let known = |metric: &str| known.produced(metric);
         let instances = Instances::new(drafts, &defaults_of, &possible);
         let known_instances = Instances::new(drafts, &defaults_of, &known);
+        let mut read = vec![BTreeSet::new(); self.files.len()];
+        let mut found_in = vec![Vec::new(); self.files.len()];
         for draft in drafts.iter().filter(|d| !d.spoiled) {
             let mut found = Vec::new();
             let text = &self.files[draft.file].text;
@@ -338,6 +342,9 @@ impl Folder<'_> {
                     Clause::Good(counters) | Clause::Bad(counters) | Clause::Total(counters) => {
                         let judge = lint::store::judge_counters;
                         found.extend(judge(counters, text, *word, &recorded, facts));
+                        let each = counters.0.iter();
+                        let named = each.filter_map(|counter| reads::metric(&counter.selector));
+                        read[draft.file].extend(named);
                         continue;
                     }
                     _ => continue,
@@ -349,6 +356,7 @@ impl Folder<'_> {
                     recorded: &recorded,
                 };
                 found.extend(lint::store::judge(&judged, facts));
+                read[draft.file].extend(reads::metrics(expr));
                 lint::seen::grouped(&judged, expr, &seen, &mut found);
                 if draft.kind == Kind::Alert {
                     let lines = Subject::new(draft, &[]).levels();
@@ -356,7 +364,12 @@ impl Folder<'_> {
                     found.extend(lint::reach::judge_against(expr, &lines, *word, facts));
                 }
             }
-            self.tell(draft, found);
+            found_in[draft.file].extend(found);
+        }
+        for (file, (mut read, found)) in read.into_iter().zip(found_in).enumerate() {
+            read.retain(|metric| !recorded.contains(*metric) && !ENGINE_SERIES.contains(metric));
+            let found = lint::whole_file::fold(&read, facts, found);
+            self.mistakes.extend(found.into_iter().map(|m| (file, m)));
         }
     }
 

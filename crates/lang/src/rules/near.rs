@@ -1,5 +1,8 @@
 //! "Did you mean": the known name nearest to a word that is not known.
 
+/// More edits than this are no slip, however long the word.
+const EDITS_MAX: usize = 5;
+
 /// Longer words are not compared: the cost grows with the product of the lengths.
 const COMPARED_MAX: usize = 64;
 
@@ -13,7 +16,7 @@ pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
     let lower = word.to_lowercase();
     let allowed = match length {
         0..=2 => 1,
-        n => (n / 3).max(1),
+        n => (n / 3).clamp(1, EDITS_MAX),
     };
     let mut best: Option<(usize, &str)> = None;
     for name in names {

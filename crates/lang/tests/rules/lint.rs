@@ -98,6 +98,64 @@ fn what_the_store_has_never_seen_is_told_with_the_nearest_name() {
 }
 
 #[test]
+fn a_file_that_the_store_knows_nothing_of_has_one_warning() {
+    let airflow = "record dag:failures\n  expr sum by (dag_id) (rate(airflow_failures_total[5m]))\n\
+        alert A\n  expr dag:failures\n  warning > 1\n\
+        sla s\n  objective 99% over 30d\n  bad airflow_failures_total\n  total airflow_runs_total\n  burn none\n";
+    let raw = |path: &str, text: &str| RawFile {
+        path: path.into(),
+        bytes: Some(text.into()),
+    };
+    let other = "alert B\n  expr queue_dept > 1\n  warning\nalert C\n  expr nowhere_to_be_found\n  warning > 1\n";
+    let drawn = |airflow: &str| {
+        let files = [raw("airflow.rules", airflow), raw("other.rules", other)];
+        let (texts, checked) = check_raw_against(&files, &facts());
+        render(&checked.diagnostics, &texts, false)
+    };
+    expect![[r"
+        airflow.rules:2:30: warning: the store has seen none of the 2 metrics that this file reads
+           |
+         2 |   expr sum by (dag_id) (rate(airflow_failures_total[5m]))
+           |                              ^^^^^^^^^^^^^^^^^^^^^^ the first of them
+           = help: they are `airflow_failures_total`, `airflow_runs_total`
+           = help: nothing sends them yet, or they are called otherwise here
+           = help: to switch it off here: `# lint: off unknown-metric REASON`
+
+        other.rules:2:8: warning: the store has never seen `queue_dept`
+           |
+         2 |   expr queue_dept > 1
+           |        ^^^^^^^^^^ did you mean `queue_depth`?
+           = help: to switch it off here: `# lint: off unknown-metric REASON`
+
+        other.rules:5:8: warning: the store has never seen `nowhere_to_be_found`
+           |
+         5 |   expr nowhere_to_be_found
+           |        ^^^^^^^^^^^^^^^^^^^ nothing near it is there either
+           = help: to switch it off here: `# lint: off unknown-metric REASON`
+    "]]
+    .assert_eq(&drawn(airflow));
+    // Who looks at the first has looked at all of them.
+    let silenced = format!("# lint: off unknown-metric airflow comes in May\n{airflow}");
+    expect![[r"
+        other.rules:2:8: warning: the store has never seen `queue_dept`
+           |
+         2 |   expr queue_dept > 1
+           |        ^^^^^^^^^^ did you mean `queue_depth`?
+           = help: to switch it off here: `# lint: off unknown-metric REASON`
+
+        other.rules:5:8: warning: the store has never seen `nowhere_to_be_found`
+           |
+         5 |   expr nowhere_to_be_found
+           |        ^^^^^^^^^^^^^^^^^^^ nothing near it is there either
+           = help: to switch it off here: `# lint: off unknown-metric REASON`
+    "]]
+    .assert_eq(&drawn(&silenced));
+    // With one that is there, each of the others is worth a look.
+    let mixed = format!("{airflow}alert D\n  expr queue_depth\n  warning > 1\n");
+    assert_eq!(drawn(&mixed).matches("has never seen").count(), 5);
+}
+
+#[test]
 fn windows_and_functions_that_do_not_fit_are_told() {
     check(
         "let short = rate(http_requests_total[20s])\nalert A\n  expr sum($short) + sum(rate(http_requests_total[20s])) + sum(rate(http_requests_total[30s]))\n  warning > 5\nalert B\n  expr sum(increase(queue_depth[5m]))\n  warning > 5\nalert C\n  expr rate(seen_once[1s])\n  warning > 5\n",

@@ -158,6 +158,11 @@ pub(crate) const FAMILIES: [(&str, Kind, &str); 30] = [
     ),
 ];
 
+/// The names of the server's figures about itself, those among them that have no series before something goes wrong.
+pub fn own_metrics() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().map(|(name, ..)| *name)
+}
+
 /// Where the figures come from.
 #[derive(Clone)]
 pub(crate) struct OwnFigures {

@@ -3,12 +3,13 @@
 //! Some need the rules only, others a store's word about its metrics ([`StoreFacts`]). In an item, or right above it,
 //! `# lint: off NAME reason` silences one; the reason is needed.
 //!
-//! - `silence`: the comments; `store`, `seen`: rules against what a store has seen; `reach`: conditions that no value can meet.
+//! - `silence`: the comments; `store`, `seen`, `whole_file`: rules against what a store has seen; `reach`: conditions that no value can meet.
 
 pub(super) mod reach;
 pub(super) mod seen;
 pub(super) mod silence;
 pub(super) mod store;
+pub(super) mod whole_file;
 
 pub use store::{MetricFacts, MetricKind, StoreFacts};
 
