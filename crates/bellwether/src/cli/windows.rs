@@ -27,10 +27,11 @@ pub(crate) fn run(args: &args::Windows) -> Result<ExitCode> {
         .find(|name| !courses.iter().any(|c| c.name == **name))
     {
         let names: Vec<&str> = courses.iter().map(|course| course.name).collect();
-        bail!(
-            "no window and no mute by time is named {unknown}; there are: {}",
-            names.join(", ")
-        );
+        let there_are = match names.join(", ") {
+            none if none.is_empty() => "there are none".to_owned(),
+            names => format!("there are: {names}"),
+        };
+        bail!("no window and no mute by time is named {unknown}; {there_are}");
     }
     courses.retain(|course| args.name.is_empty() || args.name.iter().any(|n| n == course.name));
     print::out(&match args.output {

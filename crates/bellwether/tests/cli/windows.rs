@@ -109,4 +109,9 @@ fn a_name_that_is_not_there_is_answered_with_those_that_are() {
         world.run(&["windows"]).to_string(),
         "exit 0\nno windows, and no mutes by time\n"
     );
+    let unknown = world.run(&["windows", "--name", "nobody"]);
+    assert!(
+        unknown.err.ends_with("nobody; there are none\n"),
+        "{unknown}"
+    );
 }

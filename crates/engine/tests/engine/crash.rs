@@ -131,6 +131,20 @@ pub(crate) fn end() -> TimestampMs {
     TimestampMs(0).plus(DurationMs(MINUTES * MINUTE))
 }
 
+/// The same time lived through with crashes and without.
+fn with_and_without(
+    text: &str,
+    series: &[Series],
+    crashes: Vec<Option<(Crash, i64)>>,
+) -> (World, World) {
+    let mut without = world(text, series);
+    without.run_until(end());
+    let mut with = world(text, series);
+    let mut crashes = crashes.into_iter();
+    with.run_with_crashes(end(), |_| crashes.next().flatten());
+    (with, without)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -140,11 +154,7 @@ proptest! {
         series in series(),
         crashes in crashes(),
     ) {
-        let mut without = world(&text, &series);
-        without.run_until(end());
-        let mut with = world(&text, &series);
-        let mut crashes = crashes.into_iter();
-        with.run_with_crashes(end(), |_| crashes.next().flatten());
+        let (with, without) = with_and_without(&text, &series, crashes);
         prop_assert_eq!(&with.transitions, &without.transitions);
         prop_assert_eq!(&with.approaches, &without.approaches);
         prop_assert_eq!(&with.notices, &without.notices);
@@ -158,11 +168,7 @@ proptest! {
         series in series(),
         crashes in crashes(),
     ) {
-        let mut without = world(&text, &series);
-        without.run_until(end());
-        let mut with = world(&text, &series);
-        let mut crashes = crashes.into_iter();
-        with.run_with_crashes(end(), |_| crashes.next().flatten());
+        let (with, without) = with_and_without(&text, &series, crashes);
         prop_assert_eq!(&with.transitions, &without.transitions);
         prop_assert_eq!(&with.notices, &without.notices);
         prop_assert_eq!(&with.samples, &without.samples);
