@@ -8,6 +8,7 @@
 //! - [`time`]: milliseconds since the epoch, durations, and how people write both.
 //! - [`value`]: staleness markers, NaN, and floats as text.
 //! - [`json`]: texts as JSON.
+//! - [`whole`]: which floats add up exactly.
 //! - [`limits`]: every limit and default, once.
 //! - [`notice`]: what one channel is to be told about one change of one alert.
 //! - [`rows`]: small structures as the opaque bytes that the ledger keeps.
@@ -24,6 +25,7 @@ pub mod rows;
 pub mod text;
 pub mod time;
 pub mod value;
+pub mod whole;
 
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher, MatcherError};

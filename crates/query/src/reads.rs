@@ -11,7 +11,7 @@ use crate::budget::{Budget, Charge};
 use crate::error::QueryError;
 use crate::notes::Notes;
 use crate::plan::Read;
-use crate::source::{Columns, Digest, Select, SeriesReader, Source, SourceError};
+use crate::source::{Columns, Digest, Select, SeriesReader, Source, SourceError, Values};
 use crate::window::Samples;
 
 /// One selection of the plan, asked at most once.
@@ -32,12 +32,15 @@ pub(crate) struct Answered<'a> {
 
 struct Kept {
     columns: Columns,
+    known: Values,
     _charge: Charge,
 }
 
 /// Columns that samples are read into, series after series, charged before they grow.
 pub(crate) struct Buffer {
     columns: Columns,
+    /// What the source knows of the values.
+    known: Values,
     /// How many samples are paid for.
     room: usize,
     charge: Charge,
@@ -53,6 +56,7 @@ impl Buffer {
     pub(crate) fn new(budget: &Arc<Budget>) -> Buffer {
         Buffer {
             columns: Columns::default(),
+            known: Values::Any,
             room: 0,
             charge: Charge::new(budget),
         }
@@ -61,6 +65,7 @@ impl Buffer {
     /// Forgets the samples and makes room for `samples`.
     pub(crate) fn clear_for(&mut self, samples: usize) -> Result<&mut Columns, QueryError> {
         self.columns.clear();
+        self.known = Values::Any;
         if samples > self.room {
             self.charge.cover(samples.saturating_mul(SAMPLE_BYTES))?;
             self.columns.times.reserve_exact(samples);
@@ -74,6 +79,7 @@ impl Buffer {
         Samples {
             times: &self.columns.times,
             values: &self.columns.values,
+            known: self.known,
         }
     }
 }
@@ -143,14 +149,14 @@ impl Answered<'_> {
             return Ok(buffer.samples());
         };
         match slot.get() {
-            Some(Some(kept)) => Ok(inside(&kept.columns, range)),
+            Some(Some(kept)) => Ok(inside(&kept.columns, kept.known, range)),
             // Asked before reading, so that samples that cannot be kept are not read in vain.
             None if self.budget.has_room_for_cache(SAMPLE_BYTES) => {
                 self.fill(index, self.range, buffer)?;
                 // Losing a race against another thread means that its copy is there.
-                match slot.get_or_init(|| self.keep(&buffer.columns)) {
-                    Some(kept) => Ok(inside(&kept.columns, range)),
-                    None => Ok(inside(&buffer.columns, range)),
+                match slot.get_or_init(|| self.keep(buffer)) {
+                    Some(kept) => Ok(inside(&kept.columns, kept.known, range)),
+                    None => Ok(inside(&buffer.columns, buffer.known, range)),
                 }
             }
             Some(None) | None => {
@@ -172,7 +178,8 @@ impl Answered<'_> {
             return self.read(index, range, buffer);
         }
         self.fill_by(buffer, |room, columns| {
-            self.reader.read_newest(index, range, room, columns)
+            self.reader.read_newest(index, range, room, columns)?;
+            Ok(Values::Any)
         })?;
         Ok(buffer.samples())
     }
@@ -192,13 +199,15 @@ impl Answered<'_> {
     ) -> Result<Samples<'b>, QueryError> {
         self.fill_by(buffer, |room, columns| {
             self.reader
-                .read_digested(index, range, room, columns, digests)
+                .read_digested(index, range, room, columns, digests)?;
+            Ok(Values::Any)
         })?;
         Ok(buffer.samples())
     }
 
     /// A copy, if there is room for it.
-    fn keep(&self, columns: &Columns) -> Option<Kept> {
+    fn keep(&self, read: &Buffer) -> Option<Kept> {
+        let columns = &read.columns;
         let bytes = columns.times.len() * SAMPLE_BYTES;
         let mut charge = Charge::new(&self.budget);
         if !self.budget.has_room_for_cache(bytes) || charge.grow(bytes).is_err() {
@@ -206,6 +215,7 @@ impl Answered<'_> {
         }
         Some(Kept {
             columns: columns.clone(),
+            known: read.known,
             _charge: charge,
         })
     }
@@ -213,14 +223,14 @@ impl Answered<'_> {
     /// Reads samples from the source and counts them.
     fn fill(&self, index: usize, range: TimeRange, buffer: &mut Buffer) -> Result<(), QueryError> {
         self.fill_by(buffer, |room, columns| {
-            self.reader.read(index, range, room, columns)
+            self.reader.read_known(index, range, room, columns)
         })
     }
 
     fn fill_by(
         &self,
         buffer: &mut Buffer,
-        mut read: impl FnMut(usize, &mut Columns) -> Result<(), SourceError>,
+        mut read: impl FnMut(usize, &mut Columns) -> Result<Values, SourceError>,
     ) -> Result<(), QueryError> {
         buffer.clear_for(FIRST_ROOM)?;
         loop {
@@ -228,20 +238,24 @@ impl Answered<'_> {
             match read(room, columns) {
                 Err(SourceError::NoRoom { needed }) if needed > room => buffer.clear_for(needed)?,
                 Err(error) => return Err(error.into()),
-                Ok(()) => return self.budget.add_samples(columns.times.len()),
+                Ok(known) => {
+                    buffer.known = known;
+                    return self.budget.add_samples(buffer.columns.times.len());
+                }
             };
         }
     }
 }
 
 /// The samples inside `range`.
-fn inside(columns: &Columns, range: TimeRange) -> Samples<'_> {
+fn inside(columns: &Columns, known: Values, range: TimeRange) -> Samples<'_> {
     let from = columns.times.partition_point(|t| *t < range.from.0);
     let to = columns.times.partition_point(|t| *t <= range.to.0);
     let to = to.max(from);
     Samples {
         times: &columns.times[from..to],
         values: &columns.values[from..to],
+        known,
     }
 }
 
@@ -250,6 +264,9 @@ pub(crate) fn without_stale<'a>(
     samples: Samples<'a>,
     fresh: &'a mut Buffer,
 ) -> Result<Samples<'a>, QueryError> {
+    if samples.known == Values::Small {
+        return Ok(samples);
+    }
     // In lots, and each to its end: that takes several values at a time.
     let any_stale = |lot: &[f64]| lot.iter().fold(false, |any, v| any | is_stale(*v));
     if !samples.values.chunks(256).any(any_stale) {

@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::head::{Captured, Reader};
 use crate::view::View;
+use bellwether_model::whole::Values;
 use bellwether_model::{Labels, TimeRange};
 
 /// Series chosen by [`View::select`], to be read one by one, by several threads if wanted.
@@ -77,10 +78,23 @@ impl Selection {
         times: &mut Vec<i64>,
         values: &mut Vec<f64>,
     ) -> Result<(), StoreError> {
+        self.read_known(index, range, room, times, values)
+            .map(|_| ())
+    }
+
+    /// As [`Selection::read_within`], and tells what is known of the values.
+    pub fn read_known(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+    ) -> Result<Values, StoreError> {
         times.clear();
         values.clear();
         let Some(&id) = self.ids.get(index) else {
-            return Ok(());
+            return Ok(Values::Any);
         };
         let published = &self.view.pin.published;
         let mut merge = Merge {
@@ -90,10 +104,17 @@ impl Selection {
             values,
         };
         published.segments.read(id, range, &mut merge)?;
+        // Only the head's blocks say it.
+        let mut are_small = merge.times.is_empty();
         for captured in self.captured(id, range) {
+            are_small = are_small && captured.values() == Values::Small;
             merge.add_captured(captured)?;
         }
-        Ok(())
+        Ok(if are_small {
+            Values::Small
+        } else {
+            Values::Any
+        })
     }
 
     /// What the view knows of a series in memory, oldest first.

@@ -10,7 +10,9 @@ use bellwether_model::{Matcher, TimeRange};
 
 use super::{PlanRead, label};
 use crate::plan::Read;
-use crate::source::{Columns, Digest, Select, SeriesReader, SeriesSet, Source, SourceError};
+use crate::source::{
+    Columns, Digest, Select, SeriesReader, SeriesSet, Source, SourceError, Values,
+};
 
 /// A source, and what was read of it.
 pub(super) struct Counted<'a> {
@@ -109,6 +111,18 @@ impl SeriesReader for Reader<'_> {
         self.base.read(index, range, room, out)?;
         self.count(out);
         Ok(())
+    }
+
+    fn read_known(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<Values, SourceError> {
+        let known = self.base.read_known(index, range, room, out)?;
+        self.count(out);
+        Ok(known)
     }
 
     fn read_newest(

@@ -9,6 +9,7 @@ pub mod store;
 
 pub use bellwether_store::Digest;
 
+pub use bellwether_model::whole::Values;
 use bellwether_model::{Labels, Matcher, TimeRange};
 
 /// Samples of one series as two columns of equal length, times strictly ascending.
@@ -109,6 +110,18 @@ pub trait SeriesReader: Send + Sync {
         room: usize,
         out: &mut Columns,
     ) -> Result<(), SourceError>;
+
+    /// As [`SeriesReader::read`], and tells what is known of the values without looking at them.
+    fn read_known(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<Values, SourceError> {
+        self.read(index, range, room, out)?;
+        Ok(Values::Any)
+    }
 
     /// As [`SeriesReader::read`], of those samples only the newest.
     fn read_newest(

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use bellwether_model::{Matcher, TimeRange};
 use bellwether_store::{Selection, StoreError, View};
 
-use super::{Columns, Digest, Select, SeriesReader, SeriesSet, Source, SourceError};
+use super::{Columns, Digest, Select, SeriesReader, SeriesSet, Source, SourceError, Values};
 
 /// How many damaged chunks one read puts up with before it gives up.
 const DAMAGE_MAX: usize = 64;
@@ -60,6 +60,19 @@ impl SeriesReader for Reader {
         around_damage(&self.damage, || {
             self.selection
                 .read_within(index, range, room, &mut out.times, &mut out.values)
+        })
+    }
+
+    fn read_known(
+        &self,
+        index: usize,
+        range: TimeRange,
+        room: usize,
+        out: &mut Columns,
+    ) -> Result<Values, SourceError> {
+        around_damage(&self.damage, || {
+            self.selection
+                .read_known(index, range, room, &mut out.times, &mut out.values)
         })
     }
 

@@ -3,10 +3,12 @@
 //! The answer is the one that the samples would give, to the last bit, or there is none: sums are exact or not
 //! taken, and where a zero may be negative, which of two is the smaller depends on the order.
 
+use bellwether_model::whole::is_exact;
+
 use crate::source::Digest;
 
 use super::Samples;
-use super::totals::{exact_total, is_exact};
+use super::totals::exact_total;
 
 /// The value of a window that holds the samples, without staleness markers, and the stretches behind the digests, at least one. `None`
 /// when all samples have to be seen.

@@ -195,7 +195,7 @@ impl<'a> Edges<'a> {
 
     /// The value at `t`, which is not before sample `a`, on the line from `a` to `b`.
     fn value_at(&self, a: usize, b: Option<usize>, t: i64, is_counter: bool) -> f64 {
-        let Samples { times, values } = self.samples;
+        let Samples { times, values, .. } = self.samples;
         let Some(b) = b.filter(|_| times[a] != t) else {
             return values[a];
         };

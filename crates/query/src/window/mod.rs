@@ -28,6 +28,7 @@ use crate::budget::{Budget, Charge, LOOK_EVERY, Pace};
 use crate::error::QueryError;
 use crate::notes::Notes;
 use crate::scalar::Scalar;
+use crate::source::Values;
 use crate::steps::Grid;
 use crate::sum::{Deviation, Mean, Sum};
 use crate::vector::RowBuffer;
@@ -37,6 +38,8 @@ use crate::vector::RowBuffer;
 pub(crate) struct Samples<'a> {
     pub(crate) times: &'a [i64],
     pub(crate) values: &'a [f64],
+    /// What the source knows of the values.
+    pub(crate) known: Values,
 }
 
 impl Samples<'_> {

@@ -27,7 +27,7 @@ pub(crate) fn run(row: &mut Row<'_>, wanted: Wanted) -> Result<(), QueryError> {
 /// Writes `shown` of the time and the value of each step's newest sample.
 #[inline(always)]
 fn each(row: &mut Row<'_>, shown: impl Fn(i64, f64) -> f64) -> Result<(), QueryError> {
-    let (Samples { times, values }, windows) = (row.samples, row.windows);
+    let (Samples { times, values, .. }, windows) = (row.samples, row.windows);
     let mut newest = Cursor::default();
     let (mut ends, mut found) = ([0; LOT], [0; LOT]);
     let lots = row.out.values.chunks_mut(LOT).zip(&mut row.out.mask);

@@ -290,6 +290,7 @@ mod tests {
     use super::*;
     use crate::budget::{Budget, Pace};
     use crate::control::Control;
+    use crate::source::Values;
 
     #[test]
     fn two_lists_are_one() {
@@ -364,6 +365,7 @@ mod tests {
             let samples = Samples {
                 times: &times,
                 values: &values,
+                known: Values::Any,
             };
             ranks.reset(samples, &pace).unwrap();
             ranks.slide(0, len);

@@ -111,6 +111,7 @@ mod tests {
     use super::*;
     use crate::budget::Budget;
     use crate::control::Control;
+    use crate::source::Values;
 
     #[test]
     fn every_rank_of_every_window_is_found() {
@@ -125,6 +126,7 @@ mod tests {
         let samples = Samples {
             times: &times,
             values: &values,
+            known: Values::Any,
         };
         let mut ranks = Ranks::default();
         let pace = Pace::new(&Budget::new(&Control::new(), 0, 0));

@@ -6,19 +6,16 @@
 //! Where nothing is rounded at all, since the values are whole numbers and not too large, order does not matter: windows that
 //! hardly overlap add up four values at a time, the sum of others is the difference of two totals.
 
+use bellwether_model::whole::{is_exact, is_exact_of_small, not_whole};
+
 use super::halves::{Halves, cut};
 use super::{Row, Samples, Scratch, Window, Windows};
 use crate::error::QueryError;
+use crate::source::Values;
 use crate::sum::{Deviation, Mean, Sum};
 
 /// Up to so many samples are added one by one: about what meeting in the middle costs.
 const FEW: usize = 32;
-
-/// Whole numbers add up exactly while no sum of magnitudes reaches this.
-const EXACT_BELOW: f64 = (1_u64 << 53) as f64;
-
-/// Adding and taking away this rounds a float below 2^51 to a whole number.
-const ROUNDING: f64 = (3_u64 << 51) as f64;
 
 /// `sum_over_time`
 pub(crate) fn sums(row: &mut Row<'_>, scratch: &mut Scratch) -> Result<(), QueryError> {
@@ -90,6 +87,9 @@ fn exact_or_folded<A: Copy + Default>(
     if row.windows.hardly_overlap() {
         halves.reset();
         let (samples, windows) = (row.samples, row.windows);
+        if samples.known == Values::Small && is_exact_of_small(values.len()) {
+            return row.each(|w| Some(exact(total(&values[w.lo..w.hi]), (w.hi - w.lo) as f64)));
+        }
         return row.each(|w| {
             let count = w.hi - w.lo;
             match exact_total(&values[w.lo..w.hi]) {
@@ -134,16 +134,6 @@ fn folded<A: Copy + Default>(
     finish(halved.tail, halved.head)
 }
 
-/// No bit set for whole numbers small enough for [`ROUNDING`]. NaN is none, nor is negative zero, which would not survive an
-/// addition. Masks and no bool, so that several values are looked at at a time.
-#[inline(always)]
-fn is_no_whole(value: f64) -> u64 {
-    let mask = |is_so: bool| if is_so { u64::MAX } else { 0 };
-    let is_rounded = mask(value + ROUNDING - ROUNDING != value); // True of NaN.
-    let bits_of_zero = mask(value == 0.0) & value.to_bits();
-    is_rounded | bits_of_zero
-}
-
 /// Values between two looks at whether sums are exact still.
 const LOT: usize = 64;
 
@@ -163,13 +153,13 @@ pub(super) fn exact_total(values: &[f64]) -> Option<Exact> {
         let (quads, rest) = lot.as_chunks::<4>();
         for quad in quads {
             for lane in 0..4 {
-                others[lane] |= is_no_whole(quad[lane]);
+                others[lane] |= not_whole(quad[lane]);
                 magnitude[lane] += quad[lane].abs();
                 total[lane] += quad[lane];
             }
         }
         for &value in rest {
-            others[0] |= is_no_whole(value);
+            others[0] |= not_whole(value);
             magnitude[0] += value.abs();
             total[0] += value;
         }
@@ -183,9 +173,16 @@ pub(super) fn exact_total(values: &[f64]) -> Option<Exact> {
     })
 }
 
-/// Whether whole numbers whose magnitudes add up to this add up exactly. False of NaN, too.
-pub(super) fn is_exact(magnitude: f64) -> bool {
-    magnitude < EXACT_BELOW
+/// The sum of values that add up exactly in any order.
+fn total(values: &[f64]) -> f64 {
+    let mut lanes = [0.0; 8];
+    let (eights, rest) = values.as_chunks::<8>();
+    for eight in eights {
+        for (lane, value) in lanes.iter_mut().zip(eight) {
+            *lane += value;
+        }
+    }
+    lanes.iter().chain(rest).sum()
 }
 
 /// Fills `totals` with the sum of the first `i` values at `i`, if no sum of neighbours is rounded; else returns false.
@@ -197,7 +194,7 @@ fn exact_totals(values: &[f64], totals: &mut Vec<f64>) -> bool {
     for lot in values.chunks(LOT) {
         let mut others = 0;
         for &value in lot {
-            others |= is_no_whole(value);
+            others |= not_whole(value);
             magnitude += value.abs();
             total += value;
             totals.push(total);

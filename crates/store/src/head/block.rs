@@ -3,6 +3,7 @@
 use crate::codec::{Corrupt, timestamps, values};
 use crate::digest::Digest;
 use bellwether_model::TimeRange;
+use bellwether_model::whole::small;
 use std::sync::Arc;
 
 /// Some hundred samples of one series, in order of time. Cheap to clone.
@@ -45,10 +46,8 @@ impl Summary {
         values
             .iter()
             .try_fold(Summary::NONE, |all, value| {
-                let whole = *value as i32;
-                // Tells fractions, large numbers, NaN and -0.0 apart.
-                let is_whole = f64::from(whole).to_bits() == value.to_bits();
-                is_whole.then_some(Summary {
+                let whole = small(*value)?;
+                Some(Summary {
                     sum: all.sum + i64::from(whole),
                     min: all.min.min(whole),
                     max: all.max.max(whole),
@@ -87,11 +86,16 @@ impl Block {
         &self.bytes[self.start as usize..self.end as usize]
     }
 
+    /// Whether all values are known to be [`small`].
+    pub(super) fn is_small(&self) -> bool {
+        self.summary.min <= self.summary.max
+    }
+
     /// What all samples amount to, if they lie within `range` and that is known.
     pub(super) fn digest(&self, range: TimeRange) -> Option<Digest> {
         let Summary { sum, min, max } = self.summary;
         let is_inside = range.contains(self.first) && range.contains(self.last);
-        (is_inside && min <= max).then_some(Digest {
+        (is_inside && self.is_small()).then_some(Digest {
             count: u64::from(self.len),
             sum: sum as f64,
             min: f64::from(min),

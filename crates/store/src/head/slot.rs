@@ -10,6 +10,7 @@
 use super::block::{Block, Corrupted, Hints, Sealer};
 use crate::digest::Digest;
 use bellwether_model::TimeRange;
+use bellwether_model::whole::{Values, small};
 
 /// Blocks of a series whose bytes are put next to each other once there are so many.
 const JOINED_BLOCKS: usize = 16;
@@ -211,10 +212,21 @@ impl Slot {
             let part = from.saturating_sub(self.first) as f64 / span as f64;
             let compressed = 1.0 - self.open.len() as f64 / f64::from(self.in_order);
             let guess = part / compressed * blocks.len() as f64;
-            partition_near(blocks, guess as usize, |b| b.last < from)
+            let guess = (guess as usize).min(blocks.len() - 1);
+            if (blocks[guess].first..=blocks[guess].last).contains(&from) {
+                guess
+            } else {
+                partition_near(blocks, guess, |b| b.last < from)
+            }
         };
-        let touching = blocks[first..].iter().take_while(|b| b.first <= range.to.0);
-        (first, first + touching.count())
+        let mut end = first;
+        while let Some(block) = blocks.get(end).filter(|b| b.first <= range.to.0) {
+            end += 1;
+            if block.last >= range.to.0 {
+                break; // Without a look at the next one.
+            }
+        }
+        (first, end)
     }
 
     /// What group `at` knew inside `range`; `None` when that was nothing.
@@ -336,6 +348,20 @@ impl Captured {
             digests.extend(digest);
             digest.is_none()
         });
+    }
+
+    /// What is known of the values.
+    pub(crate) fn values(&self) -> Values {
+        let pairs = self.open.iter().chain(&self.late);
+        let are_small = self.blocks.iter().all(|(block, _)| block.is_small())
+            && pairs
+                .into_iter()
+                .all(|p| small(f64::from_bits(p.1)).is_some());
+        if are_small {
+            Values::Small
+        } else {
+            Values::Any
+        }
     }
 
     /// The most samples that decoding puts into a column: blocks at the ends of the range are decoded whole.

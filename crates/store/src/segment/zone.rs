@@ -1,6 +1,7 @@
 //! What a chunk contains, in a few numbers: aggregates over whole chunks need not decode them.
 
 use bellwether_model::is_stale;
+use bellwether_model::whole::{is_exact, not_whole};
 
 /// Chunks shorter than this have no zone: decoding them costs about as much as unpacking one.
 pub(super) const ZONE_SAMPLES_MIN: usize = 256;
@@ -29,22 +30,6 @@ pub struct Zone {
     /// All values are whole numbers, none of them -0.0, and small enough for every sum of some of them to be exact: it does not
     /// matter in which order they are added.
     pub is_exact: bool,
-}
-
-/// Whole numbers add up exactly while their magnitudes add up to less than this.
-const EXACT_BELOW: f64 = (1_u64 << 53) as f64;
-
-/// Adding and taking away this rounds a float below 2^51 to a whole number.
-const ROUNDING: f64 = (3_u64 << 51) as f64;
-
-/// False of NaN, infinities and -0.0.
-fn are_whole(values: &[f64]) -> bool {
-    let others = values.iter().fold(0, |others, &value| {
-        let is_rounded = value + ROUNDING - ROUNDING != value; // True of NaN.
-        let is_negative_zero = value.to_bits() == (-0.0_f64).to_bits();
-        others | u64::from(is_rounded) | u64::from(is_negative_zero)
-    });
-    others == 0
 }
 
 /// A running sum and what rounding took from it.
@@ -201,7 +186,11 @@ impl Zone {
             resets: lanes.resets.iter().sum::<u64>() as u32,
             has_nan,
             has_stale,
-            is_exact: largest * (values.len() as f64) < EXACT_BELOW && are_whole(values),
+            is_exact: is_exact(largest * values.len() as f64)
+                && values
+                    .iter()
+                    .fold(0, |others, value| others | not_whole(*value))
+                    == 0,
         })
     }
 
