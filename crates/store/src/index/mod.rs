@@ -34,8 +34,15 @@ const GAP_MAX: usize = 1 << 16;
 /// The index of a store. Shared by appenders, views and the log.
 pub(crate) struct Index {
     inner: RwLock<Inner>,
-    /// Ids in the order of their labels, for as many as were there when it was last asked for.
-    order: Mutex<Arc<Order>>,
+    order: Mutex<Known>,
+}
+
+/// Ids in the order of their labels, for as many as were there when it was last brought up to date.
+#[derive(Default)]
+struct Known {
+    order: Arc<Order>,
+    /// Comparisons of labels that were made since then, for want of a newer one.
+    spent: u64,
 }
 
 #[derive(Default)]
@@ -56,7 +63,7 @@ impl Index {
     pub(crate) fn new() -> Index {
         Index {
             inner: RwLock::new(Inner::default()),
-            order: Mutex::new(Arc::new(Order::default())),
+            order: Mutex::default(),
         }
     }
 
@@ -219,19 +226,22 @@ impl Index {
         found
     }
 
-    /// The known order, brought up to date when so many ids are asked for that it pays.
+    /// The known order, if it knows all of these. It is brought up to date, which costs something for each series there is, once
+    /// sorting without it has cost as much.
     fn order_for(&self, ids: &RoaringBitmap) -> Option<Arc<Order>> {
         let last = ids.max()?;
-        let mut order = self.order.lock();
-        if order.end() <= last {
-            let new = u64::from(last + 1 - order.end());
-            if ids.len() < 64 || ids.len() < new / 16 {
-                return None; // Sorting these few is cheaper.
-            }
+        let mut known = self.order.lock();
+        if known.order.end() <= last {
+            let comparisons = ids.len() * u64::from(ids.len().ilog2() + 1);
+            known.spent = known.spent.saturating_add(comparisons);
             let inner = self.inner.read();
-            *order = Arc::new(order.extended(&inner.labels));
+            if known.spent < inner.labels.len() as u64 {
+                return None;
+            }
+            let order = Arc::new(known.order.extended(&inner.labels));
+            *known = Known { order, spent: 0 };
         }
-        Some(Arc::clone(&order))
+        Some(Arc::clone(&known.order))
     }
 }
 

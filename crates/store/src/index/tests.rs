@@ -86,6 +86,23 @@ fn selections_are_sorted_by_labels_whether_few_or_many() {
 }
 
 #[test]
+fn the_order_is_brought_up_to_date_once_sorting_without_it_has_cost_as_much() {
+    let index = Index::new();
+    for i in 0..1000 {
+        let labels = Labels::from_pairs([("n", i.to_string())]);
+        index.find_or_create(&labels, 1000).unwrap();
+    }
+    let few: RoaringBitmap = (900..964).collect(); // 64 times 7 comparisons.
+    let known = |asked: u32| {
+        for _ in 0..asked {
+            index.sorted(&few);
+        }
+        index.order.lock().order.end()
+    };
+    assert_eq!((known(2), known(1)), (0, 1000));
+}
+
+#[test]
 fn the_series_limit_stops_new_series_only() {
     let index = index();
     let known = Labels::from_pairs([("__name__", "up"), ("host", "a"), ("dc", "eu")]);
