@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::QueryError;
+use crate::helpers;
 
 /// Runs `work` for `0..count` and hands the results to `take`, chunk 0 first. Each thread makes itself one `M` to work with.
 pub(crate) fn in_order<M, T: Send>(
@@ -49,18 +50,7 @@ pub(crate) fn in_order<M, T: Send>(
             }
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            // A system that has no thread left: those there are, and this one, do the work.
-            if std::thread::Builder::new()
-                .spawn_scoped(scope, worker)
-                .is_err()
-            {
-                break;
-            }
-        }
-        worker();
-    });
+    helpers::run(threads, worker);
     let taker = taker.into_inner().unwrap_or_else(PoisonError::into_inner);
     taker.error.map_or(Ok(()), Err)
 }

@@ -27,6 +27,7 @@ mod eval;
 mod explain;
 mod functions;
 mod grouping;
+mod helpers;
 mod mask;
 mod pipe;
 mod plan;
