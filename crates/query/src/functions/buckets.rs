@@ -64,11 +64,14 @@ pub(crate) fn histograms(vector: &Vector, notes: &Notes, span: Span) -> Vec<Hist
 }
 
 /// Reads a bound as Go's `strconv.ParseFloat` does: of [`parse_value`]'s forms all but hexadecimal integers, NaN with a sign, and
-/// numbers too large. Its own hexadecimal floats (`0x1p4`), which no client writes, are not read.
+/// numbers too large, and hexadecimal floats.
 fn parse_bound(text: &str) -> Option<f64> {
-    let unsigned = text.trim_start_matches(['+', '-']);
-    let is_hex = unsigned.starts_with("0x") || unsigned.starts_with("0X");
-    let upper = parse_value(text).filter(|_| !is_hex)?;
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if let Some(hex) = unsigned.strip_prefix("0x").or(unsigned.strip_prefix("0X")) {
+        let upper = hexadecimal(hex)?;
+        return Some(if text.starts_with('-') { -upper } else { upper });
+    }
+    let upper = parse_value(text)?;
     let is_word = unsigned.starts_with(|c: char| c.is_ascii_alphabetic());
     let is_read = if upper.is_nan() {
         unsigned.len() == text.len()
@@ -76,6 +79,37 @@ fn parse_bound(text: &str) -> Option<f64> {
         upper.is_finite() || is_word
     };
     is_read.then_some(upper)
+}
+
+/// The number of `1.8p-3`, which is 1.5 / 8: digits in base 16 and, always, an exponent in base 2. `None` when that is too large.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (digits, exponent) = text.split_once(['p', 'P'])?;
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.len() + part.len() == 0 {
+        return None;
+    }
+    let mut mantissa: u64 = 0;
+    // One beyond any exponent that matters, so that sums of these do not overflow.
+    let mut scale = exponent.parse::<i64>().ok()?.clamp(-1 << 20, 1 << 20);
+    scale -= 4 * part.len() as i64;
+    for digit in whole.chars().chain(part.chars()) {
+        let digit = u64::from(digit.to_digit(16)?);
+        if mantissa >> 60 == 0 {
+            mantissa = mantissa << 4 | digit;
+        } else {
+            // There are bits to spare: of what is cut off only matters whether it is nothing.
+            mantissa |= u64::from(digit > 0);
+            scale += 4;
+        }
+    }
+    if mantissa == 0 {
+        return Some(0.0);
+    }
+    // In halves, because two to the power of it may be out of range where the product is not.
+    let half = i32::try_from(scale / 2).ok()?;
+    let rest = i32::try_from(scale - scale / 2).ok()?;
+    let number = mantissa as f64 * 2f64.powi(half) * 2f64.powi(rest);
+    number.is_finite().then_some(number)
 }
 
 /// What a function makes of the buckets of one histogram.
@@ -315,11 +349,24 @@ mod tests {
             (".5", 0.5),
             ("+Inf", f64::INFINITY),
             ("-infinity", f64::NEG_INFINITY),
+            ("0x1p-2", 0.25),
+            ("-0X.8P+1", -1.0),
+            ("0x1.fffffffffffff8p0", 2.0),
+            (
+                "0x1fffffffffffff.4000000000000000000000001p0",
+                9_007_199_254_740_991.0,
+            ),
+            ("0x1fffffffffffff8000000000000001p-52", 2f64.powi(65)),
+            ("0x1p-1074", 5e-324),
+            ("0x0p999999999", 0.0),
         ] {
             assert_eq!(parse_bound(text), Some(want), "{text}");
         }
         assert!(parse_bound("NaN").is_some_and(f64::is_nan));
-        for text in ["", "0x10", "-0X1", "+NaN", "1e400", "1 ", "x"] {
+        for text in [
+            "", "0x10", "-0X1", "0xp1", "0x.p1", "0x1p", "0xgp1", "0x1p1024", "+-0x1p1", "+NaN",
+            "1e400", "1 ", "x",
+        ] {
             assert_eq!(parse_bound(text), None, "{text}");
         }
     }
