@@ -90,9 +90,15 @@ impl Asked {
 
     /// `start` and `end`, both included; all of time where they are not given.
     pub(super) fn time_range(&self) -> Result<TimeRange, Refusal> {
+        let range = self.bounds()?;
+        check_order(range.from, range.to)?;
+        Ok(range)
+    }
+
+    /// As [`Asked::time_range`], for lists of what there is: an end before the start is a range with nothing in it.
+    pub(super) fn bounds(&self) -> Result<TimeRange, Refusal> {
         let from = self.time("start")?.unwrap_or(TimeRange::ALL.from);
         let to = self.time("end")?.unwrap_or(TimeRange::ALL.to);
-        check_order(from, to)?;
         Ok(TimeRange { from, to })
     }
 
@@ -160,8 +166,14 @@ impl Asked {
         }
     }
 
+    /// `timeout`, if it is less than `max`. One that is over before it begins is refused as one that passed.
     pub(super) fn patience(&self, max: Duration) -> Result<Patience, Refusal> {
-        Ok(Patience::new(max, self.duration("timeout")?))
+        let asked = self.duration("timeout")?;
+        let patience = Patience::new(max, asked);
+        match asked {
+            Some(asked) if asked.0 <= 0 => Err(run::too_late(patience)),
+            _ => Ok(patience),
+        }
     }
 }
 

@@ -356,6 +356,19 @@ mod tests {
     }
 
     #[test]
+    fn a_timeout_that_is_over_before_it_begins_is_one() {
+        let world = World::filled();
+        for path in ["query?", "query_range?start=0&end=1&step=1&"] {
+            for timeout in ["0", "0s", "-1"] {
+                let got = world.get(&format!("/api/v1/{path}query=1&timeout={timeout}"));
+                assert_eq!(got.status, 503, "{path}{timeout}: {}", got.body);
+                let kind = r#""errorType":"timeout""#;
+                assert!(got.body.contains(kind), "{path}{timeout}: {}", got.body);
+            }
+        }
+    }
+
+    #[test]
     fn the_ends_of_time_are_taken_as_clients_write_them() {
         let world = World::filled();
         let ever = "start=-292273086-05-16T16:47:06Z&end=292277025-08-18T07:12:54.999999999Z";

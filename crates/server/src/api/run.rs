@@ -105,7 +105,7 @@ impl Drop for Measured {
     }
 }
 
-fn too_late(patience: Patience) -> Refusal {
+pub(super) fn too_late(patience: Patience) -> Refusal {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let refusal = if patience.asked {
         let asked = DurationMs(patience.limit.as_millis() as i64);

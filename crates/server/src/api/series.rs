@@ -63,13 +63,14 @@ async fn list<T: Ord + Send + 'static>(
     look: impl Fn(&View, &[Matcher], TimeRange) -> Result<Vec<T>, StoreError> + Send + 'static,
     push: impl Fn(&mut String, &T) + Send + 'static,
 ) -> Result<Answer, Refusal> {
-    let range = asked.time_range()?;
+    let range = asked.bounds()?;
     let limit = asked.limit()?;
     let patience = asked.patience(api.http.query_timeout)?;
     let store = api.store.clone();
     let body = run::run(api, patience, move |_| {
         let view = store.view();
         let found = match selectors.as_slice() {
+            _ if range.to < range.from => Vec::new(),
             [] => look(&view, &[], range).map_err(|e| failed(&e))?,
             [only] => look(&view, only, range).map_err(|e| failed(&e))?,
             several => {
@@ -138,10 +139,12 @@ mod tests {
             "/api/v1/series?match[]=nothing",
             expect![[r#"{"status":"success","data":[]}"#]],
         );
-        check(
-            "/api/v1/series?match[]=up&start=86400",
-            expect![[r#"{"status":"success","data":[]}"#]],
-        );
+        for range in ["start=86400", "start=60&end=0"] {
+            check(
+                &format!("/api/v1/series?match[]=up&{range}"),
+                expect![[r#"{"status":"success","data":[]}"#]],
+            );
+        }
     }
 
     #[test]
@@ -201,10 +204,7 @@ mod tests {
             ),
             ("/api/v1/series?match[]=up%5B5m%5D", "parse error"),
             ("/api/v1/labels?match[]={a==%22b%22}", "parse error"),
-            (
-                "/api/v1/labels?start=2&end=1",
-                r#"invalid parameter \"end\""#,
-            ),
+            ("/api/v1/labels?end=x", r#"invalid parameter \"end\""#),
             (
                 "/api/v1/label/job/values?limit=x",
                 r#"invalid parameter \"limit\""#,

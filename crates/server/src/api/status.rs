@@ -1,5 +1,6 @@
 //! The server about itself: its version, whether it is well, its figures, and the order to load the rules again.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bellwether_model::DurationMs;
@@ -41,17 +42,20 @@ pub(super) async fn build_info(_: Arc<Api>, _: Call) -> Result<Answer, Refusal> 
     )))
 }
 
-/// `GET /api/v1/status/runtimeinfo`.
-pub(super) async fn runtime_info(api: Arc<Api>, _: Call) -> Result<Answer, Refusal> {
-    let loaded = !api.published.loaded().broken;
+/// `GET /api/v1/status/runtimeinfo`: what of it a process without Go's runtime has. The configuration is the rules.
+pub(super) async fn runtime_info(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
+    let loaded = api.published.loaded();
     let data = |out: &mut String| {
         out.push_str("{\"startTime\":");
         push_json_string(out, &api.started.to_rfc3339());
-        out.push_str(if loaded {
-            ",\"reloadConfigSuccess\":true"
-        } else {
-            ",\"reloadConfigSuccess\":false"
-        });
+        push_text_field(out, "serverTime", &call.now.to_rfc3339());
+        let last = loaded.since.unwrap_or(api.started);
+        push_text_field(out, "lastConfigTime", &last.to_rfc3339());
+        let (is_good, corrupt) = (!loaded.broken, api.store.stats().quarantined);
+        let _ = write!(
+            out,
+            ",\"reloadConfigSuccess\":{is_good},\"corruptionCount\":{corrupt}"
+        );
         push_text_field(out, "storageRetention", &api.retention.to_string());
         out.push('}');
     };
@@ -299,7 +303,7 @@ mod tests {
             ),
             (
                 "/api/v1/status/runtimeinfo",
-                r#"{"status":"success","data":{"startTime":"1970-01-01T00:02:00.000Z","reloadConfigSuccess":true,"storageRetention":"90d"}}"#,
+                r#"{"status":"success","data":{"startTime":"1970-01-01T00:02:00.000Z","serverTime":"1970-01-01T00:02:00.000Z","lastConfigTime":"1970-01-01T00:02:00.000Z","reloadConfigSuccess":true,"corruptionCount":0,"storageRetention":"90d"}}"#,
             ),
         ] {
             assert_eq!(world.body(path), want, "{path}");
