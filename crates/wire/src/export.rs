@@ -1,4 +1,4 @@
-//! Samples as lines of text for other programs: JSON lines, one series a line, and CSV, one sample a row.
+//! Samples, and values of queries, as lines of text for other programs: JSON lines, one series a line, and CSV, one sample a row.
 //!
 //! Not here: reading them back; which series, and how much of one at a time (`server`).
 
@@ -48,8 +48,10 @@ pub fn push_json_line(out: &mut String, labels: &Labels, times: &[i64], values: 
 enum Column {
     /// A label, `__name__` among them; empty where a series lacks it.
     Label(String),
-    Value,
-    Time(TimeFormat),
+    /// Under this title.
+    Value(&'static str),
+    /// Under this title.
+    Time(&'static str, TimeFormat),
 }
 
 /// How a CSV writes times.
@@ -108,6 +110,19 @@ impl CsvFormat {
         Ok(CsvFormat(columns))
     }
 
+    /// The columns of a query's value: `labels`, then `timestamp` in seconds and `value`. A label of such a name has it for itself.
+    pub fn of_result(labels: impl IntoIterator<Item = String>) -> CsvFormat {
+        let mut columns: Vec<Column> = labels.into_iter().map(Column::Label).collect();
+        let free = |title: &'static str, otherwise| {
+            let is_taken = columns.contains(&Column::Label(title.to_owned()));
+            if is_taken { otherwise } else { title }
+        };
+        let (time, value) = (free("timestamp", TIME), free("value", VALUE));
+        columns.push(Column::Time(time, TimeFormat::Seconds));
+        columns.push(Column::Value(value));
+        CsvFormat(columns)
+    }
+
     /// Appends the names of the columns as the first row.
     pub fn push_header(&self, out: &mut String) {
         for (i, column) in self.0.iter().enumerate() {
@@ -116,8 +131,7 @@ impl CsvFormat {
                 out,
                 match column {
                     Column::Label(name) => name,
-                    Column::Value => VALUE,
-                    Column::Time(_) => TIME,
+                    Column::Value(title) | Column::Time(title, _) => title,
                 },
             );
         }
@@ -131,8 +145,8 @@ impl CsvFormat {
                 push_comma(out, i);
                 match column {
                     Column::Label(name) => push_csv_text(out, labels.get(name).unwrap_or("")),
-                    Column::Value => push_value(out, *value),
-                    Column::Time(format) => push_time(out, *time, *format),
+                    Column::Value(_) => push_value(out, *value),
+                    Column::Time(_, format) => push_time(out, *time, *format),
                 }
             }
             out.push_str("\r\n");
@@ -148,16 +162,16 @@ const TIME: &str = "__timestamp__";
 fn column(number: usize, part: &str) -> Result<Column, CsvFormatError> {
     match part.split_once(':') {
         _ if part.is_empty() => Err(CsvFormatError::Empty { column: number }),
-        Some((TIME, "unix_s")) => Ok(Column::Time(TimeFormat::Seconds)),
-        Some((TIME, "unix_ms")) => Ok(Column::Time(TimeFormat::Millis)),
-        Some((TIME, "unix_ns")) => Ok(Column::Time(TimeFormat::Nanos)),
-        Some((TIME, "rfc3339")) => Ok(Column::Time(TimeFormat::Rfc3339)),
+        Some((TIME, "unix_s")) => Ok(Column::Time(TIME, TimeFormat::Seconds)),
+        Some((TIME, "unix_ms")) => Ok(Column::Time(TIME, TimeFormat::Millis)),
+        Some((TIME, "unix_ns")) => Ok(Column::Time(TIME, TimeFormat::Nanos)),
+        Some((TIME, "rfc3339")) => Ok(Column::Time(TIME, TimeFormat::Rfc3339)),
         Some((TIME, got)) => Err(CsvFormatError::Time {
             column: number,
             got: got.to_owned(),
         }),
-        _ if part == TIME => Ok(Column::Time(TimeFormat::Millis)),
-        _ if part == VALUE => Ok(Column::Value),
+        _ if part == TIME => Ok(Column::Time(TIME, TimeFormat::Millis)),
+        _ if part == VALUE => Ok(Column::Value(VALUE)),
         _ => Ok(Column::Label(part.to_owned())),
     }
 }

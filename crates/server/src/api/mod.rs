@@ -32,6 +32,7 @@ mod quick;
 mod read;
 mod rules;
 mod series;
+mod sheet;
 mod sla;
 mod status;
 mod tree;

@@ -11,11 +11,14 @@ use bellwether_model::value::push_value;
 use bellwether_query::source::store::ViewSource;
 use bellwether_query::{self as query, Control, Explanation, Options, QueryError, Value, When};
 use bellwether_store::Store;
+use bellwether_wire::export::CSV_TYPE;
+use hyper::StatusCode;
 
 use super::asked::{Asked, bad};
 use super::envelope::{TRUNCATED, success};
 use super::quick;
 use super::run::{self, Patience};
+use super::sheet::csv;
 use super::state::Api;
 use super::tree::tree;
 use crate::clock::Stopwatch;
@@ -140,22 +143,56 @@ pub(super) fn question(api: &Api, asked: &Asked, when: When) -> Result<Question,
 async fn answer(api: &Api, asked: &Asked, when: When) -> Result<Answer, Refusal> {
     let question = question(api, asked, when)?;
     let limit = asked.limit()?;
+    let format = Format::of(asked)?;
     let shows_stats = asked.params.get("stats").is_some();
     let patience: Patience = asked.patience(api.http.query_timeout)?;
-    let stats = move |begun: Stopwatch| shows_stats.then(|| begun.elapsed().as_secs_f64());
+    let write = move |answer: query::Answer, begun: Stopwatch, control: &Control| match format {
+        Format::Json => {
+            let stats = shows_stats.then(|| begun.elapsed().as_secs_f64());
+            body(answer, limit, stats, control)
+        }
+        Format::Csv => csv(&answer.value, limit, control),
+    };
     let begun = Stopwatch::start();
     if let Some(answer) = quick::answer(api, &question) {
-        let body = body(answer, limit, stats(begun), &Control::new());
-        return Ok(Answer::json(body.map_err(|e| run::refusal(&e))?));
+        let body = write(answer, begun, &Control::new());
+        return Ok(format.answer(body.map_err(|e| run::refusal(&e))?));
     }
     let store = api.store.clone();
     let body = run::run(api, patience, move |control| {
         let begun = Stopwatch::start();
         let answer = question.evaluate(&store, control);
-        let body = answer.and_then(|answer| body(answer, limit, stats(begun), control));
+        let body = answer.and_then(|answer| write(answer, begun, control));
         body.map_err(|e| run::refusal(&e))
     });
-    Ok(Answer::json(body.await?))
+    Ok(format.answer(body.await?))
+}
+
+/// How a value is written.
+#[derive(Clone, Copy)]
+enum Format {
+    Json,
+    Csv,
+}
+
+impl Format {
+    fn of(asked: &Asked) -> Result<Format, Refusal> {
+        match asked.given("format") {
+            None | Some("json") => Ok(Format::Json),
+            Some("csv") => Ok(Format::Csv),
+            Some(text) => Err(bad(
+                "format",
+                format_args!("{text:?} is not one of json, csv"),
+            )),
+        }
+    }
+
+    fn answer(self, body: String) -> Answer {
+        match self {
+            Format::Json => Answer::json(body),
+            Format::Csv => Answer::new(StatusCode::OK, CSV_TYPE, body),
+        }
+    }
 }
 
 /// A range of times needs a value at each of them, which only numbers and instant vectors have.
