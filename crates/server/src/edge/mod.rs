@@ -12,6 +12,7 @@ mod guard;
 pub(crate) mod hosts;
 pub(crate) mod listen;
 pub(crate) mod outgoing;
+mod packing;
 pub(crate) mod params;
 pub(crate) mod route;
 pub(crate) mod service;

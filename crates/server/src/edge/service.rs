@@ -1,19 +1,17 @@
 //! One request: checked, routed, answered. Every answer, refusals too, leaves through here.
 
-use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{Answer, Refusal, Shape};
 use super::body::Body;
 use super::guard::Link;
 use super::hosts::Hosts;
 use super::outgoing::Outgoing;
+use super::packing::{accepts_gzip, compress};
 use super::route::{Call, Route, Routes, Scope, Takes};
 use crate::clock::Clock;
 use crate::config::HttpLimits;
@@ -212,58 +210,4 @@ fn options(route: &Route) -> Answer {
         );
     }
     answer
-}
-
-/// True when `Accept-Encoding` names gzip, or everything, without a quality of zero.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT_ENCODING).iter();
-    let accepts = |item: &str| {
-        let mut parts = item.split(';').map(str::trim);
-        let coding = parts.next().unwrap_or("");
-        let zero = |p: &str| {
-            p.strip_prefix("q=")
-                .is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q == 0.0))
-        };
-        (coding.eq_ignore_ascii_case("gzip") || coding == "*") && !parts.any(zero)
-    };
-    values
-        .filter_map(|v| v.to_str().ok())
-        .any(|v| v.split(',').map(str::trim).any(accepts))
-}
-
-/// Answers below this size are not worth the work.
-const GZIP_FROM: usize = 1024;
-/// Answers above this size are compressed off the threads that serve connections.
-const GZIP_INLINE_MAX: usize = 64 * 1024;
-
-async fn compress(mut answer: Answer, accepted: bool) -> Answer {
-    // What is made while it is sent is sent as it is, and so is what is packed already.
-    let packed = answer.headers.contains_key(header::CONTENT_ENCODING);
-    if !accepted || answer.body.len() < GZIP_FROM || answer.rest.is_some() || packed {
-        return answer;
-    }
-    let body = answer.body.clone();
-    let zipped = if body.len() <= GZIP_INLINE_MAX {
-        gzip(&body)
-    } else {
-        match tokio::task::spawn_blocking(move || gzip(&body)).await {
-            Ok(zipped) => zipped,
-            Err(_) => return answer, // The runtime is going down; the plain answer is as good.
-        }
-    };
-    answer.body = zipped.into();
-    answer
-        .headers
-        .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    answer
-        .headers
-        .append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    answer
-}
-
-fn gzip(body: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    // Writing to a `Vec` cannot fail.
-    let _ = encoder.write_all(body);
-    encoder.finish().unwrap_or_default()
 }
