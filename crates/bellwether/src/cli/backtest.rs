@@ -102,7 +102,10 @@ fn replay_remote(
     against: Option<Loaded>,
     tested: Tested,
 ) -> Result<String> {
-    let options = RemoteOptions::new(Patience::Each(REMOTE_TIMEOUT));
+    let options = RemoteOptions {
+        ahead_until: Some(tested.until),
+        ..RemoteOptions::new(Patience::Each(REMOTE_TIMEOUT))
+    };
     let control = options.stopped_by_failure.clone();
     let source = RemoteSource::new(address, options)?;
     let answer = replay_source(&source, rules, against, tested, &control);

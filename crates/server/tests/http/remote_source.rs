@@ -352,3 +352,88 @@ fn where_nobody_listens_is_said() {
     let said = format!("http://{address}/api/v1/read: no connection: Connection refused");
     assert!(error.starts_with(&said), "{error}");
 }
+
+/// How many requests the server has answered well.
+fn answered(server: &Server) -> u64 {
+    let metrics = server.get("/metrics").body;
+    let ok = r#"bellwether_http_requests_total{code="200"} "#;
+    let count = metrics.lines().find_map(|line| line.strip_prefix(ok));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
+#[test]
+fn windows_that_slide_are_read_ahead_and_have_the_same_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut questions = Vec::new();
+    for tick in 0..120 {
+        let at = When::At(NOW.minus(DurationMs(30_000 * (120 - tick))));
+        questions.push(("load", at));
+        questions.push(("sum by (host) (rate(requests_total[2m] offset 10m))", at));
+        questions.push(("avg_over_time(load[10m]) - max_over_time(load[1m])", at));
+    }
+    let (want, server) = compared(folder.path(), &questions);
+    let asked = |memory_max, ahead_until| {
+        let source = remote(
+            server.address,
+            RemoteOptions {
+                memory_max,
+                ahead_until,
+                ..patient()
+            },
+        );
+        let before = answered(&server);
+        for ((expr, when), want) in questions.iter().zip(&want) {
+            assert_eq!(ask(&source, expr, *when), *want, "{expr} {when:?}");
+        }
+        assert_eq!((source.failure(), source.refusal()), (None, None));
+        answered(&server) - before
+    };
+    let memory = 256 << 20;
+    assert!(asked(memory, None) >= 360);
+    assert!(asked(memory, Some(NOW)) < 20);
+    // Enough for what one of them wants.
+    assert!(asked(3200, Some(NOW)) > 300);
+}
+
+#[test]
+fn a_password_in_the_address_is_sent_and_never_shown() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let read = stream.read(&mut request).unwrap();
+        stream
+            .write_all(&http("401 Unauthorized", b"who are you?"))
+            .unwrap();
+        String::from_utf8_lossy(&request[..read]).into_owned()
+    });
+    let with_password = format!("http://me:s%3Ccret@{address}/prom")
+        .parse()
+        .unwrap();
+    let source = RemoteSource::new(&with_password, patient()).unwrap();
+    let refused = try_ask(&source, "x", When::At(NOW))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        refused,
+        format!("http://{address}/prom/api/v1/read: it answered 401 Unauthorized: who are you?")
+    );
+    let request = server.join().unwrap();
+    assert!(
+        request.starts_with("POST /prom/api/v1/read HTTP/1.1\r\n"),
+        "{request}"
+    );
+    // me:s<cret
+    assert!(
+        request.contains("authorization: Basic bWU6czxjcmV0\r\n"),
+        "{request}"
+    );
+    let gone = try_ask(&source, "x", When::At(NOW))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        gone.contains("no connection") && !gone.contains("cret"),
+        "{gone}"
+    );
+}

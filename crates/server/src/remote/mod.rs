@@ -2,16 +2,19 @@
 //!
 //! A selector is one request, for all the time that its query may look at; the answer is held packed until the query is
 //! done with it. What is held, the bodies that are still coming among it, counts for `remote.memory` before it is allocated.
+//! Windows that slide may be read ahead (`ahead.rs`).
 //!
 //! Blocks: not to be called from async code. Not here: the bytes of requests and answers (`wire::remote_read`).
 
+mod ahead;
+mod memory;
+
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bellwether_model::text::counted;
-use bellwether_model::{DurationMs, TimeRange, limits};
+use bellwether_model::{DurationMs, TimeRange, TimestampMs, limits};
 use bellwether_query::{
     Columns, Control, Select, SeriesReader, SeriesSet, Source, SourceError, Stop,
 };
@@ -22,6 +25,8 @@ use hyper::StatusCode;
 use hyper::header::{self, HeaderName};
 use reqwest::redirect::Policy;
 
+use self::ahead::Ahead;
+use self::memory::{Charge, Memory};
 use crate::address::{Address, AddressError};
 use crate::client::{self, ClientError};
 use crate::clock::Stopwatch;
@@ -54,6 +59,8 @@ pub struct RemoteOptions {
     pub memory_max: usize,
     /// Is set when a request fails: evaluations that put up with failures end, too.
     pub stopped_by_failure: Control,
+    /// For who asks tick after tick: windows that slide are read ahead, up to this time.
+    pub ahead_until: Option<TimestampMs>,
 }
 
 impl RemoteOptions {
@@ -63,6 +70,7 @@ impl RemoteOptions {
             patience,
             memory_max: limits::REMOTE_MEMORY_MAX.usize(),
             stopped_by_failure: Control::new(),
+            ahead_until: None,
         }
     }
 }
@@ -78,6 +86,7 @@ pub struct RemoteSource {
     options: RemoteOptions,
     begun: Stopwatch,
     memory: Arc<Memory>,
+    ahead: Ahead,
     failure: OnceLock<String>,
     refusal: OnceLock<String>,
 }
@@ -101,6 +110,17 @@ enum RemoteError {
     Request(String),
 }
 
+impl RemoteError {
+    /// True where less time or fewer series may be answered.
+    fn is_too_much(&self) -> bool {
+        match self {
+            RemoteError::TooManySeries { .. } | RemoteError::TooLarge { .. } => true,
+            RemoteError::Refused { status, text } => asks_too_much(*status, text),
+            _ => false,
+        }
+    }
+}
+
 impl RemoteSource {
     /// The server at `address`: its base, such as `http://prometheus:9090`, or the whole address of its remote read. Asks nothing yet.
     pub fn new(address: &ReadAddress, options: RemoteOptions) -> Result<RemoteSource, ClientError> {
@@ -111,10 +131,8 @@ impl RemoteSource {
             client,
             runtime,
             begun: Stopwatch::start(),
-            memory: Arc::new(Memory {
-                held: AtomicUsize::new(0),
-                max: options.memory_max,
-            }),
+            memory: Memory::new(options.memory_max),
+            ahead: Ahead::default(),
             options,
             failure: OnceLock::new(),
             refusal: OnceLock::new(),
@@ -131,9 +149,34 @@ impl RemoteSource {
         self.refusal.get().map(String::as_str)
     }
 
-    fn ask(&self, select: &Select<'_>) -> Result<(ReadAnswer, Charge), RemoteError> {
+    /// The answer to `select`, which may be one to more than that.
+    fn answer(&self, select: &Select<'_>) -> Result<Arc<Held>, RemoteError> {
+        let Some(until) = self.options.ahead_until else {
+            return self.ask(select, select.range).map(Arc::new);
+        };
+        if let Some(kept) = self.ahead.find(select) {
+            return Ok(kept);
+        }
+        if let Some(wide) = self.ahead.widen(select, until) {
+            match self.ask(select, wide).map(Arc::new) {
+                Err(error) if error.is_too_much() => self.ahead.keep(select, None),
+                asked => {
+                    self.ahead.keep(select, asked.as_ref().ok());
+                    return asked;
+                }
+            }
+        }
+        match self.ask(select, select.range) {
+            Err(RemoteError::TooLarge { .. }) if self.ahead.give_up() => {
+                self.ask(select, select.range).map(Arc::new)
+            }
+            asked => asked.map(Arc::new),
+        }
+    }
+
+    fn ask(&self, select: &Select<'_>, range: TimeRange) -> Result<Held, RemoteError> {
         let query = ReadQuery {
-            range: select.range,
+            range,
             matchers: select.matchers.to_vec(),
         };
         let request = remote_read::encode(&[query]);
@@ -143,7 +186,11 @@ impl RemoteSource {
         charge.grow(decoded)?;
         let answer = ReadAnswer::decode(&body, decoded, select.series_max)?;
         charge.shrink(body.len());
-        Ok((answer, charge))
+        Ok(Held {
+            answer,
+            range,
+            _charge: charge,
+        })
     }
 
     fn within_time<T>(
@@ -190,9 +237,7 @@ impl RemoteSource {
         let limit = match error {
             RemoteError::TooManySeries { max } => return SourceError::TooManySeries { max },
             RemoteError::TooLarge { .. } => Some(&limits::REMOTE_MEMORY_MAX),
-            RemoteError::Refused { status, text } => {
-                asks_too_much(status, &text).then_some(&limits::READ_RESPONSE_MAX)
-            }
+            _ if error.is_too_much() => Some(&limits::READ_RESPONSE_MAX),
             _ => None,
         };
         if let Some(limit) = limit {
@@ -209,21 +254,18 @@ impl RemoteSource {
 
 impl Source for RemoteSource {
     fn select(&self, select: &Select<'_>) -> Result<SeriesSet<'_>, SourceError> {
-        let (answer, charge) = self.ask(select).map_err(|error| self.failed(error))?;
+        let held = self.answer(select).map_err(|error| self.failed(error))?;
         let mut warnings = Vec::new();
-        if answer.with_histograms > 0 {
-            let series = counted(answer.with_histograms, "native histogram");
+        if held.answer.with_histograms > 0 {
+            let series = counted(held.answer.with_histograms, "native histogram");
             warnings.push(format!(
                 "{}: left out {series}: only numbers are read",
                 self.shown
             ));
         }
         Ok(SeriesSet {
-            labels: answer.labels().cloned().collect(),
-            reader: Box::new(Reader {
-                answer,
-                _charge: charge,
-            }),
+            labels: held.answer.labels().cloned().collect(),
+            reader: Box::new(Reader(held)),
             warnings,
         })
     }
@@ -258,15 +300,29 @@ impl std::fmt::Display for ReadAddress {
     }
 }
 
-/// Reads the samples of one answer.
-struct Reader {
+/// An answer, and what it takes.
+struct Held {
     answer: ReadAnswer,
+    /// The time it is for.
+    range: TimeRange,
     _charge: Charge,
 }
 
+impl Held {
+    /// True when it answers `select`, which has its matchers.
+    fn holds(&self, select: &Select<'_>) -> bool {
+        self.range.from <= select.range.from
+            && select.range.to <= self.range.to
+            && self.answer.len() <= select.series_max
+    }
+}
+
+/// Reads the samples of one answer.
+struct Reader(Arc<Held>);
+
 impl Reader {
     fn samples(&self, index: usize, range: TimeRange) -> impl Iterator<Item = (i64, f64)> {
-        let samples = self.answer.samples(index);
+        let samples = self.0.answer.samples(index);
         samples
             .skip_while(move |(t, _)| *t < range.from.0)
             .take_while(move |(t, _)| *t <= range.to.0)
@@ -310,50 +366,6 @@ impl SeriesReader for Reader {
         out.times.push(t);
         out.values.push(v);
         Ok(())
-    }
-}
-
-/// What the answers of one source may take.
-#[derive(Debug)]
-struct Memory {
-    held: AtomicUsize,
-    max: usize,
-}
-
-/// Memory that is taken for as long as this lives.
-#[derive(Debug)]
-struct Charge {
-    memory: Arc<Memory>,
-    bytes: usize,
-}
-
-impl Charge {
-    fn new(memory: &Arc<Memory>) -> Charge {
-        let memory = Arc::clone(memory);
-        Charge { memory, bytes: 0 }
-    }
-
-    fn grow(&mut self, bytes: usize) -> Result<(), RemoteError> {
-        let Memory { held, max } = &*self.memory;
-        let before = held.fetch_add(bytes, Ordering::Relaxed);
-        if before.saturating_add(bytes) > *max {
-            held.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(RemoteError::TooLarge { max: *max });
-        }
-        self.bytes += bytes;
-        Ok(())
-    }
-
-    fn shrink(&mut self, bytes: usize) {
-        let bytes = bytes.min(self.bytes);
-        self.memory.held.fetch_sub(bytes, Ordering::Relaxed);
-        self.bytes -= bytes;
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.shrink(self.bytes);
     }
 }
 
@@ -448,21 +460,6 @@ mod tests {
         let refused: Result<ReadAddress, AddressError> = "http://h/p/api/v1/query".parse();
         let said = "`/api/v1/query` is added here, so leave it out: http://h/p";
         assert_eq!(refused.unwrap_err().to_string(), said);
-    }
-
-    #[test]
-    fn what_is_held_is_counted_and_given_back() {
-        let memory = Arc::new(Memory {
-            held: AtomicUsize::new(0),
-            max: 100,
-        });
-        let mut charge = Charge::new(&memory);
-        charge.grow(60).unwrap();
-        assert!(Charge::new(&memory).grow(41).is_err());
-        charge.shrink(20);
-        Charge::new(&memory).grow(60).unwrap();
-        drop(charge);
-        assert_eq!(memory.held.load(Ordering::Relaxed), 0);
     }
 
     #[test]
