@@ -9,14 +9,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use bellwether_disk::{Disk, RealDisk};
 use bellwether_ledger::Ledger;
 use bellwether_model::{DurationMs, TimestampMs};
-use bellwether_server::client::{get, post_form};
 use bellwether_server::{LEDGER_FILE, folder};
 use bellwether_store::{Store, StoreError};
 use serde_json::{Value, json};
 
 use super::args::{self, ListOutput};
 use super::query::time;
-use super::{data, now, output, print};
+use super::{asking, data, now, output, print};
 
 pub(crate) fn run(args: &args::Alerts) -> Result<ExitCode> {
     let asker = Asker::new(args)?;
@@ -257,23 +256,9 @@ fn open(folder: &Path) -> Result<Asker<'_>> {
 }
 
 fn ask_server(base: &str, question: Question, form: &[(&str, String)]) -> Result<String> {
-    let answer = match question {
-        Question::Alerts => get(&format!("{base}/api/v1/alerts")),
-        Question::History => post_form(&format!("{base}/api/bw/v1/history"), form),
-        Question::HistoryByRule => post_form(&format!("{base}/api/bw/v1/history/rules"), form),
-    };
-    let body = answer.map_err(|error| {
-        let error = anyhow::Error::new(error);
-        let cause = error.root_cause();
-        anyhow!("no answer from {base}: {cause}; is `bellwether serve` running? --data DIR asks a folder")
-    })?;
-    let body =
-        String::from_utf8(body).with_context(|| format!("{base} did not answer with text"))?;
-    let answer: Value =
-        serde_json::from_str(&body).with_context(|| format!("{base} did not answer with JSON"))?;
-    if answer["status"] != "success" {
-        let error = answer["error"].as_str();
-        bail!("{}", error.unwrap_or("the server refused without a reason"));
+    match question {
+        Question::Alerts => asking::get(base, "/api/v1/alerts"),
+        Question::History => asking::post(base, "/api/bw/v1/history", form),
+        Question::HistoryByRule => asking::post(base, "/api/bw/v1/history/rules", form),
     }
-    Ok(body)
 }

@@ -22,8 +22,8 @@ use serde_json::Value;
 
 use super::args::{self, ListOutput, SERVER_URL};
 use super::loaded::{Loaded, load};
-use super::query::{self, time};
-use super::{FINDINGS, TROUBLE, data, print};
+use super::query::time;
+use super::{FINDINGS, TROUBLE, asking, data, print};
 
 /// How long a server may take over the samples of one selector.
 const REMOTE_TIMEOUT: Duration = Duration::from_millis(limits::QUERY_TIMEOUT.value);
@@ -153,7 +153,7 @@ fn ask_server(
     form.extend(texts(rules).into_iter().map(|text| ("rules", text)));
     let against = against.map(texts).unwrap_or_default();
     form.extend(against.into_iter().map(|text| ("against", text)));
-    query::post(base, "/api/bw/v1/backtest", &form)
+    asking::post(base, "/api/bw/v1/backtest", &form)
 }
 
 fn replay(

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod args;
+mod asking;
 mod backtest;
 mod bench;
 mod check;

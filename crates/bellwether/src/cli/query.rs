@@ -13,14 +13,13 @@ use bellwether_query::source::store::ViewSource;
 use bellwether_query::{
     self as query, Control, Options, QueryError, Source, Steps, Stop, When, evaluate,
 };
-use bellwether_server::address::{Address, AddressError};
-use bellwether_server::client::{envelope, explanation, post_form};
+use bellwether_server::client::{envelope, explanation};
 use bellwether_server::remote::{Patience, RemoteOptions, RemoteSource};
 use bellwether_store::StoreError;
 use serde_json::Value;
 
 use super::args::{self, Output};
-use super::{TROUBLE, data, explain, now, output, plot, print};
+use super::{TROUBLE, asking, data, explain, now, output, plot, print};
 
 /// Steps of a range query that names none, and is printed as numbers.
 const STEPS_DEFAULT: i64 = 60;
@@ -251,48 +250,7 @@ fn ask_server(url: &str, text: &str, asked: Asked) -> Result<String> {
     } else {
         path
     };
-    post(base, path, &form)
-}
-
-/// The body of a server's answer to a form, unless it refused.
-pub(super) fn post(base: &str, path: &str, form: &[(&str, String)]) -> Result<String> {
-    let url = format!("{base}{path}");
-    let base = shown(base);
-    let body = post_form(&url, form).map_err(|error| {
-        let error = anyhow::Error::new(error);
-        // What lies between says what was asked of whom, which stands here already.
-        let cause = error.root_cause();
-        anyhow!("no answer from {base}: {cause}; is `bellwether serve` running? --data DIR asks a folder")
-    })?;
-    let answer: Value = serde_json::from_slice(&body).map_err(|_| {
-        anyhow!(
-            "{base}{path} is no answer of Bellwether's: {}",
-            first_line(&body)
-        )
-    })?;
-    if answer["status"] != "success" {
-        bail!(
-            "{}",
-            answer["error"]
-                .as_str()
-                .unwrap_or("the server refused without a reason")
-        );
-    }
-    let body = String::from_utf8(body).context("the answer is not text")?;
-    Ok(body.trim_end().to_owned())
-}
-
-/// The address of a server as people may see it.
-fn shown(base: &str) -> String {
-    let address: Result<Address, AddressError> = base.parse();
-    address.map_or_else(|_| String::new(), |address| address.to_string())
-}
-
-/// As much of a body as says what it is.
-fn first_line(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
-    let line = text.trim().lines().next().unwrap_or("(empty)");
-    output::harmless(&console::truncate_str(line, 80, "…"))
+    asking::post(base, path, &form)
 }
 
 #[cfg(test)]

@@ -7,12 +7,11 @@ mod page;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use bellwether_engine::sla::{NamedPeriod, When, report};
 use bellwether_lang::rules::RuleSet;
 use bellwether_query::source::store::ViewSource;
 use bellwether_query::{Control, Options};
-use bellwether_server::client::post_form;
 use bellwether_server::folder;
 use bellwether_store::StoreError;
 use serde_json::Value;
@@ -20,7 +19,7 @@ use serde_json::Value;
 use super::args::{self, SlaOutput};
 use super::loaded::load;
 use super::query::time;
-use super::{FINDINGS, TROUBLE, data, output, print};
+use super::{FINDINGS, TROUBLE, asking, data, output, print};
 
 pub(crate) fn run(args: &args::SlaReport) -> Result<ExitCode> {
     let body = match &args.data {
@@ -77,24 +76,7 @@ fn ask_server(args: &args::SlaReport) -> Result<String> {
     let base = args.url.trim_end_matches('/');
     let mut form = vec![("time", time(&args.time)?.to_rfc3339())];
     form.extend(args.period.clone().map(|period| ("period", period)));
-    let body = post_form(&format!("{base}/api/bw/v1/sla"), &form).map_err(|error| {
-        let error = anyhow::Error::new(error);
-        let cause = error.root_cause();
-        anyhow!("no answer from {base}: {cause}; is `bellwether serve` running? --data DIR asks a folder")
-    })?;
-    let body =
-        String::from_utf8(body).with_context(|| format!("{base} did not answer with text"))?;
-    let answer: Value =
-        serde_json::from_str(&body).with_context(|| format!("{base} did not answer with JSON"))?;
-    if answer["status"] != "success" {
-        bail!(
-            "{}",
-            answer["error"]
-                .as_str()
-                .unwrap_or("the server refused without a reason")
-        );
-    }
-    Ok(body.trim_end().to_owned())
+    asking::post(base, "/api/bw/v1/sla", &form)
 }
 
 /// What the columns of all forms are made of.

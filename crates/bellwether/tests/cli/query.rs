@@ -402,3 +402,21 @@ fn a_folder_without_a_store_stays_as_it_is() {
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert!(!world.path().join("nowhere").exists());
 }
+
+#[test]
+fn no_command_shows_the_password_in_an_address() {
+    let world = World::new();
+    for args in [
+        &["query", "up", "--url"][..],
+        &["query", "up", "--remote-read"],
+        &["alerts", "--url"],
+        &["alerts", "--history", "--url"],
+        &["sla", "report", "--url"],
+    ] {
+        let ran = world.run(&[args, &["http://me:secret@127.0.0.1:1"]].concat());
+        assert_eq!(ran.code, Some(2), "{args:?}: {ran}");
+        let said = ran.to_string();
+        assert!(said.contains("http://127.0.0.1:1"), "{args:?}: {ran}");
+        assert!(!said.contains("secret"), "{args:?}: {ran}");
+    }
+}
