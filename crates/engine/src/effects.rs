@@ -24,6 +24,8 @@ pub struct Tick {
     pub instances: Vec<InstanceChange>,
     /// Conditions that were true and ended before they fired.
     pub lapses: Vec<Lapse>,
+    /// Rules that could not be evaluated.
+    pub failures: Vec<FailedEvaluation>,
     pub(crate) purpose: Purpose,
 }
 
@@ -33,15 +35,24 @@ pub(crate) enum Purpose {
     /// All of them are carried out.
     #[default]
     Live,
-    /// No state is kept; series of alerts are written only when some rule reads them.
-    Replay { alert_series: bool },
+    /// No state is kept, and no series that nobody reads.
+    Replay(Wanted),
+}
+
+/// Which of the series that the engine writes of itself are wanted in a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Those of alerts.
+    pub(crate) alerts: bool,
+    /// Those of objectives.
+    pub(crate) objectives: bool,
 }
 
 impl Tick {
     /// For a replay.
-    pub(crate) fn replayed(alert_series: bool) -> Tick {
+    pub(crate) fn replayed(wanted: Wanted) -> Tick {
         Tick {
-            purpose: Purpose::Replay { alert_series },
+            purpose: Purpose::Replay(wanted),
             ..Tick::default()
         }
     }
@@ -55,16 +66,24 @@ impl Tick {
     pub(crate) fn settled_after(&self) -> DurationMs {
         match self.purpose {
             Purpose::Live => DurationMs(limits::TIME_OOO_WINDOW.millis()),
-            Purpose::Replay { .. } => DurationMs::ZERO, // All are there.
+            Purpose::Replay(_) => DurationMs::ZERO, // All are there.
         }
     }
 
     /// Whether series of alerts are wanted.
     pub(crate) fn has_alert_series(&self) -> bool {
-        self.purpose
-            != (Purpose::Replay {
-                alert_series: false,
-            })
+        match self.purpose {
+            Purpose::Live => true,
+            Purpose::Replay(wanted) => wanted.alerts,
+        }
+    }
+
+    /// Whether series of objectives are wanted.
+    pub(crate) fn has_sla_series(&self) -> bool {
+        match self.purpose {
+            Purpose::Live => true,
+            Purpose::Replay(wanted) => wanted.objectives,
+        }
     }
 
     /// Forgets everything, keeps the memory.
@@ -75,6 +94,7 @@ impl Tick {
         self.notices.clear();
         self.instances.clear();
         self.lapses.clear();
+        self.failures.clear();
     }
 
     /// True when there is nothing to commit.
@@ -163,6 +183,15 @@ pub struct Lapse {
     pub until: TimestampMs,
     /// How long it would have had to be true.
     pub hold_for: DurationMs,
+}
+
+/// An evaluation that failed: what the rule had found stays as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedEvaluation {
+    /// The rule's name.
+    pub rule: String,
+    /// What went wrong, for people.
+    pub error: String,
 }
 
 /// A row of the engine's state that changed: opaque to whoever keeps it.

@@ -24,7 +24,7 @@ use bellwether_query::{Control, Options as QueryOptions, Source};
 
 use crate::alerts::{Instances, Turn};
 use crate::ask::{Ask, AskError, Found, Identify, Results, caught};
-use crate::effects::Tick;
+use crate::effects::{FailedEvaluation, Tick};
 use crate::instance::Beat;
 use crate::order::{Circle, Node};
 use crate::overlay::{Overlay, Recorded};
@@ -561,13 +561,13 @@ impl Engine {
                 let seen = caught(|| (live.look(&look), live));
                 seen.and_then(|(seen, live)| {
                     state.live = live;
-                    let (seen, series) = seen.map(|seen| {
+                    let seen = seen?;
+                    if out.has_sla_series() {
                         let series = seen.series(&plan.rules.slas[i]);
-                        (seen, series)
-                    })?;
-                    let samples = record(step, series, now, &mut state.recorded, out);
-                    overlay.add(&samples);
-                    out.samples.extend(samples);
+                        let samples = record(step, series, now, &mut state.recorded, out);
+                        overlay.add(&samples);
+                        out.samples.extend(samples);
+                    }
                     state.seen = Some((now, seen));
                     Ok(0)
                 })
@@ -640,6 +640,12 @@ impl Engine {
                 let text = error.text();
                 evaluation.failures = evaluation.failures.saturating_add(1);
                 let is_told = !matches!(error, AskError::OfSla);
+                if is_told {
+                    out.failures.push(FailedEvaluation {
+                        rule: name.to_owned(),
+                        error: text.clone(),
+                    });
+                }
                 if is_told && evaluation.failures >= FAILURES_TOLD {
                     let summary = format!("{name} cannot be evaluated: {text}");
                     own.raise(RuleFailing, name, summary, now, rules, out);

@@ -145,6 +145,31 @@ fn what_was_not_tested_is_said() {
 }
 
 #[test]
+fn evaluations_that_failed_are_shown() {
+    let world = world();
+    // Over the quiet minutes there is one result, over the others there are two of one identity.
+    let rule = "alert Same\n  expr x_value or label_replace(x_value > 5, \"i\", \"b\", \"\", \"\")\n  every 1m\n  warning > 90\n  label i = \"any\"\n";
+    world.write("same/x.rules", rule);
+    check(
+        &world,
+        &["same"],
+        expect![[r#"
+        exit 0
+        2023-11-14T22:13:20.000Z to 2023-11-14T23:13:20.000Z: 180 ticks, 2 transitions, 2 notices (log 2)
+
+        failed  times  first at                  error then
+        Same    21     2023-11-14T22:24:07.000Z  two results become {alertname="Same", i="any"}: x_value{i="a"} and x_value{i="b"}
+
+        rule         fired  median  longest  info  warning  error  critical  emergency  flapping
+        RuleFailing  1      19m     19m                     19m                         0
+
+        RuleFailing{rule="Same"} |...............................eeeeeeeeeeeeeeeeeeee.........|
+        a cell is 1m: i info, w warning, e error, c critical, E emergency
+    "#]],
+    );
+}
+
+#[test]
 fn mistakes_are_shown_before_anything_is_replayed() {
     let world = world();
     world.write("bad/x.rules", "alert A\n  expr x +\n  warning > 5\n");

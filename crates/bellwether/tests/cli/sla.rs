@@ -82,7 +82,7 @@ fn a_report_in_every_form() {
     ]);
     assert!(
         page.out
-            .contains("<h2>avg-task-duration, 1w: when it was bad</h2>"),
+            .contains("<h2>avg-task-duration, 99% over 1w: when it was bad</h2>"),
         "{page}"
     );
     assert!(!page.out.contains("<script"), "{page}");

@@ -97,7 +97,7 @@ fn a_failure_is_shown_with_course_and_values_and_in_junit() {
         <testsuites name="bellwether test" tests="1" failures="1" errors="0" skipped="0" time="-">
           <testsuite name="down.rules" tests="1" failures="1" errors="0" skipped="0" time="-">
             <testcase name="down &lt;for&gt; two minutes" classname="down.rules" file="down.rules" line="8" time="-">
-              <failure message="expected, but not there: warning Down">down.rules:16:3
+              <failure type="unexpected" message="expected, but not there: warning Down">down.rules:16:3
         expected, but not there: warning Down
         Down{job=&quot;a&amp;b&quot;}
                 1m  pending (critical)

@@ -10,7 +10,7 @@ use bellwether_model::{
 use bellwether_query::{Columns, Select, Source};
 
 use super::{NearestValue, Ready, Replay, ReplayOptions};
-use crate::effects::{Lapse, Transition};
+use crate::effects::{FailedEvaluation, Lapse, Transition};
 use crate::history::{Change, RuleHistory, summarize};
 use crate::order::Circle;
 use crate::slots::Spread;
@@ -40,8 +40,21 @@ pub struct Backtest {
     pub without_data: bool,
     /// Rules whose expression never had a value in this time: by name, each once.
     pub without_value: BTreeSet<String>,
+    /// Rules that could not always be evaluated, by name.
+    pub failed: BTreeMap<String, Failed>,
     /// Of each level that has a condition, the value nearest to it.
     pub nearest: BTreeMap<(String, Level), NearestValue>,
+}
+
+/// The evaluations of a rule that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// How many.
+    pub evaluations: u64,
+    /// The first of them.
+    pub first: TimestampMs,
+    /// What went wrong then.
+    pub error: String,
 }
 
 /// A stretch of time at one level.
@@ -112,6 +125,9 @@ impl Backtest {
             for lapse in &tick.lapses {
                 backtest.lapse(lapse);
             }
+            for failure in &tick.failures {
+                backtest.fail(at, failure);
+            }
             progress(at);
         }
         let changes = backtest.transitions.iter().map(Change::from);
@@ -142,6 +158,7 @@ impl Backtest {
             lapsed: BTreeMap::new(),
             without_data: false,
             without_value: BTreeSet::new(),
+            failed: BTreeMap::new(),
             nearest: BTreeMap::new(),
         }
     }
@@ -162,6 +179,19 @@ impl Backtest {
             level,
         }));
         self.transitions.push(transition.clone());
+    }
+
+    fn fail(&mut self, at: TimestampMs, failure: &FailedEvaluation) {
+        if let Some(failed) = self.failed.get_mut(&failure.rule) {
+            failed.evaluations += 1;
+            return;
+        }
+        let failed = Failed {
+            evaluations: 1,
+            first: at,
+            error: failure.error.clone(),
+        };
+        self.failed.insert(failure.rule.clone(), failed);
     }
 
     fn lapse(&mut self, lapse: &Lapse) {
@@ -373,6 +403,44 @@ mod tests {
         // A sample of a minute ago is still seen, one of six minutes ago is not.
         let of = |from| (over(from).without_data, over(from).without_value.len());
         assert_eq!([of(-5), of(1), of(6)], [(false, 1), (false, 1), (true, 1)]);
+    }
+
+    #[test]
+    fn evaluations_that_fail_are_counted_with_the_first_error() {
+        // From the third minute on there are two of a kind.
+        let store = {
+            let mut store = MemorySource::new();
+            for (i, from) in [("1", 0), ("2", 3)] {
+                let labels = Labels::from_pairs([("__name__", "x"), ("i", i)]);
+                for minute in from..=10 {
+                    store.push(&labels, minute * MINUTE, 1.0);
+                }
+            }
+            store
+        };
+        let text = "alert One\n  expr x\n  every 1m\n  warning > 5\n  label i = \"all\"\n\
+                    record all:x\n  expr x\n  every 1m\n  label i = \"all\"\n";
+        let ready = Ready::new(Arc::new(crate::testing::rules(text)), Spread::None).unwrap();
+        let got = Backtest::of(&ready, &store, options(&Control::new()), &mut |_| {}).unwrap();
+        let failed: Vec<String> = got
+            .failed
+            .iter()
+            .map(|(rule, f)| {
+                format!(
+                    "{rule} {} {} {}",
+                    f.evaluations,
+                    f.first.0 / MINUTE,
+                    f.error
+                )
+            })
+            .collect();
+        assert_eq!(
+            failed,
+            [
+                "One 8 3 two results become {alertname=\"One\", i=\"all\"}: x{i=\"1\"} and x{i=\"2\"}",
+                "all:x 8 3 two results become all:x{i=\"all\"}: x{i=\"1\"} and x{i=\"2\"}",
+            ]
+        );
     }
 
     #[test]

@@ -24,18 +24,19 @@ use bellwether_query::source::memory::MemorySource;
 use bellwether_query::{Control, Options as QueryOptions, Source, Steps};
 
 use crate::ask::Ask;
-use crate::effects::Tick;
+use crate::effects::{Tick, Wanted};
 use crate::engine::{Engine, Options};
 use crate::instance::{Instance, is_bare};
 use crate::order::{Circle, Node};
 use crate::overlay::{ALERT_METRICS, Written};
 use crate::plan::{Plan, Step};
+use crate::sla::live::SLA_METRICS;
 use crate::slots::Spread;
 use crate::status::Status;
 
 use ahead::Asked;
 pub(crate) use ahead::Block;
-pub use backtest::{Backtest, BacktestError, Difference, Firing, strip};
+pub use backtest::{Backtest, BacktestError, Difference, Failed, Firing, strip};
 use nearest::Nearest;
 pub use nearest::NearestValue;
 use past::Past;
@@ -69,21 +70,30 @@ pub struct Ready {
     reach: DurationMs,
     /// The shortest interval.
     fastest: DurationMs,
-    /// Whether some rule reads series of alerts.
-    alerts_are_read: bool,
+    /// Which of the engine's series some rule reads.
+    read: Wanted,
 }
 
 impl Ready {
     /// Errors when rules read each other in a circle. `spread` says whether slots are spread as they are live.
     pub fn new(rules: Arc<RuleSet>, spread: Spread) -> Result<Ready, Circle> {
         let plan = Plan::new(rules, spread)?;
-        let reads_alerts = |step: &Step| {
-            ALERT_METRICS
-                .iter()
-                .any(|metric| lookback::reads(step.node, &plan.rules, metric))
+        // An objective's own alerts are not asked for what they show.
+        let is_asked = |step: &&Step| match step.node {
+            Node::Alert(alert) => !plan.alerts_of.contains_key(&alert),
+            Node::Record(_) | Node::Sla(_) => true,
+        };
+        let are_read = |metrics: &[&str]| {
+            plan.steps.iter().filter(is_asked).any(|step| {
+                let reads = |metric: &&str| lookback::reads(step.node, &plan.rules, metric);
+                metrics.iter().any(reads)
+            })
         };
         Ok(Ready {
-            alerts_are_read: plan.steps.iter().any(reads_alerts),
+            read: Wanted {
+                alerts: are_read(&ALERT_METRICS),
+                objectives: are_read(&SLA_METRICS),
+            },
             may: lookback::may_look_ahead(&plan.rules, &plan.steps).into(),
             reach: reach(&plan),
             fastest: plan
@@ -189,7 +199,10 @@ impl<'a> Replay<'a> {
                 steps.map(before).collect()
             },
             ready: ready.clone(),
-            tick: Tick::replayed(ready.alerts_are_read || options.keep_samples),
+            tick: Tick::replayed(Wanted {
+                alerts: ready.read.alerts || options.keep_samples,
+                objectives: ready.read.objectives || options.keep_samples,
+            }),
             ahead: Ahead {
                 blocks: Vec::new(),
                 exposed: false,

@@ -139,6 +139,11 @@ impl Excluded {
         Excluded { spans }
     }
 
+    /// Begin and end of each, as they count for events: `(begin, end]`.
+    pub(super) fn spans(&self) -> &[(TimestampMs, TimestampMs)] {
+        &self.spans
+    }
+
     /// Whether no event from `from`, exclusive, up to `to` counts for anything.
     pub(super) fn has_all(&self, from: TimestampMs, to: TimestampMs) -> bool {
         let first = self.spans.first();

@@ -36,7 +36,8 @@ impl Tally {
 
     /// Whether the promise was kept; no events break none.
     pub fn is_met(self, objective: Objective) -> bool {
-        self.ratio().is_none_or(|ratio| ratio >= objective.good())
+        // Not by the ratio, whose subtraction from one rounds: a promise kept to the last event is kept.
+        self.total <= 0.0 || (self.total - self.bad) / self.total >= objective.good()
     }
 }
 
@@ -93,5 +94,18 @@ impl Buckets {
     pub(super) fn sum(&self) -> (f64, f64) {
         let add = |a: (f64, f64), b: &(f64, f64)| (a.0 + b.0, a.1 + b.1);
         self.sums.iter().fold((0.0, 0.0), add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_kept_to_the_last_event_is_kept() {
+        let promised = Objective::new(0.9058).unwrap();
+        let of = |bad: f64| Tally { bad, total: 5000.0 }.is_met(promised);
+        assert_eq!([of(470.0), of(471.0), of(472.0)], [true, true, false]);
+        assert!(Tally::default().is_met(promised));
     }
 }

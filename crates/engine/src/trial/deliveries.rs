@@ -21,6 +21,8 @@ const WHILE: &str = "mutes with `while` are not run yet";
 /// Notices by channel, and which of them a test has spoken of.
 pub(super) struct Deliveries<'a> {
     rules: &'a RuleSet,
+    /// Time zero of the test.
+    start: TimestampMs,
     muting: Muting<'a>,
     channels: BTreeMap<String, Channel>,
 }
@@ -35,9 +37,10 @@ struct Channel {
 }
 
 impl<'a> Deliveries<'a> {
-    pub(super) fn new(rules: &'a RuleSet) -> Deliveries<'a> {
+    pub(super) fn new(rules: &'a RuleSet, start: TimestampMs) -> Deliveries<'a> {
         Deliveries {
             rules,
+            start,
             muting: Muting::new(rules),
             channels: BTreeMap::new(),
         }
@@ -115,7 +118,7 @@ impl<'a> Deliveries<'a> {
         let told = self.channels.get(name);
         let told = told.into_iter().flat_map(|channel| &channel.notices);
         let told = told.filter(|(sent, _)| sent.is_after(since));
-        lines.extend(told.map(|(sent, _)| format!("told {}", sent.text())));
+        lines.extend(told.map(|(sent, _)| format!("told {}", sent.text(self.start))));
         Ok(lines)
     }
 
@@ -129,7 +132,7 @@ impl<'a> Deliveries<'a> {
         let notices = || channel.notices.iter().map(|(sent, _)| sent);
         let certain = notices().filter(|sent| sent.is_after(since) && !sent.is_doubtful);
         let lines: Vec<String> = certain
-            .map(|sent| format!("{name} was told {}", sent.text()))
+            .map(|sent| format!("{name} was told {}", sent.text(self.start)))
             .collect();
         // One that is in doubt may have gone out at any time since.
         if lines.is_empty() && notices().any(|sent| sent.is_doubtful) {
@@ -152,9 +155,10 @@ impl Sent {
         since.is_none_or(|since| self.at > since)
     }
 
-    fn text(&self) -> String {
-        let notice = &self.notice;
-        format!("at {}: {} {}", self.at, notice.kind, notice.labels)
+    /// With the time since the test's start, as steps write it.
+    fn text(&self, start: TimestampMs) -> String {
+        let (notice, at) = (&self.notice, self.at.since(start));
+        format!("at {at}: {} {}", notice.kind, notice.labels)
     }
 }
 

@@ -30,7 +30,12 @@ pub(super) fn background(
 ) -> Vec<String> {
     let mut replay = world.replay(&trials.ready);
     let mut courses: BTreeMap<Labels, Vec<(TimestampMs, String)>> = BTreeMap::new();
-    while let Some((now, _)) = replay.next(at) {
+    let mut failed: BTreeMap<String, (TimestampMs, String)> = BTreeMap::new();
+    while let Some((now, tick)) = replay.next(at) {
+        for failure in &tick.failures {
+            let first = || (now, failure.error.clone());
+            failed.entry(failure.rule.clone()).or_insert_with(first);
+        }
         let status = replay.status();
         let mut there = BTreeSet::new();
         for alert in status.alerts() {
@@ -59,6 +64,11 @@ pub(super) fn background(
         }
         shorten(&mut lines);
         lines.extend(values(world, &replay, alert, at));
+    }
+    // What an alert reads may be what failed.
+    for (rule, (first, error)) in failed {
+        let first = since(world, first);
+        lines.push(format!("{rule} could not be evaluated at {first}: {error}"));
     }
     lines
 }

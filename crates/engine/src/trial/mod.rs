@@ -84,7 +84,7 @@ impl Trials {
     pub fn run(&self, test: &Test, coverage: &mut Coverage) -> Outcome {
         let world = World::of(test);
         let mut replay = world.replay(&self.ready);
-        let mut deliveries = Deliveries::new(self.rules());
+        let mut deliveries = Deliveries::new(self.rules(), world.start);
         let mut outcome = Outcome::default();
         for step in &test.steps {
             let at = world.start.plus(step.at);

@@ -173,8 +173,8 @@ fn a_failure_shows_course_and_values() {
                 {i="b"}  12  12   -   -   -
             28
               nothing told chat of resolved High{i="a"}
-              told at 1970-01-01T00:02:00.000Z: fire {alertname="High", i="a", severity="warning"}
-              told at 1970-01-01T00:02:00.000Z: fire {alertname="High", i="b", severity="warning"}
+              told at 2m: fire {alertname="High", i="a", severity="warning"}
+              told at 2m: fire {alertname="High", i="b", severity="warning"}
               High{i="a"}
                       0s  pending (warning)
                       2m  warning
@@ -321,6 +321,54 @@ test \"more than max\"
             rules 3 of 3 []
             levels 1 of 3 ["High warning", "High critical"]
             missing 0 of 2 ["High", "Few"]
+        "#]],
+    );
+}
+
+#[test]
+fn an_evaluation_that_fails_is_told_with_what_it_spoils() {
+    check(
+        "record one:x
+  expr x
+  every 1m
+  label i = \"one\"
+alert Read
+  expr one:x
+  every 1m
+  warning > 3
+  missing clear
+test \"two become one\"
+  load 1m
+    x{i=\"a\"} 4x6
+    x{i=\"b\"} _ _ _ 4x3
+  at 7m
+    warning Read
+  at 8m
+    warning Read
+",
+        expect![[r#"
+            two become one: failed
+            31
+              expected, but not there: warning Read
+              Read{i="one"}
+                      0s  warning
+                      7m  inactive
+              values of Read around that time
+                           5m  6m  7m  8m  9m
+                {i="one"}   4   4   -   -   -
+              one:x could not be evaluated at 3m: two results become one:x{i="one"}: x{i="a"} and x{i="b"}
+            33
+              expected, but not there: warning Read
+              Read{i="one"}
+                      0s  warning
+                      7m  inactive
+              values of Read around that time
+                           6m  7m  8m  9m  10m
+                {i="one"}   4   -   -   -    -
+              one:x could not be evaluated at 3m: two results become one:x{i="one"}: x{i="a"} and x{i="b"}
+            rules 3 of 4 ["High"]
+            levels 1 of 3 ["High warning", "High critical"]
+            missing 1 of 2 ["High"]
         "#]],
     );
 }

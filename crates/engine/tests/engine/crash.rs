@@ -96,7 +96,7 @@ pub(crate) fn objectives() -> impl Strategy<Value = String> {
 }
 
 /// What happens at each tick: the point of the crash, and how long the program is down when all was committed.
-fn crashes() -> impl Strategy<Value = Vec<Option<(Crash, i64)>>> {
+pub(crate) fn crashes() -> impl Strategy<Value = Vec<Option<(Crash, i64)>>> {
     let crash = prop_oneof![
         Just(Crash::BeforeSamples),
         Just(Crash::BeforeCommit),

@@ -10,8 +10,8 @@ use bellwether_query::source::memory::MemorySource;
 use bellwether_query::{Control, Options as QueryOptions};
 use proptest::prelude::*;
 
-use crate::crash::{end, fill, objectives, rule_sets, series};
-use crate::world::{World, rules};
+use crate::crash::{crashes, end, fill, objectives, rule_sets, series};
+use crate::world::{Crash, World, rules};
 
 fn options() -> ReplayOptions {
     ReplayOptions {
@@ -56,6 +56,37 @@ fn live(text: &str, series: &[crate::crash::Series]) -> World {
     world
 }
 
+/// The same rules, each looking at the samples of two minutes ago.
+fn patient(text: &str) -> String {
+    let text = text.replace("  delay 1m\n", "");
+    text.replace("  every 1m\n", "  every 1m\n  delay 2m\n")
+}
+
+/// The samples of each series come as many minutes late as `late` says.
+fn live_with_late_samples(
+    text: &str,
+    series: &[crate::crash::Series],
+    late: &[i64],
+    crashes: &[Option<(Crash, i64)>],
+) -> World {
+    const MINUTE: i64 = 60_000;
+    let mut world = World::new();
+    world.load(rules(text));
+    let mut crashes = crashes.iter().copied();
+    for now in 0..=end().0 / MINUTE {
+        for (i, values) in series {
+            let minute = now - late[usize::from(*i)];
+            let value = usize::try_from(minute).ok().and_then(|at| *values.get(at)?);
+            let labels = Labels::from_pairs([("__name__", "x".to_owned()), ("i", i.to_string())]);
+            if let Some(value) = value {
+                world.store.push(&labels, minute * MINUTE, value);
+            }
+        }
+        world.run_with_crashes(TimestampMs(now * MINUTE), |_| crashes.next().flatten());
+    }
+    world
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -86,6 +117,29 @@ proptest! {
             let (transitions, notices) = replay(&rules(&text), store, options());
             prop_assert_eq!(&transitions, &world.transitions);
             prop_assert_eq!(&notices, &world.notices);
+        }
+    }
+
+    /// Samples that come late, but no later than the rules wait for them, and a program that dies on the way and is back
+    /// before two intervals are over: neither shows.
+    #[test]
+    fn late_samples_and_crashes_do_not_show_in_a_replay(
+        rules_alone in rule_sets(),
+        objectives in objectives(),
+        series in series(),
+        late in prop::collection::vec(0..=2_i64, 4),
+        crashes in crashes(),
+    ) {
+        for text in [without_last(&rules_alone), objectives] {
+            let text = patient(&text);
+            let world = live_with_late_samples(&text, &series, &late, &crashes);
+            let mut before = World::new();
+            fill(&mut before, &series);
+            for store in [&before.store, &world.store] {
+                let (transitions, notices) = replay(&rules(&text), store, options());
+                prop_assert_eq!(&transitions, &world.transitions);
+                prop_assert_eq!(&notices, &world.notices);
+            }
         }
     }
 

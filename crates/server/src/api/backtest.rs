@@ -135,6 +135,15 @@ fn push_report(out: &mut String, backtest: &Backtest, against: Option<&Backtest>
     push_list(out, &backtest.without_value, |out, name| {
         push_json_string(out, name);
     });
+    out.push_str(",\"failed\":");
+    push_list(out, &backtest.failed, |out, (rule, failed)| {
+        out.push_str("{\"rule\":");
+        push_json_string(out, rule);
+        let _ = write!(out, ",\"evaluations\":{}", failed.evaluations);
+        push_text_field(out, "first", &failed.first.to_rfc3339());
+        push_text_field(out, "error", &failed.error);
+        out.push('}');
+    });
     out.push_str(",\"alerts\":");
     push_list(out, &backtest.courses, |out, ((rule, identity), course)| {
         out.push_str("{\"rule\":");
@@ -279,7 +288,17 @@ mod tests {
         let (status, body) = post(&asked);
         assert_eq!(status, 200, "{body}");
         serde_json::from_str::<serde_json::Value>(&body).unwrap();
-        expect![[r#"{"status":"success","data":{"from":"1970-01-01T00:00:00.000Z","to":"1970-01-01T00:02:00.000Z","ticks":9,"rules":[{"rule":"Down","lapsed":0,"fired":1,"rose":0,"fell":0,"resolved":0,"gone":0,"firing":1,"firingSeconds":37,"levelSeconds":{"warning":37},"flapping":[]}],"withoutData":false,"withoutValue":[],"alerts":[{"rule":"Down","labels":{"alertname":"Down","job":"db"},"firing":[{"level":"warning","from":"1970-01-01T00:01:23.000Z"}]}],"transitions":[{"at":"1970-01-01T00:01:23.000Z","rule":"Down","kind":"fire","to":"warning","value":"0","threshold":"1","labels":{"alertname":"Down","job":"db"},"channels":["log"]}],"notices":{"log":1},"nearMisses":{"values":[{"rule":"Down","level":"critical","value":"0","threshold":"0","at":"1970-01-01T00:00:23.000Z","labels":{"alertname":"Down","job":"db"}}],"ended":[]},"difference":[{"rule":"Down","labels":{"alertname":"Down","job":"db"},"against":[],"firing":[{"level":"warning","from":"1970-01-01T00:01:23.000Z"}]}]}}"#]].assert_eq(&body);
+        expect![[r#"{"status":"success","data":{"from":"1970-01-01T00:00:00.000Z","to":"1970-01-01T00:02:00.000Z","ticks":9,"rules":[{"rule":"Down","lapsed":0,"fired":1,"rose":0,"fell":0,"resolved":0,"gone":0,"firing":1,"firingSeconds":37,"levelSeconds":{"warning":37},"flapping":[]}],"withoutData":false,"withoutValue":[],"failed":[],"alerts":[{"rule":"Down","labels":{"alertname":"Down","job":"db"},"firing":[{"level":"warning","from":"1970-01-01T00:01:23.000Z"}]}],"transitions":[{"at":"1970-01-01T00:01:23.000Z","rule":"Down","kind":"fire","to":"warning","value":"0","threshold":"1","labels":{"alertname":"Down","job":"db"},"channels":["log"]}],"notices":{"log":1},"nearMisses":{"values":[{"rule":"Down","level":"critical","value":"0","threshold":"0","at":"1970-01-01T00:00:23.000Z","labels":{"alertname":"Down","job":"db"}}],"ended":[]},"difference":[{"rule":"Down","labels":{"alertname":"Down","job":"db"},"against":[],"firing":[{"level":"warning","from":"1970-01-01T00:01:23.000Z"}]}]}}"#]].assert_eq(&body);
+    }
+
+    #[test]
+    fn evaluations_that_failed_are_told() {
+        let rule = "alert Two\n  expr up\n  every 1m\n  label job = \"one\"\n  warning < 1\n";
+        let (status, body) = post(&[("rules", rule), ("since", "0"), ("until", "120")]);
+        assert_eq!(status, 200, "{body}");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        expect![[r#"[{"error":"two results become {alertname=\"Two\", job=\"one\"}: up{job=\"api\"} and up{job=\"db\"}","evaluations":2,"first":"1970-01-01T00:00:53.000Z","rule":"Two"}]"#]]
+            .assert_eq(&body["data"]["failed"].to_string());
     }
 
     #[test]

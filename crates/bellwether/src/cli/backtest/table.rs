@@ -35,6 +35,7 @@ pub(super) fn table(data: &Value, width: usize) -> Result<String> {
         return Ok(out);
     }
     without_value(&mut out, data);
+    failed(&mut out, data);
     rules_table(&mut out, data);
     let chart = Chart::new(range, width);
     strips(&mut out, data, chart);
@@ -76,6 +77,25 @@ fn without_value(out: &mut String, data: &Value) {
     if !names.is_empty() {
         let _ = writeln!(out, "never had a value: {}", names.join(", "));
     }
+}
+
+/// What was not evaluated was not tested: at these times nothing could fire, and nothing resolve.
+fn failed(out: &mut String, data: &Value) {
+    let failed = list(data, "failed");
+    if failed.is_empty() {
+        return;
+    }
+    let rows = failed.iter().take(LINES_SHOWN).map(|failed| {
+        [
+            text(&failed["rule"]).to_owned(),
+            failed["evaluations"].to_string(),
+            text(&failed["first"]).to_owned(),
+            text(&failed["error"]).to_owned(),
+        ]
+    });
+    let titles = ["failed", "times", "first at", "error then"];
+    let _ = write!(out, "\n{}", output::aligned(&titles, rows)); // A String takes all of it.
+    more(out, failed.len());
 }
 
 fn rules_table(out: &mut String, data: &Value) {

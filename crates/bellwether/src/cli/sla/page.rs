@@ -60,8 +60,9 @@ fn evidence(page: &mut String, sla: &Value) {
     let row = Row(sla);
     let _ = writeln!(
         page,
-        "<h2>{}, {}: when it was bad</h2>\n<table><tr><th>from<th>to<th>bad<th>of</tr>",
+        "<h2>{}, {} over {}: when it was bad</h2>\n<table><tr><th>from<th>to<th>bad<th>of</tr>",
         escape(&row.name()),
+        row.percent("objective"),
         escape(row.text("period"))
     );
     let (runs, left_out) = worst(slices);

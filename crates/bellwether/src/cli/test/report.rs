@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bellwether_engine::trial::{Coverage, Outcome, Share};
+use bellwether_engine::trial::{Coverage, Failure, Outcome, Share};
 use bellwether_lang::rules::{RuleSet, Test};
 use bellwether_model::text::counted;
 use serde_json::{Value, json};
@@ -213,19 +213,7 @@ fn case(xml: &mut String, ran: &Ran<'_>) {
         return;
     }
     xml.push_str(">\n");
-    for failure in &outcome.failures {
-        let first = failure.lines.first().map_or("", String::as_str);
-        let lines = [&failure.lines[..], &failure.background[..]]
-            .concat()
-            .join("\n");
-        let _ = writeln!(
-            xml,
-            "      <failure message=\"{}\">{}\n{}</failure>",
-            attribute(first),
-            escape(&failure.place.to_string()),
-            escape(&lines)
-        );
-    }
+    failed(xml, &outcome.failures);
     if ran.skipped() {
         xml.push_str("      <skipped message=\"none of its steps is run yet\"/>\n");
     }
@@ -242,6 +230,28 @@ fn case(xml: &mut String, ran: &Ran<'_>) {
         );
     }
     xml.push_str("    </testcase>\n");
+}
+
+/// One element for all that failed: the schema has one for a case, and readers of it show the first.
+fn failed(xml: &mut String, failures: &[Failure]) {
+    let Some(first) = failures.first().and_then(|failure| failure.lines.first()) else {
+        return;
+    };
+    let more = match failures.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {} more)", counted(more, "step")),
+    };
+    let texts = failures.iter().map(|failure| {
+        let lines = [&failure.lines[..], &failure.background[..]].concat();
+        format!("{}\n{}", failure.place, lines.join("\n"))
+    });
+    let texts: Vec<String> = texts.collect();
+    let _ = writeln!(
+        xml,
+        "      <failure type=\"unexpected\" message=\"{}{more}\">{}</failure>",
+        attribute(first),
+        escape(&texts.join("\n\n"))
+    );
 }
 
 /// Text of an attribute, where the end of a line would be read as a blank.

@@ -2,26 +2,17 @@
 //!
 //! A pure cache, as the sums of counters are (`hours.rs`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bellwether_lang::promql::Expr;
 use bellwether_lang::rules::Slice;
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 
+use super::bits::Bits;
 use super::hours::{Pace, Sums};
 use crate::sla::events::{Events, Excluded, SlaError};
 use crate::sla::exact::{Exact, Sum};
 use crate::sla::slices::{Judged, SLICES_MAX, ends};
-
-/// What an expression said about a slice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Word {
-    /// Nothing.
-    #[default]
-    None,
-    Good,
-    Bad,
-}
 
 /// How slices are made.
 pub(super) struct Cut<'a> {
@@ -34,25 +25,52 @@ impl Cut<'_> {
     fn width(&self) -> i64 {
         self.width.0.max(1)
     }
-
-    /// What a slice is; `None` when it does not count.
-    fn kind(&self, word: Word) -> Option<Slice> {
-        match (word, self.missing) {
-            (Word::Good, _) | (Word::None, Slice::Ok) => Some(Slice::Ok),
-            (Word::Bad, _) | (Word::None, Slice::Bad) => Some(Slice::Bad),
-            (Word::None, Slice::Skip) => None,
-        }
-    }
 }
 
-/// The slices that are kept, as words, one for each slice from `begin` on.
+/// The slices that are kept, by their numbers: their ends as multiples of the slices' length.
 #[derive(Debug, Default)]
 pub(super) struct Course {
-    /// The number of the first slice: its end as a multiple of the slices' length.
+    /// The first slice that is kept.
     begin: i64,
-    /// How many were judged.
-    judged: usize,
-    groups: BTreeMap<Labels, VecDeque<Word>>,
+    /// The first one that is not judged yet.
+    end: i64,
+    groups: BTreeMap<Labels, Words>,
+}
+
+/// What the expression said about the slices of a group; nothing about those that are neither.
+#[derive(Debug, Default)]
+struct Words {
+    good: Bits,
+    bad: Bits,
+}
+
+impl Words {
+    /// The first slice from `begin` on that has data: a group's slices count from there on.
+    fn known_from(&self, begin: i64) -> Option<i64> {
+        let (good, bad) = (self.good.first_from(begin), self.bad.first_from(begin));
+        good.into_iter().chain(bad).min()
+    }
+
+    /// What a slice is; `None` when it does not count.
+    fn kind(&self, n: i64, missing: Slice) -> Option<Slice> {
+        match (self.good.has(n), self.bad.has(n), missing) {
+            (true, ..) => Some(Slice::Ok),
+            (_, true, _) => Some(Slice::Bad),
+            (_, _, Slice::Skip) => None,
+            (_, _, of_missing) => Some(of_missing),
+        }
+    }
+
+    /// The bad slices and all that count, from `from` on and before `to`.
+    fn count(&self, from: i64, to: i64, missing: Slice) -> (u64, u64) {
+        let (good, bad) = (self.good.count(from, to), self.bad.count(from, to));
+        let all = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+        match missing {
+            Slice::Skip => (bad, good + bad),
+            Slice::Ok => (bad, all),
+            Slice::Bad => (all - good, all),
+        }
+    }
 }
 
 impl Course {
@@ -70,86 +88,68 @@ impl Course {
         let (first, last) = (first / width, last / width);
         let settled = to.minus(pace.settled_after).0.div_euclid(width);
         self.trim(first, settled.min(last) + 1);
-        let mut next = self.begin + self.judged as i64;
-        while next <= last {
-            let end = last.min(next + SLICES_MAX - 1);
+        while self.end <= last {
+            let end = last.min(self.end + SLICES_MAX - 1);
             let mut judged = Judged::new();
-            events.judge(cut.ok, width, next * width, end * width, &mut judged)?;
-            let known = self.judged;
-            self.judged += usize::try_from(end - next + 1).unwrap_or(0);
-            for group in judged.keys() {
-                self.groups.entry(group.clone()).or_default();
+            events.judge(cut.ok, width, self.end * width, end * width, &mut judged)?;
+            for (group, slices) in judged {
+                let words = self.groups.entry(group).or_default();
+                for (at, is_good) in slices {
+                    let bits = if is_good {
+                        &mut words.good
+                    } else {
+                        &mut words.bad
+                    };
+                    bits.set(at / width);
+                }
             }
-            for (group, words) in &mut self.groups {
-                words.resize(known, Word::None);
-                let said = judged.get(group);
-                words.extend((next..=end).map(
-                    |n| match said.and_then(|said| said.get(&(n * width))) {
-                        Some(true) => Word::Good,
-                        Some(false) => Word::Bad,
-                        None => Word::None,
-                    },
-                ));
-            }
-            next = end + 1;
+            self.end = end + 1;
         }
         Ok(())
     }
 
     /// Keeps slices from `first` on and before `end`.
     fn trim(&mut self, first: i64, end: i64) {
-        let known = self.begin + self.judged as i64;
-        if first < self.begin || known < first {
+        if first < self.begin || self.end < first {
             // Nothing of it, or a hole: begin anew.
             *self = Course {
                 begin: first,
+                end: first,
                 ..Course::default()
             };
             return;
         }
-        let old = (first - self.begin) as usize;
-        self.judged = usize::try_from(known.min(end) - first).unwrap_or(0);
         self.begin = first;
+        self.end = self.end.min(end).max(first);
         for words in self.groups.values_mut() {
-            words.drain(..old.min(words.len()));
-            words.truncate(self.judged);
+            words.good.keep(first, self.end);
+            words.bad.keep(first, self.end);
         }
         self.groups
-            .retain(|_, words| words.iter().any(|word| *word != Word::None));
+            .retain(|_, words| !(words.good.is_empty() && words.bad.is_empty()));
     }
 
-    /// What happened from each of `begins` on. A group's slices count from its first one with data on.
+    /// What happened from each of `begins` on.
     pub(super) fn sums(&self, cut: &Cut<'_>, excluded: &Excluded, begins: &[TimestampMs]) -> Sums {
         let width = cut.width();
-        let one = |words: &VecDeque<Word>| {
-            let mut sums = vec![Sum::default(); begins.len()];
-            let known = words.iter().position(|word| *word != Word::None);
-            let slices = words
-                .iter()
-                .zip(self.begin..)
-                .skip(known.unwrap_or(words.len()));
-            // As with counters: to the last window that has it.
-            let mut last = 0;
-            for (word, n) in slices {
-                let end = n * width;
-                while begins.get(last).is_some_and(|begin| begin.0 < end) {
-                    last += 1;
+        // The first slice that ends behind a time.
+        let behind = |t: TimestampMs| t.0.div_euclid(width) + 1;
+        let one = |words: &Words| {
+            let known = words.known_from(self.begin).unwrap_or(self.end);
+            let sum = |begin: &TimestampMs| {
+                let from = behind(*begin).max(known);
+                let (mut bad, mut all) = words.count(from, self.end.max(from), cut.missing);
+                for (begin, end) in excluded.spans() {
+                    let (left, right) = (behind(*begin).max(from), behind(*end).min(self.end));
+                    let (bad_there, all_there) = words.count(left, right.max(left), cut.missing);
+                    (bad, all) = (bad - bad_there, all - all_there);
                 }
-                let Some(kind) = cut.kind(*word).filter(|_| !excluded.has(end)) else {
-                    continue;
-                };
-                if let Some(sum) = last.checked_sub(1).map(|last| &mut sums[last]) {
-                    let bad = if kind == Slice::Bad { 1.0 } else { 0.0 };
-                    *sum = sum.plus(Sum {
-                        counted: Exact::of(bad),
-                        total: Exact::of(1.0),
-                    });
+                Sum {
+                    counted: Exact::of(bad as f64),
+                    total: Exact::of(all as f64),
                 }
-            }
-            for window in (1..sums.len()).rev() {
-                sums[window - 1] = sums[window - 1].plus(sums[window]);
-            }
-            sums
+            };
+            begins.iter().map(sum).collect()
         };
         let groups = self.groups.iter();
         groups
@@ -165,14 +165,13 @@ impl Course {
         excluded: &Excluded,
     ) -> BTreeMap<Labels, (TimestampMs, bool)> {
         let width = cut.width();
-        let mut numbers = (self.begin..self.begin + self.judged as i64).rev();
+        let mut numbers = (self.begin..self.end).rev();
         let Some(n) = numbers.find(|n| !excluded.has(n * width)) else {
             return BTreeMap::new();
         };
-        let at = usize::try_from(n - self.begin).unwrap_or(0);
         let newest = self.groups.iter().filter_map(|(group, words)| {
-            let known = words.iter().take(at + 1).any(|word| *word != Word::None);
-            let kind = cut.kind(*words.get(at)?).filter(|_| known)?;
+            let is_known = words.known_from(self.begin).is_some_and(|known| known <= n);
+            let kind = words.kind(n, cut.missing).filter(|_| is_known)?;
             Some((group.clone(), (TimestampMs(n * width), kind == Slice::Bad)))
         });
         newest.collect()

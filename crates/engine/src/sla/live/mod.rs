@@ -7,13 +7,14 @@
 //! sla:burn:ratio{sla, period, window, ..}     1: the budget is spent when the period is over; 0 without events
 //! ```
 //!
-//! - `hours`, `recent`: sums of counters. `course`: slices of time. Both keep what can no longer change.
+//! - `hours`, `recent`: sums of counters. `course`, `bits`: slices of time. Both keep what can no longer change.
 //! - `alerts`: the alerts `NAME:burn` and `NAME:breach`, and what they are told.
 //!
 //! Promises: what comes out is a function of the stored samples, the rules and the time alone; what is kept is a cache and never
 //! part of the state. Not here: the life of an alert (`instance.rs`), when it is evaluated (`engine.rs`).
 
 mod alerts;
+mod bits;
 mod course;
 mod hours;
 mod recent;

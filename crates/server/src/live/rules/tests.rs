@@ -295,13 +295,25 @@ fn samples_of_minute(minute: i64) -> Vec<(&'static str, f64)> {
     samples
 }
 
+/// Requests and errors up to a minute: half an hour of many errors every six hours, and a restart that counts anew.
+fn counts_of_minute(minute: i64) -> (f64, f64) {
+    let since = if minute < 700 { minute } else { minute - 700 };
+    let errors = since / 360 * 300 + (since % 360 - 100).clamp(0, 30) * 10;
+    ((since * 60) as f64, errors as f64)
+}
+
 #[test]
 fn a_backtest_over_the_stored_day_is_what_happened_that_day() {
     let rules = "record host:load:double\n  expr x * 2\n\
         alert High\n  expr x\n  warning > 90 for 2m clear < 70 keep 3m\n  critical > 110 for 1m\n  missing keep 6m\n\
         alert Double\n  expr max by (host) (host:load:double)\n  every 1m\n  error > 180 for 90s\n  missing clear\n\
         alert Gone\n  expr x\n  info > 1000\n  missing critical after 4m\n\
-        alert Many\n  expr count(ALERTS{alertstate=\"firing\", alertname=\"High\"})\n  every 1m\n  info > 1\n";
+        alert Many\n  expr count(ALERTS{alertstate=\"firing\", alertname=\"High\"})\n  every 1m\n  info > 1\n\
+        alert Late\n  expr late\n  every 1m\n  delay 1m\n  warning > 90 for 2m\n  missing keep 4m\n\
+        sla requests\n  objective 98% over 3h\n  bad errors_total\n  total requests_total\n  min 50 events\n  burn 50% in 30m critical\n  \
+          breach error for 5m\n  every 1m\n\
+        sla slices\n  objective 95% over 1d\n  ok x < 90\n  slice 5m\n  by (host)\n  missing bad\n  breach warning for 10m\n  burn none\n  every 1m\n\
+        alert Budget\n  expr sla:budget_remaining:ratio\n  every 1m\n  warning < 50%\n  critical < 0%\n";
     let world = World::new(rules);
     let mut running = world.start();
     let mut appender = world.store.appender();
@@ -310,14 +322,28 @@ fn a_backtest_over_the_stored_day_is_what_happened_that_day() {
         let now = world.clock.now();
         let minute = now.since(NOW).0 / 60_000;
         if now.since(NOW).0 % 60_000 == 0 {
-            for (host, value) in samples_of_minute(minute) {
-                let labels = Labels::from_pairs([("__name__", "x"), ("host", host)]);
+            let mut push = |metric: &str, host: &str, at: TimestampMs, value: f64| {
+                let labels = Labels::from_pairs([("__name__", metric), ("host", host)]);
                 let series = appender.series(&labels).unwrap();
-                appender.push(series, now, value);
+                appender.push(series, at, value);
+            };
+            for (host, value) in samples_of_minute(minute) {
+                push("x", host, now, value);
+                // Later than it happened, but not later than its rule waits.
+                push("late", host, now.minus(DurationMs::from_secs(40)), value);
             }
+            let (requests, errors) = counts_of_minute(minute);
+            push("requests_total", "a", now, requests);
+            push("errors_total", "a", now, errors);
             appender.commit(now).unwrap();
         }
         assert!(running.step());
+        if minute == 400 && now.since(NOW).0 % 60_000 == 0 {
+            // The program dies, and is back before two intervals are over.
+            drop(running);
+            world.later(30);
+            running = world.start();
+        }
         world.later(10);
     }
     let range = TimeRange { from: NOW, to: end };
@@ -336,6 +362,18 @@ fn a_backtest_over_the_stored_day_is_what_happened_that_day() {
         })
         .collect();
     assert!(live.len() > 60, "{}", live.len());
+    for rule in [
+        "Late",
+        "requests:burn",
+        "requests:breach",
+        "slices:breach",
+        "Budget",
+    ] {
+        let of_rule = live
+            .iter()
+            .filter(|line| line.contains(&format!(" {rule}{{")));
+        assert!(of_rule.count() > 1, "{rule} did nothing: {live:#?}");
+    }
 
     let view = world.store.view();
     let options = ReplayOptions {
