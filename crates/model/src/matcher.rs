@@ -3,13 +3,56 @@
 //! A missing label has the empty value, so `{a=""}` and `{a!="x"}` match series without `a`.
 //! Patterns match the whole value, in the language of RE2 (`re2.rs`).
 
+use std::cell::RefCell;
 use std::fmt;
 
 use regex::Regex;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use crate::HashMap;
 use crate::labels::{Labels, Quoted, is_legacy_label_name};
 use crate::re2::Parsed;
+
+thread_local! {
+    /// Patterns that matchers of this thread share; `None` while nobody holds a [`SharedPatterns`].
+    static SHARED: RefCell<Option<HashMap<String, Pattern>>> = const { RefCell::new(None) };
+}
+
+/// While it lives, matchers that this thread makes of equal patterns share one compiled pattern.
+///
+/// Ten thousand rules ask for `code=~"5.."` ten thousand times, and compiling costs more than all else of reading a rule.
+/// Meant for whoever keeps all of the matchers it makes: patterns are kept until the guard is dropped.
+#[must_use = "patterns are shared while it lives"]
+#[derive(Debug)]
+pub struct SharedPatterns {
+    /// The outermost one ends it.
+    is_outermost: bool,
+    /// It speaks of the thread it was made on.
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl SharedPatterns {
+    /// Begins to share.
+    pub fn begin() -> SharedPatterns {
+        let is_outermost = SHARED.with_borrow_mut(|shared| {
+            let first = shared.is_none();
+            shared.get_or_insert_default();
+            first
+        });
+        SharedPatterns {
+            is_outermost,
+            _not_send: std::marker::PhantomData,
+        }
+    }
+}
+
+impl Drop for SharedPatterns {
+    fn drop(&mut self) {
+        if self.is_outermost {
+            SHARED.with_borrow_mut(Option::take);
+        }
+    }
+}
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,7 +129,7 @@ impl Matcher {
     pub fn new(op: MatchOp, name: &str, value: &str) -> Result<Matcher, MatcherError> {
         let pattern = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(Pattern::compile(value)?),
+            MatchOp::Regex | MatchOp::NotRegex => Some(Pattern::of(value)?),
         };
         Ok(Matcher {
             name: name.into(),
@@ -162,6 +205,21 @@ impl Matcher {
 }
 
 impl Pattern {
+    /// Compiles a pattern, or takes it from those that are shared.
+    fn of(pattern: &str) -> Result<Pattern, MatcherError> {
+        let known = SHARED.with_borrow(|shared| shared.as_ref()?.get(pattern).cloned());
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let compiled = Pattern::compile(pattern)?;
+        SHARED.with_borrow_mut(|shared| {
+            if let Some(shared) = shared {
+                shared.insert(pattern.to_owned(), compiled.clone());
+            }
+        });
+        Ok(compiled)
+    }
+
     fn compile(pattern: &str) -> Result<Pattern, MatcherError> {
         let parsed = Parsed::new(pattern)?;
         if let Some(mut set) = literal_set(&parsed.hir) {
@@ -310,6 +368,20 @@ mod tests {
         assert!(regex("a.*").matches("a\nb"));
         assert!(regex(".*").matches(""));
         assert!(!regex(".+").matches(""));
+    }
+
+    #[test]
+    fn equal_patterns_are_compiled_once_while_they_are_shared() {
+        let kept = || SHARED.with_borrow(|shared| shared.as_ref().map(HashMap::len));
+        let outer = SharedPatterns::begin();
+        let first = regex("5..");
+        drop(SharedPatterns::begin());
+        assert!(regex("5..").matches("500") && first.matches("599"));
+        assert!(!regex("4..").matches("500"));
+        assert_eq!(kept(), Some(2), "a guard inside of another ends nothing");
+        drop(outer);
+        assert_eq!(kept(), None);
+        assert!(regex("5..").matches("500"));
     }
 
     #[test]

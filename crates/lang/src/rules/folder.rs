@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_model::limits;
+use bellwether_model::matcher::SharedPatterns;
 
 use super::alerts::{self, Subject};
 use super::build::{self, Draft, Entry, Head};
@@ -76,6 +77,8 @@ fn check_readable(
     mut files: Vec<(&SourceFile, Option<Mistake>)>,
     facts: Option<&StoreFacts>,
 ) -> Checked {
+    // The matchers of the whole folder are in memory together anyway.
+    let _sharing = SharedPatterns::begin();
     files.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
     let (files, refused): (Vec<_>, Vec<_>) = files.into_iter().unzip();
     let mut folder = Folder {
