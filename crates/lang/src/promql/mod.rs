@@ -34,6 +34,7 @@ mod suffix;
 pub use ast::Expr;
 pub use error::ParseError;
 pub use functions::{FUNCTIONS, Function, function};
+pub(crate) use parse::recover_with_lets;
 pub use parse::{parse, parse_part, parse_with_lets};
 pub use parser::Lets;
 pub use selector::{parse_matchers, parse_matchers_part, parse_selector};

@@ -38,10 +38,26 @@ pub fn parse_part(text: &str, at: usize) -> Result<Expr, ParseError> {
 /// A `let` that is a number may stand as a duration, one that is a bare selector may be given a range or a
 /// shift; the places inside an expanded expression are those of its definition.
 pub fn parse_with_lets(text: &str, at: usize, lets: Lets<'_>) -> Result<Expr, Vec<ParseError>> {
-    let mut parser =
-        Parser::new(text, at, &limits::QUERY_LEN_MAX, Some(lets)).map_err(|e| vec![e])?;
-    let read = parser.whole();
-    parser.all(read)
+    match recover_with_lets(text, at, lets) {
+        (Some(expr), mistakes) if mistakes.is_empty() => Ok(expr),
+        (_, mistakes) => Err(mistakes),
+    }
+}
+
+/// As [`parse_with_lets`], and beside mistakes behind which the text could be read to its end the tree is there, too,
+/// with a number in the place of what nobody knows.
+pub(crate) fn recover_with_lets(
+    text: &str,
+    at: usize,
+    lets: Lets<'_>,
+) -> (Option<Expr>, Vec<ParseError>) {
+    match Parser::new(text, at, &limits::QUERY_LEN_MAX, Some(lets)) {
+        Ok(mut parser) => {
+            let read = parser.whole();
+            parser.all(read)
+        }
+        Err(error) => (None, vec![error]),
+    }
 }
 
 const OR: u8 = 1;

@@ -108,13 +108,13 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Takes what was read, or every mistake.
-    pub(super) fn all<T>(mut self, read: Result<T, ParseError>) -> Result<T, Vec<ParseError>> {
+    /// Takes what was read, where it could be read to its end, and every mistake.
+    pub(super) fn all<T>(mut self, read: Result<T, ParseError>) -> (Option<T>, Vec<ParseError>) {
         match read {
-            Ok(read) if self.told.is_empty() => Ok(read),
-            read => {
-                self.told.extend(read.err());
-                Err(self.told)
+            Ok(read) => (Some(read), self.told),
+            Err(last) => {
+                self.told.push(last);
+                (None, self.told)
             }
         }
     }

@@ -23,7 +23,10 @@ pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, ParseError> {
 pub fn parse_matchers_part(text: &str, at: usize) -> Result<Vec<Matcher>, Vec<ParseError>> {
     let mut parser = Parser::new(text, at, &limits::QUERY_LEN_MAX, None).map_err(|e| vec![e])?;
     let read = parser.matchers();
-    parser.all(read)
+    match parser.all(read) {
+        (Some(read), mistakes) if mistakes.is_empty() => Ok(read),
+        (_, mistakes) => Err(mistakes),
+    }
 }
 
 /// Reads one selector as `match[]` takes it: `up{job="api"}`, without range or shift. At least one matcher

@@ -112,6 +112,14 @@ impl Lets {
 
     /// Reads an expression that begins at byte `at` of its file.
     pub(super) fn expr(&self, text: &str, at: usize) -> Parsed<Expr> {
+        match self.recover(text, at) {
+            (Some(expr), mistakes) if mistakes.is_empty() => Ok(expr),
+            (_, mistakes) => Err(mistakes.into()),
+        }
+    }
+
+    /// As [`Lets::expr`]; where only types are wrong the tree is there, too, for those who know better what is.
+    pub(super) fn recover(&self, text: &str, at: usize) -> (Option<Expr>, Vec<Mistake>) {
         let placed = Placed {
             value: text,
             span: Span {
@@ -123,11 +131,7 @@ impl Lets {
         let mut unresolved = references(&placed);
         unresolved.retain(|name| !matches!(self.by_name.get(name.value), Some(Some(_))));
         let lookup = |name: &str| self.by_name.get(name).cloned().flatten();
-        let mut errors = match promql::parse_with_lets(text, at, &lookup) {
-            Ok(expr) if unresolved.is_empty() => return Ok(expr),
-            Ok(_) => Vec::new(),
-            Err(errors) => errors,
-        };
+        let (tree, mut errors) = promql::recover_with_lets(text, at, &lookup);
         errors.retain(|error| unresolved.iter().all(|name| name.span != error.span));
         let mut mistakes: Vec<Mistake> = errors.into_iter().map(Mistake::from).collect();
         // Only the last one can be about the form; brackets that do not match are its reason more often than not.
@@ -141,7 +145,7 @@ impl Lets {
             .iter()
             .filter(|name| !self.by_name.contains_key(name.value));
         mistakes.extend(unknown.map(|name| self.unknown(name)));
-        Err(mistakes.into())
+        (tree.filter(|_| unresolved.is_empty()), mistakes)
     }
 
     /// The number that `$name` at the scan's place stands for.

@@ -255,10 +255,12 @@ fn place(chars: &[From]) -> Result<Placed<Part>, Mistake> {
         (name, None) => Part::Label(label_name(name, span)?.to_owned()),
         (name, Some(format)) => {
             label_name(name, span)?;
+            let meant = match Format::parse(format) {
+                Some(_) => format!("a label is a text; write {{{name}}} or {{value|{format}}}"),
+                None => format!("a label is a text; write {{{name}}}"),
+            };
             return Err(
-                Mistake::error(span, "only the value and the threshold have formats").label(
-                    format!("a label is a text; write {{{name}}} or {{value|{format}}}"),
-                ),
+                Mistake::error(span, "only the value and the threshold have formats").label(meant),
             );
         }
     };
@@ -287,7 +289,10 @@ fn format_of(text: &str, span: Span) -> Result<Format, Mistake> {
     let mistake = Mistake::error(span, format!("{} is not a format", shown(text)));
     let by_meaning = match text {
         "humanizePercentage" | "%" | "pct" => Some("percent"),
-        "humanize1024" | "humanize" | "byte" | "size" => Some("bytes"),
+        "humanize" => {
+            return Err(mistake.label("write it without one: a number is shown with few digits"));
+        }
+        "humanize1024" | "byte" | "size" => Some("bytes"),
         "humanizeDuration" | "time" | "dur" => Some("duration"),
         "%d" | "%i" | "int" => Some("%.0f"),
         "%s" | "%v" => Some("%g"),

@@ -14,6 +14,9 @@ use super::template::ParsedText;
 use super::text::Part;
 use crate::promql::ast::{Expr, Span};
 
+/// What a text may name beside labels.
+const PLACES: [&str; 4] = ["value", "threshold", "level", "since"];
+
 /// Every label that texts and `where` name has to be possible.
 pub(super) fn check_texts(
     subject: &Subject<'_>,
@@ -144,6 +147,7 @@ impl Texts {
             (Produced::Only(_), false) => format!("labels here: {}", names.join(", ")),
             (Produced::AllBut(_), _) => "the expression takes this label away".to_owned(),
         };
+        let near = near.or_else(|| nearest(name, PLACES).filter(|_| shown.starts_with("`{")));
         if let Some(near) = near {
             label = format!("{label}   (did you mean `{near}`?)");
         }

@@ -155,9 +155,26 @@ fn counters(
         start,
         end: start + text.len(),
     };
-    let expr = gathered.take(lets.expr(text, start))?;
+    let (expr, mut mistakes) = lets.recover(text, start);
     let mut sum = Sum::default();
-    sum.add(&expr, Sign::Plus);
+    if let Some(expr) = &expr {
+        sum.add(expr, Sign::Plus);
+    }
+    let covers = |odd: &Expr, at: Span| odd.span.start <= at.start && at.end <= odd.span.end;
+    // A number may stand for what nobody knows, which is told.
+    sum.odd.retain(|odd| {
+        let is_told = mistakes.iter().any(|mistake| covers(odd, mistake.span));
+        !(is_told && matches!(odd.kind, ExprKind::Number(_)))
+    });
+    // What is no counter is told as that, not by the type that PromQL would want there.
+    let is_type_of = |odd: &Expr, at: Span| {
+        odd.span == at || odd.children().iter().any(|child| child.span == at)
+    };
+    mistakes.retain(|mistake| !sum.odd.iter().any(|odd| is_type_of(odd, mistake.span)));
+    for mistake in mistakes {
+        gathered.add(mistake);
+    }
+    expr.as_ref()?;
     // What `$name` stands for has the places of another file: one mistake for all of them.
     let is_elsewhere = text.contains('$');
     let told = if is_elsewhere { 1 } else { sum.odd.len() };
@@ -177,7 +194,7 @@ struct Sum<'e> {
 }
 
 impl<'e> Sum<'e> {
-    /// The parser bounds the depth.
+    /// The parser bounds the depth. A side that is no vector has no matching, and is found odd.
     fn add(&mut self, expr: &'e Expr, sign: Sign) {
         match &expr.kind {
             ExprKind::Paren(inner) | ExprKind::Unary(UnaryOp::Pos, inner) => self.add(inner, sign),
@@ -185,9 +202,12 @@ impl<'e> Sum<'e> {
                 op: op @ (BinaryOp::Add | BinaryOp::Sub),
                 lhs,
                 rhs,
-                matching: Some(matching),
+                matching,
                 ..
-            }) if *matching == VectorMatching::default() => {
+            }) if matching
+                .as_ref()
+                .is_none_or(|m| *m == VectorMatching::default()) =>
+            {
                 self.add(lhs, sign);
                 let other = match (op, sign) {
                     (BinaryOp::Add, sign) => sign,

@@ -316,8 +316,10 @@ fn write_item(item: &Item, out: &mut String) {
 fn write_clause(clause: &Clause, indent: usize, width: usize, deeper: usize, out: &mut String) {
     for (at, line) in clause.lines.iter().enumerate() {
         if at > 0 {
+            // Above what it speaks of, as far in.
+            let column = line.indent.max(deeper);
             for comment in &line.above {
-                push_line(deeper, &comment.text, out);
+                push_line(column, &comment.text, out);
             }
         }
         let mut text = line.text.clone();

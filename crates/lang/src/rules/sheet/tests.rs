@@ -71,6 +71,26 @@ fn values_over_several_lines_keep_their_shape() {
 }
 
 #[test]
+fn comments_inside_a_value_stand_above_what_they_speak_of() {
+    check(
+        "alert A\n  expr sum by (job) (  # open\n         up\n   # of all jobs\n         )\n    # what is left\n       / 2\n  # the level\n  warning\n# so far\n    > 5\n",
+        expect![[r"
+            alert A
+              expr      sum by (job) (  # open
+                          up
+                          # of all jobs
+                          )
+                        # what is left
+                        / 2
+              # the level
+              warning
+                        # so far
+                        > 5
+        "]],
+    );
+}
+
+#[test]
 fn tests_have_columns_of_values() {
     check(
         "test   \"x\"\n    start 2026-03-29T00:00:00Z\n    load   1m\n          up{a=\"b\" ,c=\"d\"}   1x4  _\n          # a comment\n          y 1\n    at 4m\n          none\n    eval 1m sum( up )\n          {}   1\n    notify 5m  c  resolved A{x=\"y\"}\n",
