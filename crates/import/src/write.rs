@@ -32,6 +32,12 @@ impl Item {
     }
 }
 
+/// Where the value of `expr` stands before the file is formatted: behind two blanks, the word and another blank.
+const VALUE_COLUMN: usize = 2 + "expr ".len();
+
+/// The least that a line is indented which goes on with a clause.
+const CONTINUED_COLUMN: usize = 4;
+
 /// A file of items.
 pub(crate) fn file(comments: &[String], items: &[Item]) -> String {
     let mut out = String::new();
@@ -120,16 +126,18 @@ pub(crate) fn quoted(text: &str) -> String {
     Quoted(text).to_string()
 }
 
-/// An expression: as it was written where the rule language reads that the same way, spelled out otherwise.
+/// An expression as it was written where the rule language reads that the same way, spelled out otherwise; without its
+/// comments ([`comments`]).
 pub(crate) fn expression(written: &str, expr: &Expr) -> String {
+    let (bare, _) = without_comments(written);
+    let written = bare.as_str();
     let lines: Vec<&str> = written
         .lines()
         .map(str::trim_end)
         .filter(|line| !line.trim().is_empty())
         .collect();
-    // A `#` is a comment behind a blank only, a text over lines would take our indentation, and a tab in the
-    // indentation is refused.
-    let plain = !written.contains(['`', '#', '\r'])
+    // A text over lines would take our indentation, and a tab in the indentation is refused.
+    let plain = !written.contains(['`', '\r'])
         && written
             .chars()
             .all(|c| c == '\n' || c == '\t' || !c.is_control() && !is_odd(c));
@@ -140,17 +148,52 @@ pub(crate) fn expression(written: &str, expr: &Expr) -> String {
         let blanks = line.chars().take_while(|c| c.is_whitespace());
         blanks.map(|c| if c == '\t' { 4 } else { 1 }).sum::<usize>()
     };
-    // The first line stands behind its word; the others keep their indentation among each other.
-    let least = lines.iter().skip(1).map(|l| width(l)).min().unwrap_or(0);
+    // The first line stands behind its word; the others keep their distance from it.
+    let first = width(lines[0]);
     let mut out = lines[0].trim().to_owned();
     for line in &lines[1..] {
-        let indent = " ".repeat(4 + width(line) - least);
+        let column = (VALUE_COLUMN + width(line)).saturating_sub(first);
+        let indent = " ".repeat(column.max(CONTINUED_COLUMN));
         let _ = write!(out, "\n{indent}{}", line.trim());
     }
     match promql::parse(&out) {
         Ok(read) if read == *expr => out,
         _ => expr.to_string(),
     }
+}
+
+/// The comments inside an expression, without their `#`.
+pub(crate) fn comments(written: &str) -> Vec<String> {
+    without_comments(written).1
+}
+
+/// An expression and the comments that stood in it. A `#` inside of quotes begins none.
+fn without_comments(written: &str) -> (String, Vec<String>) {
+    let (mut bare, mut comments) = (String::with_capacity(written.len()), Vec::new());
+    let mut quote = None;
+    let mut chars = written.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (None, '#') => {
+                let rest = chars.as_str();
+                let end = rest.find('\n').unwrap_or(rest.len());
+                comments.push(rest[..end].trim().to_owned());
+                chars = rest[end..].chars();
+                continue;
+            }
+            (None, '"' | '\'' | '`') => quote = Some(c),
+            (Some(open), c) if c == open => quote = None,
+            (Some('"' | '\''), '\\') => {
+                bare.push(c);
+                bare.extend(chars.next());
+                continue;
+            }
+            _ => {}
+        }
+        bare.push(c);
+    }
+    comments.retain(|comment| !comment.is_empty());
+    (bare, comments)
 }
 
 /// Matchers in braces.
@@ -259,9 +302,24 @@ mod tests {
             let expr = promql::parse(written).unwrap();
             assert_eq!(expression(written, &expr), want);
         };
-        check("sum(x)\n  /\n\tsum(y)\n", "sum(x)\n    /\n      sum(y)");
+        check(
+            "sum(x)\n  /\n\tsum(y)\n",
+            "sum(x)\n         /\n           sum(y)",
+        );
         check("up # why\n", "up");
-        check("a +\n\nb", "a +\n    b");
+        check(
+            "up# why\n + # and\n# that\n  x",
+            "up\n        +\n         x",
+        );
+        check("a +\n\nb", "a +\n       b");
+        check("    (\n  a\n)", "(\n     a\n    )");
+    }
+
+    #[test]
+    fn comments_inside_an_expression_are_found() {
+        let written = "up{a=\"#1\", b='\\'#2'} # the first\n# the second\n> `#3`#\n";
+        assert_eq!(comments(written), ["the first", "the second"]);
+        assert!(comments("up").is_empty());
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! Receivers as channels. A secret never reaches a rule file or a message: it is named, and whoever imports gives it to
 //! the server under that name.
 
+use std::collections::BTreeSet;
+
 use super::Taken;
 use super::config::Config;
 use super::receivers::{Global, Receiver, Target};
 use crate::report::{Reporter, shown};
-use crate::write::{self, Item, Names};
+use crate::write::{self, Item};
 
 /// The channels each receiver sends to.
 pub(super) fn channels<'a>(
     config: &Config<'a>,
-    names: &mut Names,
+    taken: &mut Taken,
     items: &mut Vec<Item>,
     report: &mut Reporter<'_>,
 ) -> Vec<(&'a str, Vec<String>)> {
@@ -18,7 +20,7 @@ pub(super) fn channels<'a>(
     for receiver in &config.receivers {
         found.push((
             receiver.name,
-            of_receiver(receiver, &config.global, names, items, report),
+            of_receiver(receiver, &config.global, taken, items, report),
         ));
     }
     found
@@ -27,7 +29,7 @@ pub(super) fn channels<'a>(
 fn of_receiver(
     receiver: &Receiver<'_>,
     global: &Global<'_>,
-    names: &mut Names,
+    taken: &mut Taken,
     items: &mut Vec<Item>,
     report: &mut Reporter<'_>,
 ) -> Vec<String> {
@@ -37,12 +39,20 @@ fn of_receiver(
             1 => receiver.name.to_owned(),
             _ => format!("{}-{}", receiver.name, target.kind.word),
         };
-        let Some(address) = address(target, &wanted, global, report) else {
+        let Some(address) = address(target, &wanted, global, &mut taken.secrets, report) else {
             continue;
         };
         let name = match receiver.configs.len() {
-            1 => Taken::name(names, &wanted, "receiver", receiver.place, report),
-            _ => names.take(&write::legal_name(&wanted).unwrap_or(wanted)),
+            1 => Taken::name(
+                &mut taken.channels,
+                &wanted,
+                "receiver",
+                receiver.place,
+                report,
+            ),
+            _ => taken
+                .channels
+                .take(&write::legal_name(&wanted).unwrap_or(wanted)),
         };
         let mut item = Item::new(format!("channel {name}"));
         item.comments = address.comments;
@@ -79,12 +89,13 @@ fn address(
     target: &Target<'_>,
     name: &str,
     global: &Global<'_>,
+    taken: &mut BTreeSet<String>,
     report: &mut Reporter<'_>,
 ) -> Option<Address> {
     let fields = &target.fields;
     let place = fields.place;
     let word = target.kind.word;
-    let mut secrets = Secrets::new(name, global, target);
+    let mut secrets = Secrets::new(name, global, target, taken);
     let rest = match word {
         "webhook" => webhook(target, &mut secrets, report)?,
         "email" => email(target, report)?,
@@ -321,12 +332,19 @@ struct Secrets<'a> {
     base: String,
     global: &'a Global<'a>,
     target: &'a Target<'a>,
+    /// Names of secrets that others have: two keys under one name would be one key.
+    taken: &'a mut BTreeSet<String>,
     /// Name, and the file it is in now.
     named: Vec<(String, Option<String>)>,
 }
 
 impl<'a> Secrets<'a> {
-    fn new(name: &str, global: &'a Global<'a>, target: &'a Target<'a>) -> Secrets<'a> {
+    fn new(
+        name: &str,
+        global: &'a Global<'a>,
+        target: &'a Target<'a>,
+        taken: &'a mut BTreeSet<String>,
+    ) -> Secrets<'a> {
         let lower = name.to_ascii_lowercase();
         let base: String = lower
             .chars()
@@ -341,12 +359,21 @@ impl<'a> Secrets<'a> {
             base,
             global,
             target,
+            taken,
             named: Vec::new(),
         }
     }
 
     fn name(&mut self, what: &str, file: Option<&str>) -> String {
-        let name = format!("{}_{what}", self.base);
+        let wanted = format!("{}_{what}", self.base);
+        let free = |name: &String| !self.taken.contains(name) && !Global::is_field(name);
+        let numbered = (2..).map(|n| format!("{wanted}_{n}"));
+        // There is always one that nobody has yet.
+        let name = std::iter::once(wanted.clone())
+            .chain(numbered)
+            .find(free)
+            .unwrap_or(wanted);
+        self.taken.insert(name.clone());
         self.named.push((name.clone(), file.map(str::to_owned)));
         name
     }

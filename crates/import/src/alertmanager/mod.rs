@@ -1,6 +1,6 @@
 //! Alertmanager's configuration, made into routes, windows, mutes and channels.
 //!
-//! - `matchers`: both syntaxes. `config`, `receivers`, `intervals`: reading, with upstream's own checks.
+//! - `matchers`: both syntaxes. `config`, `receivers`, `values`, `intervals`: reading, with upstream's own checks.
 //! - `channels`: receivers as channels, secrets by their names. `routes`: the tree, and what it mutes.
 //! - here: the inhibition rules, and all of it put together.
 
@@ -10,6 +10,9 @@ mod intervals;
 pub(crate) mod matchers;
 mod receivers;
 mod routes;
+mod values;
+
+use std::collections::BTreeSet;
 
 use bellwether_lang::rules::SourceFile;
 
@@ -47,6 +50,14 @@ pub(crate) fn import(sources: &[Source], findings: &mut Vec<Finding>) -> Vec<Sou
         if kinds::is_another(node, Format::Alertmanager, &mut report) {
             continue;
         }
+        if matches!(
+            node.get("kind").and_then(yaml::Node::text),
+            Some("Secret" | "ConfigMap")
+        ) {
+            let why = "this is an object of Kubernetes: give `import alertmanager` the text that stands in it, below `alertmanager.yaml`";
+            report.refuse(node.place, why);
+            continue;
+        }
         let Some(config) = config::read(node, &mut report) else {
             continue;
         };
@@ -64,6 +75,7 @@ pub(crate) fn import(sources: &[Source], findings: &mut Vec<Finding>) -> Vec<Sou
 #[derive(Default)]
 struct Taken {
     channels: Names,
+    secrets: BTreeSet<String>,
     routes: Names,
     windows: Names,
     mutes: Names,
@@ -94,7 +106,7 @@ fn items(config: &Config<'_>, taken: &mut Taken, report: &mut Reporter<'_>) -> V
     let mut items = Vec::new();
     // `log` is there already.
     taken.channels.take("log");
-    let channels = channels::channels(config, &mut taken.channels, &mut items, report);
+    let channels = channels::channels(config, taken, &mut items, report);
     let windows: Vec<(&str, String)> = config
         .windows
         .iter()

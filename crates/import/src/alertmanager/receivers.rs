@@ -2,8 +2,9 @@
 //!
 //! A table, so that a field nobody knows is refused for all kinds alike, whether there is a channel for them here or not.
 
+use super::values;
 use crate::report::{Reporter, shown};
-use crate::yaml::{Fields, Place};
+use crate::yaml::{self, Fields, Place};
 
 /// A named receiver.
 pub(super) struct Receiver<'a> {
@@ -216,6 +217,7 @@ impl<'a> Global<'a> {
         one_of_each(&fields, report);
         http_config(&fields, report);
         slack_ways(&fields, report);
+        values::of_global(&fields, report);
         let smtp = fields
             .entries()
             .find(|(key, _)| key.text().is_some_and(|k| k.starts_with("smtp_")));
@@ -240,16 +242,24 @@ impl<'a> Global<'a> {
         }
     }
 
+    /// True for the name of one of its fields: a secret that all receivers share is called after it.
+    pub(super) fn is_field(name: &str) -> bool {
+        words(GLOBAL).contains(&name)
+    }
+
     /// A field that is set.
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
         self.fields.as_ref()?.get(name)?.text()
     }
 }
 
-/// Keys of receivers whose kind nobody knows: newer than this table, and no mistake.
-fn others_kinds<'a>(fields: &Fields<'a>) -> Vec<&'a str> {
-    let keys = fields.entries().filter_map(|(key, _)| key.text());
-    keys.filter(|name| name.ends_with("_configs")).collect()
+/// True for the key of a kind that nobody knows: newer than this table, and no mistake, unless it is nearly one of them.
+fn is_another_kind(name: &str) -> bool {
+    let near = |kind: &Kind| {
+        let known = kind.key.trim_end_matches("_configs");
+        yaml::is_near(name.trim_end_matches("_configs"), known)
+    };
+    name.ends_with("_configs") && !KINDS.iter().any(near)
 }
 
 /// Slack's token and the address of a webhook exclude each other, unless the address is the one that takes tokens.
@@ -298,24 +308,19 @@ pub(super) fn receiver<'a>(
     report: &mut Reporter<'_>,
 ) -> Receiver<'a> {
     let known = [&["name", "labels"], kind_names().as_slice()].concat();
-    let (kinds, others): (Vec<_>, Vec<_>) = fields
+    let others: Vec<(&str, Place)> = fields
         .entries()
         .filter_map(|(key, _)| Some((key.text()?, key.place)))
-        .filter(|(name, _)| !known.contains(name))
-        .partition(|(name, _)| name.ends_with("_configs"));
-    for (name, place) in kinds {
+        .filter(|(name, _)| !known.contains(name) && is_another_kind(name))
+        .collect();
+    for (name, place) in &others {
         report.lose(
-            place,
+            *place,
             format!("nobody here knows receivers of the kind {}", shown(name)),
         );
     }
-    if !others.is_empty() {
-        fields.only(
-            &[known.as_slice(), &others_kinds(fields)].concat(),
-            "a receiver",
-            report,
-        );
-    }
+    let others: Vec<&str> = others.into_iter().map(|(name, _)| name).collect();
+    fields.only(&[known, others].concat(), "a receiver", report);
     let name = fields.text("name", report).unwrap_or("");
     let place = fields.get("name").map_or(fields.place, |node| node.place);
     if name.is_empty() {
@@ -360,6 +365,7 @@ fn check(kind: &Kind, fields: &Fields<'_>, global: &Global<'_>, report: &mut Rep
     fields.flag("send_resolved", report);
     one_of_each(fields, report);
     http_config(fields, report);
+    values::of_receiver(kind.word, fields, report);
     for need in kind.needs {
         let mut any = need.split_whitespace();
         let is_set = any.any(|field| match field.strip_prefix("global.") {

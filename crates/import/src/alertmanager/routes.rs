@@ -119,7 +119,10 @@ fn item(
             for label in odd {
                 report.lose(
                     route.place,
-                    format!("the label {} in `group_by`", shown(label)),
+                    format!(
+                        "the label {} in `group_by`: names of labels have letters, digits and `_`, so alerts that differ in it share a message",
+                        shown(label)
+                    ),
                 );
             }
             item.clause("group", format!("by ({})", good.join(", ")));

@@ -135,12 +135,13 @@ fn without_circles(
     left
 }
 
-/// Where a rule came from, and what stood above it.
+/// Where a rule came from, and what stood above it and in its expression.
 fn from(file: &RuleFile<'_>, group: &Group<'_>, rule: &Rule<'_>) -> Vec<String> {
     let name = file.path.rsplit('/').next().unwrap_or(file.path);
     let place = format!("{name}:{}, group {}", rule.place.line, group.name);
     let above = rule.comments.iter().map(|line| (*line).to_owned());
-    above.chain([place]).collect()
+    let inside = write::comments(rule.written);
+    above.chain(inside).chain([place]).collect()
 }
 
 fn timing(group: &Group<'_>, options: &Options, report: &mut Reporter<'_>) -> Timing {

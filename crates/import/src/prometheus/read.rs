@@ -165,6 +165,13 @@ fn group<'a>(
             rules.extend(rule(&fields, file, report));
         }
     }
+    // What is said of the group stands above the first of its rules.
+    if let Some(first) = rules.first_mut() {
+        let above = file.comments_above(fields.place.line);
+        if first.comments != above {
+            first.comments.splice(..0, above);
+        }
+    }
     Some(Group {
         name,
         interval: interval.filter(|i| i.0 > 0),
@@ -240,26 +247,12 @@ fn extras_of_group(fields: &Fields<'_>, interval: Option<DurationMs>, report: &m
 
 fn rule<'a>(fields: &Fields<'a>, file: &'a Read, report: &mut Reporter<'_>) -> Option<Rule<'a>> {
     fields.only(RULE_FIELDS, "a rule", report);
-    let text = |name, report: &mut Reporter<'_>| fields.text(name, report).unwrap_or("");
-    let (record, alert) = (text("record", report), text("alert", report));
-    let (kind, name) = match (record, alert) {
-        ("", "") => {
-            report.refuse(
-                fields.place,
-                "a rule has `record` or `alert`, this one has neither",
-            );
-            return None;
-        }
-        ("", alert) => (RuleKind::Alert, alert),
-        (record, "") => (RuleKind::Record, record),
-        _ => {
-            report.refuse(
-                fields.place,
-                "a rule has `record` or `alert`, this one has both",
-            );
-            return None;
-        }
+    let kind = kind(fields, report);
+    let name = match kind {
+        Some(RuleKind::Record) => fields.text("record", report),
+        _ => fields.text("alert", report),
     };
+    let name = name.unwrap_or("");
     let hold_for = fields.duration("for", report).unwrap_or_default();
     let keep = fields
         .duration("keep_firing_for", report)
@@ -267,12 +260,14 @@ fn rule<'a>(fields: &Fields<'a>, file: &'a Read, report: &mut Reporter<'_>) -> O
     let labels = labels(fields, report);
     let annotations = annotations(fields, report);
     match kind {
-        RuleKind::Record => check_record(fields, name, report),
-        RuleKind::Alert => {
+        Some(RuleKind::Record) => check_record(fields, name, report),
+        Some(RuleKind::Alert) => {
             for pair in labels.iter().chain(&annotations) {
                 check_template(pair, report);
             }
         }
+        // Told; the rest of the rule is read for its own mistakes.
+        None => {}
     }
     for (name, meaning) in [
         ("debug", "a log of what the rule does"),
@@ -289,7 +284,7 @@ fn rule<'a>(fields: &Fields<'a>, file: &'a Read, report: &mut Reporter<'_>) -> O
     let (written, expr) = expr(fields, name, report)?;
     Some(Rule {
         place: fields.place,
-        kind,
+        kind: kind?,
         name,
         written,
         expr,
@@ -299,6 +294,21 @@ fn rule<'a>(fields: &Fields<'a>, file: &'a Read, report: &mut Reporter<'_>) -> O
         annotations,
         comments: file.comments_above(fields.place.line),
     })
+}
+
+/// Whether a rule records or alerts; what is neither or both is refused.
+fn kind(fields: &Fields<'_>, report: &mut Reporter<'_>) -> Option<RuleKind> {
+    // A name that is no text is one all the same, and is told as what it is.
+    let named = |name: &str| fields.get(name).is_some_and(|node| node.text() != Some(""));
+    let found = match (named("record"), named("alert")) {
+        (false, true) => return Some(RuleKind::Alert),
+        (true, false) => return Some(RuleKind::Record),
+        (false, false) => "neither",
+        (true, true) => "both",
+    };
+    let why = format!("a rule has `record` or `alert`, this one has {found}");
+    report.refuse(fields.place, why);
+    None
 }
 
 fn check_record(fields: &Fields<'_>, name: &str, report: &mut Reporter<'_>) {
@@ -318,13 +328,17 @@ fn check_record(fields: &Fields<'_>, name: &str, report: &mut Reporter<'_>) {
 
 /// The expression; `None` after a mistake, or when it is one of MetricsQL, which is told as lost.
 fn expr<'a>(fields: &Fields<'a>, name: &str, report: &mut Reporter<'_>) -> Option<(&'a str, Expr)> {
+    let called = match name {
+        "" => "the rule".to_owned(),
+        name => shown(name),
+    };
     let Some(node) = fields.get("expr") else {
-        report.refuse(fields.place, format!("{} has no `expr`", shown(name)));
+        report.refuse(fields.place, format!("{called} has no `expr`"));
         return None;
     };
     let written = fields.text("expr", report)?;
     if written.trim().is_empty() {
-        report.refuse(node.place, format!("{} has an empty `expr`", shown(name)));
+        report.refuse(node.place, format!("{called} has an empty `expr`"));
         return None;
     }
     match promql::parse(written) {
@@ -334,7 +348,7 @@ fn expr<'a>(fields: &Fields<'a>, name: &str, report: &mut Reporter<'_>) -> Optio
             match super::metricsql::only_there(written) {
                 Some(what) => report.lose(
                     place,
-                    format!("{} is left out: only MetricsQL has {what}", shown(name)),
+                    format!("{called} is left out: only MetricsQL has {what}"),
                 ),
                 None => report.refuse(place, format!("could not parse `expr`: {}", error.message)),
             }

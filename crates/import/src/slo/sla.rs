@@ -1,6 +1,9 @@
 //! An objective as it will be written.
 
-use bellwether_lang::promql::{self, ast::ExprKind};
+use std::collections::BTreeSet;
+
+use bellwether_lang::promql;
+use bellwether_lang::promql::ast::{BinaryOp, Expr, ExprKind};
 use bellwether_lang::rules::{self, Level, Produced};
 use bellwether_model::DurationMs;
 
@@ -144,10 +147,15 @@ impl Sla {
                 item.clause("slice", RATIO_SLICE);
                 report.change(
                     self.place,
-                    format!("{} has no counters: each {RATIO_SLICE} whose ratio is within the budget is good, instead of an average of ratios", shown(&self.name)),
+                    format!(
+                        "{} has no counters: each {RATIO_SLICE} whose ratio is within the budget is good, instead of an average of ratios{}",
+                        shown(&self.name),
+                        if is_empty_without_events(query) { FILL_OFFER } else { "" }
+                    ),
                 );
             }
         }
+        self.tell_recorded(&item, report);
         let by = self.by();
         if !by.is_empty() {
             item.clause("by", format!("({})", by.join(", ")));
@@ -170,6 +178,29 @@ impl Sla {
         }
         items.push(item);
         items
+    }
+
+    /// Tells of recorded metrics that it reads, which go by the form of their names: they have no past here, so neither
+    /// has the objective.
+    fn tell_recorded(&self, item: &Item, report: &mut Reporter<'_>) {
+        let mut recorded = BTreeSet::new();
+        for (_, text) in &item.clauses {
+            if let Ok(expr) = promql::parse(text) {
+                recorded_metrics(&expr, &mut recorded);
+            }
+        }
+        if recorded.is_empty() {
+            return;
+        }
+        let names: Vec<String> = recorded.iter().map(|name| shown(name)).collect();
+        report.change(
+            self.place,
+            format!(
+                "{} reads recorded metrics ({}): here they begin when their rules do, and so does what is known of the objective",
+                shown(&self.name),
+                names.join(", ")
+            ),
+        );
     }
 
     /// The labels of which each combination has a budget: those that are named, or those that its query keeps.
@@ -226,6 +257,37 @@ impl Sla {
                 item.clause("burn", line.text());
             }
         }
+    }
+}
+
+/// Names with a colon are those of recording rules, as all the world has it.
+fn recorded_metrics(expr: &Expr, into: &mut BTreeSet<String>) {
+    let name = match &expr.kind {
+        ExprKind::Selector(selector) => &selector.name,
+        ExprKind::Range(range) => &range.selector.name,
+        _ => &None,
+    };
+    into.extend(name.iter().filter(|name| name.contains(':')).cloned());
+    for child in expr.children() {
+        recorded_metrics(child, into);
+    }
+}
+
+/// What is proposed for a ratio that is empty, and not 0, as long as nothing bad has happened.
+const FILL_OFFER: &str = "; where no bad event is stored the ratio is empty and the slice does not count: with `/ fill_left(0)` it is 0, and good";
+
+/// True for a quotient of vectors: without a series above the line there is no result.
+fn is_empty_without_events(query: &str) -> bool {
+    let expr = promql::parse(&query::with_window(query, RATIO_SLICE));
+    let Ok(expr) = expr.as_ref().map(Expr::unparenthesized) else {
+        return false;
+    };
+    match &expr.kind {
+        ExprKind::Binary(binary) if binary.op == BinaryOp::Div => binary
+            .matching
+            .as_ref()
+            .is_some_and(|matching| matching.fill.left.is_none()),
+        _ => false,
     }
 }
 

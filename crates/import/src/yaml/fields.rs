@@ -183,15 +183,19 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The word that `word` was probably meant to be: one letter in six may differ, one at least.
+/// The word that `word` was probably meant to be.
 fn nearest<'w>(word: &str, among: &[&'w str]) -> Option<&'w str> {
-    let allowed = (word.chars().count() / 3).max(1);
     among
         .iter()
+        .filter(|other| is_near(word, other))
         .map(|other| (distance(word, other), *other))
-        .filter(|(distance, _)| *distance <= allowed)
         .min()
         .map(|(_, other)| other)
+}
+
+/// True when `word` may have been meant to be `other`: one letter in three may differ, one at least.
+pub(crate) fn is_near(word: &str, other: &str) -> bool {
+    distance(word, other) <= (word.chars().count() / 3).max(1)
 }
 
 /// Letters to insert, remove or replace.

@@ -12,7 +12,7 @@
 mod fields;
 mod read;
 
-pub(crate) use fields::Fields;
+pub(crate) use fields::{Fields, is_near};
 pub(crate) use read::{Read, read};
 
 /// Where something begins, both from 1, the column in characters.
