@@ -48,5 +48,8 @@ pub use control::{Control, Stop};
 pub use error::QueryError;
 pub use explain::{Explanation, Fate, PlanNode, PlanRead, explain, write_explanation};
 pub use json::write_json;
-pub use source::{Columns, Digest, Select, SeriesReader, SeriesSet, Source, SourceError};
+pub use source::{
+    Columns, Course, Digest, Digests, Need, Select, SeriesReader, SeriesSet, Source, SourceError,
+    Totals,
+};
 pub use steps::Steps;

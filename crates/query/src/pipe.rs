@@ -16,9 +16,10 @@ use crate::functions::map::Map;
 use crate::mask;
 use crate::notes::Notes;
 use crate::reads::{Answered, Buffer, without_stale};
-use crate::source::Digest;
+use crate::source::{Digests, Need};
 use crate::steps::Grid;
 use crate::vector::{RowBuffer, RowName, Vector};
+use crate::window::digested::{Digested, FromDigests};
 use crate::window::newest::{self, Wanted};
 use crate::window::{self, Param, Row, Scratch, Shift, WindowFn, Windows};
 
@@ -103,7 +104,9 @@ enum Told {
 struct Worker {
     buffer: Buffer,
     fresh: Buffer,
-    digests: Vec<Digest>,
+    /// How windows do without samples, if they can.
+    digested: Option<FromDigests>,
+    digests: Digests,
     scratch: Scratch,
     pace: Pace,
     row: RowBuffer,
@@ -186,7 +189,8 @@ impl Pipe<'_> {
         Ok(Worker {
             buffer: Buffer::new(self.budget),
             fresh: Buffer::new(self.budget),
-            digests: Vec::new(),
+            digested: self.digested(),
+            digests: Digests::new(Need::Count),
             scratch: Scratch::new(self.budget),
             pace: Pace::new(self.budget),
             row: RowBuffer::new(self.grid.count),
@@ -201,7 +205,7 @@ impl Pipe<'_> {
         let samples = match self.told(index, worker)? {
             Told::Value(value) => {
                 worker.row.put(0, value);
-                return self.map(worker);
+                return self.finish(index, worker);
             }
             Told::Samples => worker.buffer.samples(),
             Told::Nothing => match self.kernel {
@@ -241,45 +245,61 @@ impl Pipe<'_> {
             } => {
                 let extended = extended.map(|e| (e, *lookback));
                 window::run(func, extended, &mut row, &mut worker.scratch)?;
-                if func.wants_counter && !mask::is_empty(&worker.row.mask) {
-                    self.notes
-                        .info_unless_counter(&self.answered.labels[index], self.span);
-                }
             }
         }
-        self.map(worker)
+        self.finish(index, worker)
     }
 
-    fn map(&self, worker: &mut Worker) -> Result<(), QueryError> {
+    /// What is left to be done once the kernel's values are there.
+    fn finish(&self, index: usize, worker: &mut Worker) -> Result<(), QueryError> {
+        if let Ready::Window { func, .. } = &self.kernel
+            && func.wants_counter
+            && !mask::is_empty(&worker.row.mask)
+        {
+            self.notes
+                .info_unless_counter(&self.answered.labels[index], self.span);
+        }
         for map in &self.maps {
             map.apply(&mut worker.row.as_mut(), &worker.pace)?;
         }
         Ok(())
     }
 
-    /// Tries to know the value of the only window of one series by digests of its samples.
-    fn told(&self, index: usize, worker: &mut Worker) -> Result<Told, QueryError> {
+    /// How the kernel does without samples, if some of these need not be read.
+    fn digested(&self) -> Option<FromDigests> {
         let Ready::Window {
             func,
             extended: None,
             ..
-        } = self.kernel
+        } = &self.kernel
         else {
-            return Ok(Told::Nothing);
+            return None;
         };
-        let is_worth_it = self.zones && self.grid.count == 1 && !self.answered.keeps_samples();
-        let Some(digested) = func.digested.filter(|_| is_worth_it) else {
+        let is_possible = self.zones && self.grid.count == 1;
+        let digested = func.digested.filter(|_| is_possible)?;
+        let is_worth_it = self.answered.has_digests(digested.need, self.needed());
+        is_worth_it.then_some(digested)
+    }
+
+    /// Tries to know the value of the only window of one series by digests of its samples.
+    fn told(&self, index: usize, worker: &mut Worker) -> Result<Told, QueryError> {
+        let Some(digested) = worker.digested else {
             return Ok(Told::Nothing);
         };
         let digests = &mut worker.digests;
+        digests.need = digested.need;
         let samples =
             self.answered
                 .read_digested(index, self.needed(), &mut worker.buffer, digests)?;
-        if digests.is_empty() {
+        if digests.found.is_empty() {
             return Ok(Told::Samples);
         }
-        let samples = without_stale(samples, &mut worker.fresh)?;
-        let value = digested(samples, digests);
+        let value = (digested.kernel)(Digested {
+            samples: without_stale(samples, &mut worker.fresh)?,
+            digests: &digests.found,
+            end: self.shift.apply(self.grid.start),
+            range: self.kernel.range(),
+        });
         Ok(value.map_or(Told::Nothing, Told::Value))
     }
 

@@ -11,7 +11,7 @@ use crate::budget::{Budget, Charge};
 use crate::error::QueryError;
 use crate::notes::Notes;
 use crate::plan::Read;
-use crate::source::{Columns, Digest, Select, SeriesReader, Source, SourceError, Values};
+use crate::source::{Columns, Digests, Need, Select, SeriesReader, Source, SourceError, Values};
 use crate::window::Samples;
 
 /// One selection of the plan, asked at most once.
@@ -184,9 +184,10 @@ impl Answered<'_> {
         Ok(buffer.samples())
     }
 
-    /// True when decoded samples are shared with other selectors.
-    pub(crate) fn keeps_samples(&self) -> bool {
-        self.kept.is_some()
+    /// Whether some of the samples inside `range` need not be read, where so much has to be known of them. Those that are shared
+    /// with other selectors are.
+    pub(crate) fn has_digests(&self, need: Need, range: TimeRange) -> bool {
+        self.kept.is_none() && self.reader.has_digests(need, range)
     }
 
     /// These samples, as far as they are not told by `digests`, which is replaced.
@@ -195,12 +196,11 @@ impl Answered<'_> {
         index: usize,
         range: TimeRange,
         buffer: &'b mut Buffer,
-        digests: &mut Vec<Digest>,
+        digests: &mut Digests,
     ) -> Result<Samples<'b>, QueryError> {
         self.fill_by(buffer, |room, columns| {
             self.reader
-                .read_digested(index, range, room, columns, digests)?;
-            Ok(Values::Any)
+                .read_digested(index, range, room, columns, digests)
         })?;
         Ok(buffer.samples())
     }

@@ -16,6 +16,8 @@ const SAMPLES: i64 = 4000;
 const STEP: i64 = 1000;
 const END: i64 = SAMPLES * STEP;
 
+const KINDS: usize = 14;
+
 /// Values of one kind, the `i`th of a series.
 fn value(kind: usize, i: i64) -> f64 {
     let whole = (i * 7919 % 1009 - 300) as f64;
@@ -29,7 +31,13 @@ fn value(kind: usize, i: i64) -> f64 {
         5 if i % 1300 == 9 => -0.0,
         6 if i % 700 == 3 => f64::INFINITY,
         7 => 42.0,
-        _ => whole.max(0.0),
+        8 => whole.max(0.0),
+        // Counters: whole or not, that begin anew or do not; from zero, or not.
+        9 => (i * 3) as f64,
+        10 => (i % 1700 * 3) as f64,
+        11 => i as f64 * 0.3 + 1e6,
+        12 => (i % 1700) as f64 * 0.3,
+        _ => (i % 3 + i / 2) as f64 * 1e13,
     }
 }
 
@@ -45,7 +53,7 @@ fn store(cuts: &[i64], late: &[i64]) -> Store {
     let mut appender = store.appender();
     let mut write = |samples: &mut dyn Iterator<Item = i64>| {
         for i in samples {
-            for kind in 0..9 {
+            for kind in 0..KINDS {
                 let labels = Labels::from_pairs([("__name__", "x"), ("kind", &kind.to_string())]);
                 let series = appender.series(&labels).unwrap();
                 appender.push(series, TimestampMs(i * STEP), value(kind, i));
@@ -65,7 +73,8 @@ fn store(cuts: &[i64], late: &[i64]) -> Store {
     store
 }
 
-fn ask(store: &Store, query: &str, at: i64, zones: bool) -> Vec<(Labels, u64)> {
+/// Values to the bit, and what is said about them.
+fn ask(store: &Store, query: &str, at: i64, zones: bool) -> (Vec<(Labels, u64)>, Vec<String>) {
     let options = Options {
         zones,
         ..Options::default()
@@ -76,9 +85,9 @@ fn ask(store: &Store, query: &str, at: i64, zones: bool) -> Vec<(Labels, u64)> {
     let Value::Vector(rows) = answer.value else {
         panic!("an instant vector");
     };
-    rows.into_iter()
-        .map(|(labels, sample)| (labels, sample.v.to_bits()))
-        .collect()
+    let rows = rows.into_iter();
+    let rows = rows.map(|(labels, sample)| (labels, sample.v.to_bits()));
+    (rows.collect(), answer.infos)
 }
 
 fn samples_from_zones(store: &Store, query: &str, at: i64) -> u64 {
@@ -94,14 +103,22 @@ fn samples_from_zones(store: &Store, query: &str, at: i64) -> u64 {
         .sum()
 }
 
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 16] = [
     "sum_over_time",
     "avg_over_time",
     "count_over_time",
     "present_over_time",
     "min_over_time",
     "max_over_time",
+    "first_over_time",
     "last_over_time",
+    "ts_of_first_over_time",
+    "ts_of_last_over_time",
+    "rate",
+    "increase",
+    "delta",
+    "resets",
+    "changes",
     "stddev_over_time",
 ];
 
@@ -134,6 +151,15 @@ fn a_window_over_closed_chunks_reads_little() {
     assert_eq!(samples_from_zones(&store, query, END), 3900);
     let query = "sum_over_time(x{kind=\"1\"}[2h])";
     assert_eq!(samples_from_zones(&store, query, END), 0);
+    // Of a counter it matters whether it fell, and if it did, whether it has whole numbers.
+    for (kind, falls, zones) in [(9, 0, 3900), (10, 2, 3900), (11, 0, 3900), (12, 2, 0)] {
+        let window = format!("(x{{kind=\"{kind}\"}}[2h])");
+        let of = |function: &str| samples_from_zones(&store, &format!("{function}{window}"), END);
+        assert_eq!((of("increase"), of("rate")), (zones, zones), "{kind}");
+        assert_eq!((of("delta"), of("resets")), (3900, 3900), "{kind}");
+        let (rows, _) = ask(&store, &format!("resets{window}"), END, true);
+        assert_eq!(rows[0].1, f64::from(falls).to_bits(), "{kind}");
+    }
     // The first chunk begins before the window.
     let query = "sum_over_time(x{kind=\"0\"}[2000s])";
     assert_eq!(samples_from_zones(&store, query, END), 900);

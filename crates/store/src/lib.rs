@@ -48,7 +48,7 @@ mod wal;
 
 pub use appender::{Appender, SeriesRef};
 pub use config::{Config, DuplicatePolicy, Durability};
-pub use digest::Digest;
+pub use digest::{Course, Digest, Digests, Need, Totals};
 pub use error::{AppendError, Commit, Health, ReadOnly, RejectReason, Rejected, StoreError};
 pub use recovery::{DamagedLog, QuarantinedSegment, RecoveryReport};
 pub use selection::Selection;

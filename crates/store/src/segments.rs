@@ -220,6 +220,16 @@ impl Segments {
         present
     }
 
+    /// Whether some chunk may lie within `range` as a whole. Most segments have one chunk a series, about as long as they are.
+    pub(crate) fn have_chunks_within(&self, range: TimeRange) -> bool {
+        self.live.iter().rev().any(|live| {
+            let segment = &live.segment;
+            let is_inside = range.contains(segment.min_ts()) && range.contains(segment.max_ts());
+            let has_inner_chunks = segment.chunk_count() > segment.series_count();
+            is_inside || has_inner_chunks && live.overlaps(range)
+        })
+    }
+
     /// What a selection over `range` lacks.
     pub(crate) fn warnings(&self, range: TimeRange) -> Vec<String> {
         let missing = self

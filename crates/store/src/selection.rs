@@ -5,7 +5,7 @@
 //! time, the duplicate policy says which one is read; equal times within one source are settled already.
 
 use crate::config::DuplicatePolicy;
-use crate::digest::Digest;
+use crate::digest::{Digests, Need};
 use crate::error::StoreError;
 use crate::head::{Captured, Reader};
 use crate::view::View;
@@ -191,8 +191,8 @@ impl Selection {
         Ok(newest)
     }
 
-    /// As [`Selection::read_within`], but stretches of samples whose digest is known go to `digests` instead of the columns,
-    /// in no particular order. `digests` is replaced, too.
+    /// As [`Selection::read_known`], but stretches of samples of which all that is needed is known go to `digests` instead of the
+    /// columns, the oldest first. Those found before are replaced, too.
     pub fn read_digested(
         &self,
         index: usize,
@@ -200,23 +200,29 @@ impl Selection {
         room: usize,
         times: &mut Vec<i64>,
         values: &mut Vec<f64>,
-        digests: &mut Vec<Digest>,
-    ) -> Result<(), StoreError> {
-        digests.clear();
+        digests: &mut Digests,
+    ) -> Result<Values, StoreError> {
+        digests.found.clear();
         times.clear();
         values.clear();
         let Some(&id) = self.ids.get(index) else {
-            return Ok(());
+            return Ok(Values::Any);
         };
         match self.digested(id, range, room, times, values, digests) {
-            Ok(true) => Ok(()),
+            Ok(true) => Ok(Values::Any),
             // Damage is for the usual reading to find and to remember.
             Ok(false) | Err(StoreError::Corrupt { .. }) => {
-                digests.clear();
-                self.read_within(index, range, room, times, values)
+                digests.found.clear();
+                self.read_known(index, range, room, times, values)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether [`Selection::read_digested`] may find any stretch inside `range` of which so much is known.
+    pub fn has_digests(&self, need: Need, range: TimeRange) -> bool {
+        let segments = &self.view.pin.published.segments;
+        !need.is_of_chunks() || segments.have_chunks_within(range)
     }
 
     /// False, with whatever in the columns, when parts overlap: which of two samples counts is then known from the samples only.
@@ -227,7 +233,7 @@ impl Selection {
         room: usize,
         times: &mut Vec<i64>,
         values: &mut Vec<f64>,
-        digests: &mut Vec<Digest>,
+        digests: &mut Digests,
     ) -> Result<bool, StoreError> {
         let published = &self.view.pin.published;
         let (mut is_disjoint, mut until) = (true, i64::MIN);

@@ -11,7 +11,7 @@ use bellwether_model::{Matcher, TimeRange};
 use super::{PlanRead, label};
 use crate::plan::Read;
 use crate::source::{
-    Columns, Digest, Select, SeriesReader, SeriesSet, Source, SourceError, Values,
+    Columns, Digests, Need, Select, SeriesReader, SeriesSet, Source, SourceError, Values,
 };
 
 /// A source, and what was read of it.
@@ -143,13 +143,17 @@ impl SeriesReader for Reader<'_> {
         range: TimeRange,
         room: usize,
         out: &mut Columns,
-        digests: &mut Vec<Digest>,
-    ) -> Result<(), SourceError> {
-        self.base.read_digested(index, range, room, out, digests)?;
+        digests: &mut Digests,
+    ) -> Result<Values, SourceError> {
+        let known = self.base.read_digested(index, range, room, out, digests)?;
         self.count(out);
-        let digested = digests.iter().map(|digest| digest.count).sum();
+        let digested = digests.found.iter().map(|digest| digest.count).sum();
         self.digested.fetch_add(digested, Ordering::Relaxed);
-        Ok(())
+        Ok(known)
+    }
+
+    fn has_digests(&self, need: Need, range: TimeRange) -> bool {
+        self.base.has_digests(need, range)
     }
 
     fn warnings(&self) -> Vec<String> {

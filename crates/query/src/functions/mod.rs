@@ -14,6 +14,7 @@ pub(crate) mod sort;
 
 use bellwether_lang::promql::ast::BinaryOp;
 
+use crate::source::Need;
 use crate::window::{self, WindowFn, digested, extended, order, rate, regression, totals};
 
 /// How a function is evaluated.
@@ -75,10 +76,8 @@ pub(crate) enum Func {
 }
 
 /// `present_over_time`, which `absent_over_time` asks too.
-pub(crate) const PRESENCE: WindowFn = WindowFn {
-    digested: Some(|_, _| Some(1.0)),
-    ..WindowFn::new(window::presence)
-};
+pub(crate) const PRESENCE: WindowFn =
+    WindowFn::new(window::presence).digested(Need::Count, |_| Some(1.0));
 
 /// The kernel of the function called `name`.
 pub(crate) fn entry(name: &str) -> Option<Entry> {
@@ -94,10 +93,9 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
         "asinh" => Map(Math(f64::asinh)),
         "atan" => Map(Math(f64::atan)),
         "atanh" => Map(Math(f64::atanh)),
-        "avg_over_time" => Window(WindowFn {
-            digested: Some(digested::mean),
-            ..WindowFn::new(totals::means)
-        }),
+        "avg_over_time" => {
+            Window(WindowFn::new(totals::means).digested(Need::Totals, digested::mean))
+        }
         "ceil" => Map(Math(f64::ceil)),
         "changes" => Window(WindowFn {
             anchored: Some(extended::changes),
@@ -108,10 +106,9 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
         "clamp_min" => Map(MapKind::ClampMin),
         "cos" => Map(Math(f64::cos)),
         "cosh" => Map(Math(f64::cosh)),
-        "count_over_time" => Window(WindowFn {
-            digested: Some(|samples, digests| Some(digested::count(samples, digests))),
-            ..WindowFn::new(window::counts)
-        }),
+        "count_over_time" => Window(
+            WindowFn::new(window::counts).digested(Need::Count, |window| Some(window.count())),
+        ),
         "day_of_month" => Date(dates::day_of_month),
         "day_of_week" => Date(dates::day_of_week),
         "day_of_year" => Date(dates::day_of_year),
@@ -120,14 +117,14 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
         "delta" => Window(WindowFn {
             anchored: Some(extended::deltas),
             smoothed: Some(extended::deltas),
-            ..WindowFn::new(rate::deltas)
+            ..WindowFn::new(rate::deltas).digested(Need::Course, rate::digested_delta)
         }),
         "deriv" => Window(WindowFn::new(regression::slopes)),
         "double_exponential_smoothing" => Window(WindowFn::new(regression::smoothed)),
         "exp" => Map(Math(f64::exp)),
         "first_over_time" => Window(WindowFn {
             keeps_name: true,
-            ..WindowFn::new(window::first)
+            ..WindowFn::new(window::first).digested(Need::Course, digested::first)
         }),
         "floor" => Map(Math(f64::floor)),
         "histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar"
@@ -141,7 +138,7 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
             anchored: Some(extended::increases),
             smoothed: Some(extended::increases),
             wants_counter: true,
-            ..WindowFn::new(rate::increases)
+            ..WindowFn::new(rate::increases).digested(Need::Increase, rate::digested_increase)
         }),
         "info" => Entry::Info,
         "irate" => Window(WindowFn::new(rate::instant_rates)),
@@ -149,22 +146,20 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
         "label_replace" => Call(Func::LabelReplace),
         "last_over_time" => Window(WindowFn {
             keeps_name: true,
-            ..WindowFn::new(window::last)
+            ..WindowFn::new(window::last).digested(Need::Course, digested::last)
         }),
         "ln" => Map(Math(f64::ln)),
         "log10" => Map(Math(f64::log10)),
         "log2" => Map(Math(f64::log2)),
         "mad_over_time" => Window(WindowFn::new(order::median_deviations)),
         "max_of" => Pick(map::max),
-        "max_over_time" => Window(WindowFn {
-            digested: Some(digested::maximum),
-            ..WindowFn::new(order::maxima)
-        }),
+        "max_over_time" => {
+            Window(WindowFn::new(order::maxima).digested(Need::Totals, digested::maximum))
+        }
         "min_of" => Pick(map::min),
-        "min_over_time" => Window(WindowFn {
-            digested: Some(digested::minimum),
-            ..WindowFn::new(order::minima)
-        }),
+        "min_over_time" => {
+            Window(WindowFn::new(order::minima).digested(Need::Totals, digested::minimum))
+        }
         "minute" => Date(dates::minute),
         "month" => Date(dates::month),
         "pi" => Entry::Pi,
@@ -179,11 +174,11 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
             anchored: Some(extended::rates),
             smoothed: Some(extended::rates),
             wants_counter: true,
-            ..WindowFn::new(rate::rates)
+            ..WindowFn::new(rate::rates).digested(Need::Increase, rate::digested_rate)
         }),
         "resets" => Window(WindowFn {
             anchored: Some(extended::resets),
-            ..WindowFn::new(totals::resets)
+            ..WindowFn::new(totals::resets).digested(Need::Course, digested::resets)
         }),
         "round" => Map(MapKind::Round),
         "scalar" => Entry::ToScalar,
@@ -197,10 +192,9 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
         "sqrt" => Map(Math(f64::sqrt)),
         "stddev_over_time" => Window(WindowFn::new(totals::deviations)),
         "stdvar_over_time" => Window(WindowFn::new(totals::variances)),
-        "sum_over_time" => Window(WindowFn {
-            digested: Some(digested::sum),
-            ..WindowFn::new(totals::sums)
-        }),
+        "sum_over_time" => {
+            Window(WindowFn::new(totals::sums).digested(Need::Totals, digested::sum))
+        }
         "tan" => Map(Math(f64::tan)),
         "tanh" => Map(Math(f64::tanh)),
         "time" => Entry::Time,
@@ -209,8 +203,12 @@ pub(crate) fn entry(name: &str) -> Option<Entry> {
             ..WindowFn::new(regression::times_to)
         }),
         "timestamp" => Entry::Timestamp,
-        "ts_of_first_over_time" => Window(WindowFn::new(window::first_time)),
-        "ts_of_last_over_time" => Window(WindowFn::new(window::last_time)),
+        "ts_of_first_over_time" => {
+            Window(WindowFn::new(window::first_time).digested(Need::Course, digested::first_time))
+        }
+        "ts_of_last_over_time" => {
+            Window(WindowFn::new(window::last_time).digested(Need::Course, digested::last_time))
+        }
         "ts_of_max_over_time" => Window(WindowFn::new(order::maximum_times)),
         "ts_of_min_over_time" => Window(WindowFn::new(order::minimum_times)),
         "vector" => Call(Func::Vector),

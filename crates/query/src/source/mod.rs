@@ -7,7 +7,7 @@
 pub mod memory;
 pub mod store;
 
-pub use bellwether_store::Digest;
+pub use bellwether_store::{Course, Digest, Digests, Need, Totals};
 
 pub use bellwether_model::whole::Values;
 use bellwether_model::{Labels, Matcher, TimeRange};
@@ -136,18 +136,23 @@ pub trait SeriesReader: Send + Sync {
         Ok(())
     }
 
-    /// As [`SeriesReader::read`], but stretches of samples whose [`Digest`] is known may go to `digests` instead of `out`, in no
-    /// particular order. Both are replaced.
+    /// As [`SeriesReader::read_known`], but stretches of samples of which all that `digests` needs is known may go there instead of
+    /// to `out`, the oldest first. What either held before is replaced.
     fn read_digested(
         &self,
         index: usize,
         range: TimeRange,
         room: usize,
         out: &mut Columns,
-        digests: &mut Vec<Digest>,
-    ) -> Result<(), SourceError> {
-        digests.clear();
-        self.read(index, range, room, out)
+        digests: &mut Digests,
+    ) -> Result<Values, SourceError> {
+        digests.found.clear();
+        self.read_known(index, range, room, out)
+    }
+
+    /// Whether [`SeriesReader::read_digested`] may find any stretch inside `range` of which so much is known.
+    fn has_digests(&self, _need: Need, _range: TimeRange) -> bool {
+        false
     }
 
     /// What reading so far has found missing, worded for the user. Asked once the query is done.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use bellwether_model::{Matcher, TimeRange};
 use bellwether_store::{Selection, StoreError, View};
 
-use super::{Columns, Digest, Select, SeriesReader, SeriesSet, Source, SourceError, Values};
+use super::{Columns, Digests, Need, Select, SeriesReader, SeriesSet, Source, SourceError, Values};
 
 /// How many damaged chunks one read puts up with before it gives up.
 const DAMAGE_MAX: usize = 64;
@@ -95,13 +95,17 @@ impl SeriesReader for Reader {
         range: TimeRange,
         room: usize,
         out: &mut Columns,
-        digests: &mut Vec<Digest>,
-    ) -> Result<(), SourceError> {
+        digests: &mut Digests,
+    ) -> Result<Values, SourceError> {
         let Columns { times, values } = out;
         around_damage(&self.damage, || {
             self.selection
                 .read_digested(index, range, room, times, values, digests)
         })
+    }
+
+    fn has_digests(&self, need: Need, range: TimeRange) -> bool {
+        self.selection.has_digests(need, range)
     }
 
     fn warnings(&self) -> Vec<String> {

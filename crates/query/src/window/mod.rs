@@ -23,12 +23,13 @@ use std::sync::Arc;
 
 use bellwether_lang::promql::ast::{Extended, Span};
 
+use self::digested::FromDigests;
 use self::halves::Halves;
 use crate::budget::{Budget, Charge, LOOK_EVERY, Pace};
 use crate::error::QueryError;
 use crate::notes::Notes;
 use crate::scalar::Scalar;
-use crate::source::Values;
+use crate::source::{Need, Values};
 use crate::steps::Grid;
 use crate::sum::{Deviation, Mean, Sum};
 use crate::vector::RowBuffer;
@@ -270,8 +271,8 @@ pub(crate) struct WindowFn {
     pub(crate) anchored: Option<extended::Kernel>,
     /// The same with `smoothed`.
     pub(crate) smoothed: Option<extended::Kernel>,
-    /// The value of one window from digests of its samples, if these can be enough.
-    pub(crate) digested: Option<digested::Kernel>,
+    /// How it does without samples of which enough is known, if it can.
+    pub(crate) digested: Option<FromDigests>,
     /// Its values are samples as they are: the name stays.
     pub(crate) keeps_name: bool,
     /// It looks at the time of the step, wherever its window is.
@@ -292,6 +293,12 @@ impl WindowFn {
             looks_at_now: false,
             wants_counter: false,
         }
+    }
+
+    /// The same, and able to do without samples.
+    pub(crate) const fn digested(self, need: Need, kernel: digested::Kernel) -> WindowFn {
+        let digested = Some(FromDigests { need, kernel });
+        WindowFn { digested, ..self }
     }
 
     /// What it does over windows so modified; `None` when it means nothing there.

@@ -4,6 +4,7 @@
 //! the samples come close to it (within 1.1 of their average distance), else by half that distance; and a
 //! counter is never extended to before it was zero.
 
+use super::digested::{Digested, Way};
 use super::halves::{Halves, cut};
 use super::totals::is_reset;
 use super::{Row, Samples, Scratch, Window, Windows};
@@ -37,6 +38,32 @@ pub(crate) fn instant_deltas(row: &mut Row<'_>, _: &mut Scratch) -> Result<(), Q
     row.each(|w| instant_delta(samples, w))
 }
 
+/// `rate` of a window whose samples are not all read.
+pub(crate) fn digested_rate(window: Digested<'_>) -> Option<f64> {
+    digested(window, Kind::Rate)
+}
+
+/// `increase`, so
+pub(crate) fn digested_increase(window: Digested<'_>) -> Option<f64> {
+    digested(window, Kind::Increase)
+}
+
+/// `delta`, so
+pub(crate) fn digested_delta(window: Digested<'_>) -> Option<f64> {
+    digested(window, Kind::Delta)
+}
+
+fn digested(window: Digested<'_>, kind: Kind) -> Option<f64> {
+    let way = Way::of(window)?;
+    let change = match kind {
+        Kind::Rate | Kind::Increase => way.increase(window)?,
+        Kind::Delta => way.between(),
+    };
+    let (first, last, ends) = (way.first, way.last.0, (window.end, window.range));
+    let span = Span::new(first, last, window.count(), ends);
+    Some(span.extrapolate(change, kind, window.range))
+}
+
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -45,23 +72,26 @@ pub(super) enum Kind {
     Delta,
 }
 
+impl Kind {
+    fn is_counter(self) -> bool {
+        self != Kind::Delta
+    }
+}
+
 /// Extrapolated change over each window with at least two samples.
 #[inline(always)]
 fn extrapolated(row: &mut Row<'_>, kind: Kind, scratch: &mut Scratch) -> Result<(), QueryError> {
     let (samples, windows) = (row.samples, row.windows);
-    let is_counter = kind != Kind::Delta;
-    let unit = match kind {
-        Kind::Rate => windows.range as f64 / 1000.0,
-        Kind::Increase | Kind::Delta => 1.0,
-    };
     let extrapolate = |w: Window, change: f64| {
-        let span = Span::new(samples, w, windows.range);
-        let covered = span.covered(change, is_counter);
-        change * (covered / (span.sampled * unit))
+        let (first, last) = (w.lo, w.hi - 1);
+        let first = (samples.times[first], samples.values[first]);
+        let (last, count) = (samples.times[last], w.hi - w.lo);
+        let span = Span::new(first, last, count as f64, (w.end, windows.range));
+        span.extrapolate(change, kind, windows.range)
     };
     let between = |w: Window| samples.values[w.hi - 1] - samples.values[w.lo];
     let has_two = |w: Window| w.hi - w.lo >= 2;
-    if !is_counter || !has_resets(samples.values) {
+    if !kind.is_counter() || !has_resets(samples.values) {
         return row.each(|w| has_two(w).then(|| extrapolate(w, between(w))));
     }
     scratch.charge(samples, LOST_BYTES_PER_SAMPLE)?;
@@ -186,15 +216,28 @@ struct Span {
 }
 
 impl Span {
-    fn new(samples: Samples<'_>, w: Window, range: i64) -> Span {
-        let (first, last) = (samples.times[w.lo], samples.times[w.hi - 1]);
+    /// Of `count` samples, the first of them with its value, in a window that ends at `end` and is `range` long.
+    #[inline(always)]
+    fn new(first: (i64, f64), last: i64, count: f64, (end, range): (i64, i64)) -> Span {
+        let (first, first_value) = first;
         Span {
-            first_value: samples.values[w.lo],
-            to_start: first.saturating_sub(w.end.saturating_sub(range)) as f64,
-            to_end: w.end.saturating_sub(last) as f64,
+            first_value,
+            to_start: first.saturating_sub(end.saturating_sub(range)) as f64,
+            to_end: end.saturating_sub(last) as f64,
             sampled: last.saturating_sub(first) as f64,
-            gaps: (w.hi - w.lo - 1) as f64,
+            gaps: count - 1.0,
         }
+    }
+
+    /// What `change` between the samples is over the whole window.
+    #[inline(always)]
+    fn extrapolate(&self, change: f64, kind: Kind, range: i64) -> f64 {
+        let unit = match kind {
+            Kind::Rate => range as f64 / 1000.0,
+            Kind::Increase | Kind::Delta => 1.0,
+        };
+        let covered = self.covered(change, kind.is_counter());
+        change * (covered / (self.sampled * unit))
     }
 
     /// How much of the window the change between the samples stands for. Comparisons are of products, since divisions would be

@@ -1,7 +1,7 @@
 //! Compressed samples of one series in memory: two columns, coded as in a segment, never on disk.
 
 use crate::codec::{Corrupt, timestamps, values};
-use crate::digest::Digest;
+use crate::digest::{Digest, Totals};
 use bellwether_model::TimeRange;
 use bellwether_model::whole::small;
 use std::sync::Arc;
@@ -95,11 +95,15 @@ impl Block {
     pub(super) fn digest(&self, range: TimeRange) -> Option<Digest> {
         let Summary { sum, min, max } = self.summary;
         let is_inside = range.contains(self.first) && range.contains(self.last);
-        (is_inside && self.is_small()).then_some(Digest {
-            count: u64::from(self.len),
+        let totals = Totals {
             sum: sum as f64,
             min: f64::from(min),
             max: f64::from(max),
+        };
+        (is_inside && self.is_small()).then_some(Digest {
+            count: u64::from(self.len),
+            totals: Some(totals),
+            course: None,
         })
     }
 

@@ -8,7 +8,7 @@
 //! duplicate policy. Among late samples of one time the order of arrival is kept.
 
 use super::block::{Block, Corrupted, Hints, Sealer};
-use crate::digest::Digest;
+use crate::digest::Digests;
 use bellwether_model::TimeRange;
 use bellwether_model::whole::{Values, small};
 
@@ -340,13 +340,11 @@ impl Captured {
     }
 
     /// Moves to `digests` the blocks of which that is all one needs to know.
-    pub(crate) fn digest(&mut self, digests: &mut Vec<Digest>) {
+    pub(crate) fn digest(&mut self, digests: &mut Digests) {
         let range = self.range;
         self.blocks.retain(|(block, len)| {
             let is_whole = *len == block.len as usize;
-            let digest = block.digest(range).filter(|_| is_whole);
-            digests.extend(digest);
-            digest.is_none()
+            !(is_whole && digests.take(block.digest(range)))
         });
     }
 

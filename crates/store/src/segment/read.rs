@@ -5,7 +5,7 @@ use super::chunks::ChunkMeta;
 use super::layout::Kind;
 use super::reader::Segment;
 use crate::codec::{timestamps, values};
-use crate::digest::Digest;
+use crate::digest::{Digest, Digests};
 use bellwether_model::TimeRange;
 use std::ops::Range;
 use std::sync::Arc;
@@ -138,8 +138,8 @@ impl Segment {
         damage.map_or(Ok(()), Err)
     }
 
-    /// As [`Segment::read_within`], but chunks that lie within `range` as a whole and have a digest go to `digests`
-    /// instead, and are not read.
+    /// As [`Segment::read_within`], but chunks that lie within `range` as a whole and have a digest that is enough go to
+    /// `digests` instead, and are not read.
     pub(crate) fn read_digested(
         &self,
         ix: u32,
@@ -147,16 +147,14 @@ impl Segment {
         room: usize,
         ts: &mut Vec<i64>,
         vals: &mut Vec<f64>,
-        digests: &mut Vec<Digest>,
+        digests: &mut Digests,
     ) -> Result<(), SegmentError> {
         let id = self.series_id(ix)?;
         let mut buf = ReadBuf::default();
         for chunk in self.chunks_within(ix, range)? {
             let is_inside = range.contains(chunk.t_first) && range.contains(chunk.t_last);
             let zone = if is_inside { self.zone(&chunk)? } else { None };
-            if let Some(digest) = zone.and_then(|zone| Digest::of(&zone, chunk.n)) {
-                digests.push(digest);
-            } else {
+            if !digests.take(zone.and_then(|zone| Digest::of(&zone, &chunk))) {
                 let out = &mut Out { room, ts, vals };
                 self.read_first(&mut buf, id, &[chunk], range, out)?;
             }

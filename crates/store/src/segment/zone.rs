@@ -194,11 +194,6 @@ impl Zone {
         })
     }
 
-    /// How much a counter grew within the chunk, restarts allowed for. Meaningless with NaNs at the ends.
-    pub fn increase(&self) -> f64 {
-        self.last - self.first + self.reset_sum
-    }
-
     pub(super) fn floats(&self) -> [f64; 6] {
         [
             self.min,
@@ -258,7 +253,7 @@ mod tests {
         let zone = Zone::of(&values).unwrap();
         assert_eq!((zone.min, zone.max), (0.0, 199.0));
         assert_eq!((zone.resets, zone.reset_sum), (1, 199.0));
-        assert_eq!(zone.increase(), 199.0 + 99.0);
+        assert_eq!((zone.first, zone.last), (0.0, 99.0));
         assert_eq!(zone.sum, f64::from(199 * 200 / 2 - 50 + 99 * 100 / 2));
         assert!(zone.has_stale && !zone.has_nan);
     }
