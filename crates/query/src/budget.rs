@@ -70,6 +70,12 @@ impl Budget {
         self.memory_peak.load(Ordering::Relaxed)
     }
 
+    /// What is not charged yet.
+    pub(crate) fn memory_left(&self) -> usize {
+        self.memory_max
+            .saturating_sub(self.memory.load(Ordering::Relaxed))
+    }
+
     /// True when `bytes` more would leave most of the memory free: for caches, which may do without.
     pub(crate) fn has_room_for_cache(&self, bytes: usize) -> bool {
         self.memory.load(Ordering::Relaxed).saturating_add(bytes) < self.memory_max / 2

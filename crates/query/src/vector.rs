@@ -75,6 +75,12 @@ impl RowBuffer {
     }
 }
 
+/// A vector of this size has address space for all that its query may hold: if it grew by being copied, it would take twice what is
+/// charged for it meanwhile.
+const MOVED_BYTES_MAX: usize = 8 << 20;
+/// The most address space.
+const RESERVED_BYTES_MAX: usize = 1 << 30;
+
 /// Rows of values over the same steps.
 #[derive(Debug)]
 pub(crate) struct Vector {
@@ -166,6 +172,7 @@ impl Vector {
         // Before the allocation: the row itself, its mask, its entry (the labels are shared).
         self.charge
             .grow(8 * (self.steps + self.words) + size_of::<RowName>())?;
+        self.make_room();
         self.values.resize(self.values.len() + self.steps, 0.0);
         self.masks.resize(self.masks.len() + self.words, 0);
         self.names.push(name);
@@ -190,10 +197,23 @@ impl Vector {
         }
         self.charge
             .grow(8 * (self.steps + self.words) + size_of::<RowName>())?;
+        self.make_room();
         self.values.extend_from_slice(values);
         self.masks.extend_from_slice(mask);
         self.names.push(name);
         Ok(())
+    }
+
+    /// Room for a row that is charged, in a vector that shall not move any more.
+    fn make_room(&mut self) {
+        let needed = self.values.len() + self.steps;
+        if needed <= self.values.capacity() || 8 * needed < MOVED_BYTES_MAX {
+            return;
+        }
+        let left = self.charge.budget().memory_left();
+        let more = self.steps + left.min(RESERVED_BYTES_MAX) / 8;
+        // Where there is no such space it grows as others do.
+        let _ = self.values.try_reserve_exact(more);
     }
 
     /// Adds the rows of `other`, which has the same steps.
@@ -308,5 +328,32 @@ impl Vector {
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.sort_by(|a, b| self.names[*a].labels.cmp(&self.names[*b].labels));
         order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Control;
+
+    #[test]
+    fn a_large_vector_is_not_copied_to_grow() {
+        const STEPS: usize = 1 << 17;
+        let memory_max = 64 << 20;
+        let budget = Budget::new(&Control::new(), memory_max, 0);
+        let mut vector = Vector::new(STEPS, &budget);
+        let name = RowName {
+            labels: Labels::empty(),
+            drop_name: false,
+        };
+        let (values, mask) = (vec![1.0; STEPS], vec![u64::MAX; mask::words(STEPS)]);
+        while 8 * vector.values.len() <= MOVED_BYTES_MAX {
+            vector.push(name.clone(), &values, &mask).unwrap();
+        }
+        let place = vector.values.as_ptr();
+        while vector.push(name.clone(), &values, &mask).is_ok() {}
+        assert_eq!(vector.values.as_ptr(), place);
+        assert!(vector.len() > 60, "{}", vector.len());
+        assert!(vector.values.iter().all(|v| *v == 1.0));
     }
 }
