@@ -38,8 +38,7 @@ impl Ahead {
     /// The answer to `select`, if it is kept.
     pub(super) fn find(&self, select: &Select<'_>) -> Option<Arc<Held>> {
         let mut windows = self.0.lock();
-        let same = |window: &&mut Window| window.slides_to(select);
-        let window = windows.iter_mut().find(same)?;
+        let window = nearest(&mut windows, select)?;
         let kept = window.kept.as_ref()?;
         if !kept.holds(select) {
             return None;
@@ -52,7 +51,7 @@ impl Ahead {
     /// was kept of the window is dropped, for the next answer needs its memory.
     pub(super) fn widen(&self, select: &Select<'_>, until: TimestampMs) -> Option<TimeRange> {
         let mut windows = self.0.lock();
-        let Some(window) = windows.iter_mut().find(|window| window.slides_to(select)) else {
+        let Some(window) = nearest(&mut windows, select) else {
             if windows.len() >= WINDOWS_MAX {
                 windows.pop_front();
             }
@@ -75,7 +74,7 @@ impl Ahead {
     /// Keeps what a widened `select` was answered; `None` when that was too much.
     pub(super) fn keep(&self, select: &Select<'_>, answer: Option<&Arc<Held>>) {
         let mut windows = self.0.lock();
-        if let Some(window) = windows.iter_mut().find(|window| window.slides_to(select)) {
+        if let Some(window) = nearest(&mut windows, select) {
             window.kept = answer.cloned();
             window.is_narrow = answer.is_none();
         }
@@ -90,6 +89,12 @@ impl Ahead {
         }
         had_any
     }
+}
+
+/// The window that slides to `select`: of several, such as those of a selector with and without an offset, the next.
+fn nearest<'a>(windows: &'a mut VecDeque<Window>, select: &Select<'_>) -> Option<&'a mut Window> {
+    let sliding = windows.iter_mut().filter(|window| window.slides_to(select));
+    sliding.min_by_key(|window| select.range.to.since(window.wanted.to))
 }
 
 impl Window {
@@ -173,15 +178,15 @@ mod tests {
 
     #[test]
     fn windows_of_two_lengths_and_places_do_not_meet() {
-        let ticks = (200..=260).flat_map(|to| [(to - 5, to), (to - 30, to), (to - 185, to - 180)]);
+        let ticks = (200..=260).flat_map(|to| [(to - 5, to), (to - 30, to), (to - 15, to - 10)]);
         let ticks: Vec<(i64, i64)> = ticks.collect();
         let want = [
             (195, 200),
             (170, 200),
-            (15, 20),
+            (185, 190),
             (196, 261),
             (171, 261),
-            (16, 81),
+            (186, 251),
         ];
         assert_eq!(asked(&ticks, true), want);
     }
