@@ -46,6 +46,9 @@ pub(super) async fn label_names(api: Arc<Api>, call: Call) -> Result<Answer, Ref
 pub(super) async fn label_values(api: Arc<Api>, call: Call) -> Result<Answer, Refusal> {
     let asked = Asked::read(call, &api.http).await?;
     let name = unescape_name(asked.path_part.as_deref().unwrap_or(""));
+    if name.is_empty() {
+        return Err(Refusal::bad_request("invalid label name: \"\""));
+    }
     let selectors = asked.selectors()?;
     let look =
         move |view: &View, matchers: &[Matcher], range| view.label_values(&name, matchers, range);
@@ -205,6 +208,7 @@ mod tests {
             ("/api/v1/series?match[]=up%5B5m%5D", "parse error"),
             ("/api/v1/labels?match[]={a==%22b%22}", "parse error"),
             ("/api/v1/labels?end=x", r#"invalid parameter \"end\""#),
+            ("/api/v1/label/U__/values", r#"invalid label name: \"\""#),
             (
                 "/api/v1/label/job/values?limit=x",
                 r#"invalid parameter \"limit\""#,
