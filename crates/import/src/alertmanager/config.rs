@@ -307,6 +307,13 @@ fn inhibits<'a>(fields: &Fields<'a>, report: &mut Reporter<'_>) -> Vec<Inhibit<'
         "target_match_re",
         "target_matchers",
         "equal",
+        "sources",
+    ];
+    const OF_ONE_SOURCE: &[&str] = &[
+        "source_match",
+        "source_match_re",
+        "source_matchers",
+        "equal",
     ];
     let mut found = Vec::new();
     for node in fields.list("inhibit_rules", report) {
@@ -314,13 +321,53 @@ fn inhibits<'a>(fields: &Fields<'a>, report: &mut Reporter<'_>) -> Vec<Inhibit<'
             continue;
         };
         fields.only(KNOWN, "an inhibition rule", report);
+        let sources = sources(&fields, report);
+        if let Some((key, _)) = fields.entry("sources")
+            && let Some(other) = OF_ONE_SOURCE.iter().find(|name| fields.get(name).is_some())
+        {
+            let why = format!("at most one of `sources` and `{other}` is set");
+            report.refuse(key.place, why);
+        }
+        let target = matchers_of(&fields, "target_", report);
+        let (source, equal) = match sources.as_slice() {
+            [] => (
+                matchers_of(&fields, "source_", report),
+                fields.texts("equal", report),
+            ),
+            [one] => one.clone(),
+            _ => {
+                report.lose(
+                    fields.place,
+                    "an inhibition rule with several `sources`: a mute has one `while`",
+                );
+                continue;
+            }
+        };
         found.push(Inhibit {
             place: fields.place,
             name: fields.text("name", report),
-            source: matchers_of(&fields, "source_", report),
-            target: matchers_of(&fields, "target_", report),
-            equal: fields.texts("equal", report),
+            source,
+            target,
+            equal,
         });
+    }
+    found
+}
+
+/// A source's matchers, and the labels that are equal.
+type InhibitSource<'a> = (Vec<Matcher>, Vec<(&'a str, Place)>);
+
+/// The entries of `sources`, which newer configurations have in the place of `source_matchers` and `equal`.
+fn sources<'a>(fields: &Fields<'a>, report: &mut Reporter<'_>) -> Vec<InhibitSource<'a>> {
+    let mut found = Vec::new();
+    for node in fields.list("sources", report) {
+        if let Some(source) = Fields::of(node, "a source", report) {
+            source.only(&["matchers", "equal"], "a source", report);
+            found.push((
+                matchers_of(&source, "", report),
+                source.texts("equal", report),
+            ));
+        }
     }
     found
 }

@@ -258,6 +258,9 @@ pub(super) fn check(segments: &[Segment]) -> Result<(), Wrong> {
             Some("else") if blocks.is_empty() => {
                 return Err(wrong("unexpected {{else}}".into()));
             }
+            Some(word @ ("break" | "continue")) if !blocks.iter().any(|(b, ..)| *b == "range") => {
+                return Err(wrong(format!("{{{{{word}}}}} outside {{{{range}}}}")));
+            }
             Some(word) if action.opens() => blocks.push((word, action.at, variables.len())),
             _ => {}
         }
@@ -286,8 +289,13 @@ pub(super) fn check(segments: &[Segment]) -> Result<(), Wrong> {
 
 /// Variables and functions of one action exist, its brackets match. Variables it declares are added.
 fn check_code(code: &str, variables: &mut Vec<String>) -> Result<(), String> {
+    if code.trim_start().starts_with('|') {
+        return Err("unexpected `|` in command".into());
+    }
     let mut depth = 0_usize;
     let mut rest = code;
+    // What stands right before, without a blank.
+    let mut before = None;
     while let Some(c) = rest.chars().next() {
         let word = |from: usize| {
             rest[from..]
@@ -316,8 +324,14 @@ fn check_code(code: &str, variables: &mut Vec<String>) -> Result<(), String> {
                 }
                 len
             }
-            // A field of what stands before it.
-            '.' => word(1),
+            // The cursor stands alone, a field behind something.
+            '.' => {
+                let len = word(1);
+                if len == 1 && before.is_some_and(|b: char| b.is_alphanumeric() || b == ')') {
+                    return Err("unexpected `.` in operand".into());
+                }
+                len
+            }
             c if c.is_ascii_digit() => rest
                 .find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_')))
                 .unwrap_or(rest.len()),
@@ -330,11 +344,13 @@ fn check_code(code: &str, variables: &mut Vec<String>) -> Result<(), String> {
                 }
                 len
             }
-            '{' | '}' | ';' | '#' | '@' | '?' | '~' | '^' | '&' => {
-                return Err(format!("unexpected `{c}` in action"));
-            }
-            c => c.len_utf8(),
+            ' ' | '\t' | '\r' | '\n' | '|' | ',' | '=' | ':' => 1,
+            // The sign of a number: there is no arithmetic.
+            '+' | '-' if rest[1..].starts_with(|c: char| c.is_ascii_digit() || c == '.') => 1,
+            '+' | '-' => return Err(format!("bad number syntax: `{c}`")),
+            c => return Err(format!("unexpected `{c}` in action")),
         };
+        before = rest[..len].chars().next_back();
         rest = &rest[len..];
     }
     if depth > 0 {
