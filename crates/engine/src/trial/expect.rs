@@ -35,8 +35,13 @@ pub(super) fn samples(
     let mut wanted: Vec<&ExpectedSample> = expected.iter().collect();
     wanted.sort_by_key(|want| want.labels.get(METRIC_NAME).is_none());
     for want in wanted {
-        let text = format!("{} {}", want.labels, format_value(want.value));
-        match position(&got, &want.labels) {
+        let nameless = if want.is_nameless {
+            " without a metric's name"
+        } else {
+            ""
+        };
+        let text = format!("{}{nameless} {}", want.labels, format_value(want.value));
+        match position(&got, want) {
             None => lines.push(format!("expected, but not there: {text}")),
             Some(i) => {
                 let (_, value) = got.remove(i);
@@ -54,14 +59,17 @@ pub(super) fn samples(
 }
 
 /// Which of the samples is meant: the one with these labels, or the only one with these and a metric's name, which
-/// then need not be written.
-fn position(got: &[(Labels, f64)], want: &Labels) -> Option<usize> {
-    let exact = got.iter().position(|(labels, _)| labels == want);
+/// then need not be written, unless it is said that there is none.
+fn position(got: &[(Labels, f64)], want: &ExpectedSample) -> Option<usize> {
+    let exact = got.iter().position(|(labels, _)| *labels == want.labels);
+    if want.is_nameless {
+        return exact;
+    }
     exact.or_else(|| {
         let mut named = got
             .iter()
             .enumerate()
-            .filter(|(_, (labels, _))| labels.without_metric() == *want);
+            .filter(|(_, (labels, _))| labels.without_metric() == want.labels);
         match (named.next(), named.next()) {
             (Some((at, _)), None) => Some(at),
             _ => None,
@@ -160,4 +168,31 @@ pub(super) fn instance_text(name: &InstanceName) -> String {
         return name.alert.clone();
     }
     format!("{}{labels}", name.alert)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_there_may_be_left_open_or_asked_for() {
+        let sample = |labels: &[(&str, &str)], is_nameless| ExpectedSample {
+            labels: Labels::from_pairs(labels.iter().copied()),
+            is_nameless,
+            value: 1.0,
+            place: bellwether_lang::rules::Place {
+                file: "a.rules".into(),
+                line: 1,
+                column: 1,
+            },
+        };
+        let (job, named) = (("job", "a"), (METRIC_NAME, "up"));
+        let with_name = [(Labels::from_pairs([named, job]), 1.0)];
+        let without = [(Labels::from_pairs([job]), 1.0)];
+        for (is_nameless, found) in [(false, Some(0)), (true, None)] {
+            assert_eq!(position(&with_name, &sample(&[job], is_nameless)), found);
+            assert_eq!(position(&without, &sample(&[job], is_nameless)), Some(0));
+        }
+        assert_eq!(position(&without, &sample(&[named, job], false)), None);
+    }
 }

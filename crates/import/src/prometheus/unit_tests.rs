@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_lang::promql::ast::{ExprKind, UnaryOp};
 use bellwether_lang::promql::{self, Expr};
 use bellwether_model::labels::Quoted;
 use bellwether_model::{DurationMs, Labels};
@@ -233,7 +234,7 @@ fn samples(node: &Node, report: &mut Reporter<'_>) -> Option<Look> {
         let labels = if labels.is_empty() { "{}" } else { labels };
         let value = sample.text("value", report).unwrap_or("0");
         match promql::parse_series_part(&format!("{labels} {value}"), 0) {
-            Ok((labels, _)) => expected.push(format!("{labels} {value}")),
+            Ok((labels, _)) => expected.push((labels, value)),
             Err(errors) => {
                 for error in errors {
                     report.refuse(sample.place, format!("bad sample: {}", error.message));
@@ -242,10 +243,15 @@ fn samples(node: &Node, report: &mut Reporter<'_>) -> Option<Look> {
         }
     }
     match promql::parse(written) {
-        Ok(expr) => Some(Look {
-            at,
-            kind: LookKind::Samples { expr, expected },
-        }),
+        Ok(expr) => {
+            let keeps = keeps_name(&expr);
+            let line = |(labels, value): &(Labels, &str)| sample_line(labels, value, keeps);
+            let expected = expected.iter().map(line).collect();
+            Some(Look {
+                at,
+                kind: LookKind::Samples { expr, expected },
+            })
+        }
         Err(error) => {
             match super::metricsql::only_there(written) {
                 Some(what) => report.lose(
@@ -256,6 +262,42 @@ fn samples(node: &Node, report: &mut Reporter<'_>) -> Option<Look> {
             }
             None
         }
+    }
+}
+
+/// A sample that is expected. promtool compares the metric's name, too: where the result may have one and none is
+/// written, there shall be none.
+fn sample_line(labels: &Labels, value: &str, keeps_name: bool) -> String {
+    let labels = labels.to_string();
+    match labels.strip_prefix('{') {
+        Some("}") if keeps_name => format!("{{__name__=\"\"}} {value}"),
+        Some(rest) if keeps_name => format!("{{__name__=\"\", {rest} {value}"),
+        _ => format!("{labels} {value}"),
+    }
+}
+
+/// True when the series of a result may have a metric's name: operators and most functions take it away.
+fn keeps_name(expr: &Expr) -> bool {
+    match &expr.unparenthesized().kind {
+        ExprKind::Selector(_) => true,
+        ExprKind::Unary(UnaryOp::Pos, inner) => keeps_name(inner),
+        ExprKind::Binary(binary) => {
+            let keeps = binary.op.is_set() || binary.op.is_comparison() && !binary.return_bool;
+            keeps && (keeps_name(&binary.lhs) || keeps_name(&binary.rhs))
+        }
+        ExprKind::Aggregate(aggregate) => matches!(
+            aggregate.op.text(),
+            "topk" | "bottomk" | "limitk" | "limit_ratio"
+        ),
+        ExprKind::Call(call) => {
+            let name = call.function.name;
+            name.starts_with("sort")
+                || matches!(
+                    name,
+                    "last_over_time" | "first_over_time" | "label_replace" | "label_join" | "info"
+                )
+        }
+        _ => false,
     }
 }
 

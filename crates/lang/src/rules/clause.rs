@@ -94,10 +94,20 @@ pub(super) enum GroupClause {
     All,
 }
 
+/// A line below `eval`.
+#[derive(Clone, Debug)]
+pub(super) struct SampleLine {
+    pub(super) labels: Labels,
+    /// `__name__=""` is written: there is no metric's name.
+    pub(super) is_nameless: bool,
+    pub(super) value: f64,
+    pub(super) span: Span,
+}
+
 /// What a test asks or does at a time.
 #[derive(Clone, Debug)]
 pub(super) enum StepClause {
-    Eval(Expr, Vec<(Labels, f64, Span)>),
+    Eval(Expr, Vec<SampleLine>),
     At(Vec<InstanceLine>),
     Notify {
         channel: Placed<String>,

@@ -139,10 +139,11 @@ fn kind(step: &StepClause, place: impl Fn(Span) -> Place) -> StepKind {
             expr: expr.clone(),
             expected: expected
                 .iter()
-                .map(|(labels, value, span)| ExpectedSample {
-                    labels: labels.clone(),
-                    value: *value,
-                    place: place(*span),
+                .map(|line| ExpectedSample {
+                    labels: line.labels.clone(),
+                    is_nameless: line.is_nameless,
+                    value: line.value,
+                    place: place(line.span),
                 })
                 .collect(),
         },

@@ -1,12 +1,12 @@
 //! The clauses of tests. Most go on over lines of their own, and every line tells its own mistakes.
 
-use bellwether_model::{DurationMs, Labels, METRIC_NAME, MatchOp};
+use bellwether_model::{DurationMs, METRIC_NAME, MatchOp, Matcher};
 
 use super::parts::{matchers_then, name, plain_text, positive, time_then};
 use super::window::moment;
 use crate::promql;
 use crate::promql::ast::{Expr, Span};
-use crate::rules::clause::{Clause, InstanceClause, InstanceLine, StepClause};
+use crate::rules::clause::{Clause, InstanceClause, InstanceLine, SampleLine, StepClause};
 use crate::rules::diagnostic::{Gathered, Mistake, Parsed};
 use crate::rules::lets::Lets;
 use crate::rules::near::nearest;
@@ -87,9 +87,12 @@ pub(in crate::rules) fn eval(scan: &mut Scan<'_>, lets: &Lets) -> Parsed<Clause>
     let at = gathered.take(at);
     let expr = at.and_then(|_| gathered.take(eval_expr(&mut first, lets)));
     let expected = each(lines, &mut gathered, sample);
-    for (i, (labels, _, span)) in expected.iter().enumerate() {
-        if expected[..i].iter().any(|(other, _, _)| other == labels) {
-            let mistake = Mistake::error(*span, "this series is expected twice");
+    for (i, line) in expected.iter().enumerate() {
+        if expected[..i]
+            .iter()
+            .any(|other| other.labels == line.labels)
+        {
+            let mistake = Mistake::error(line.span, "this series is expected twice");
             gathered.add(mistake.label("one value each"));
         }
     }
@@ -112,7 +115,7 @@ fn eval_expr(first: &mut Scan<'_>, lets: &Lets) -> Parsed<Expr> {
 }
 
 /// `{labels} value`
-fn sample(line: &mut Scan<'_>) -> Parsed<(Labels, f64, Span)> {
+fn sample(line: &mut Scan<'_>) -> Parsed<SampleLine> {
     let (text, at) = line.take_rest();
     let span = Span {
         start: at,
@@ -126,13 +129,27 @@ fn sample(line: &mut Scan<'_>) -> Parsed<(Labels, f64, Span)> {
     let (labels, values) = promql::parse_series_part(text, at)?;
     let mut values = values.iter();
     match (values.next(), values.next()) {
-        (Some(Some(value)), None) => Ok((labels, value, span)),
+        (Some(Some(value)), None) => Ok(SampleLine {
+            is_nameless: says_nameless(text),
+            labels,
+            value,
+            span,
+        }),
         _ => Err(
             Mistake::error(span, "one value is expected for each series")
                 .label("such as `{job=\"api\"} 0.05`")
                 .into(),
         ),
     }
+}
+
+/// True for `{__name__="", ...} VALUE`. Among the labels an empty value is none at all.
+fn says_nameless(text: &str) -> bool {
+    let braces = text.rfind('}').map(|end| &text[..=end]);
+    let matchers = braces.map(|braces| promql::parse_matchers_part(braces, 0));
+    let says =
+        |m: &Matcher| m.name() == METRIC_NAME && m.op() == MatchOp::Equal && m.value().is_empty();
+    matchers.is_some_and(|found| found.is_ok_and(|all| all.iter().any(says)))
 }
 
 pub(in crate::rules) fn at(scan: &mut Scan<'_>, _: &Lets) -> Parsed<Clause> {

@@ -25,7 +25,13 @@ impl fmt::Display for Test {
                 StepKind::Eval { expr, expected } => {
                     writeln!(f, "  eval {at} {expr}")?;
                     for sample in expected {
-                        writeln!(f, "    {} {}", sample.labels, format_value(sample.value))?;
+                        let labels = sample.labels.to_string();
+                        let labels = match labels.strip_prefix('{') {
+                            Some("}") if sample.is_nameless => "{__name__=\"\"}".to_owned(),
+                            Some(rest) if sample.is_nameless => format!("{{__name__=\"\", {rest}"),
+                            _ => labels,
+                        };
+                        writeln!(f, "    {labels} {}", format_value(sample.value))?;
                     }
                 }
                 StepKind::At { expected } => {

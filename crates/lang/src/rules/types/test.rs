@@ -88,8 +88,10 @@ pub enum StepKind {
 /// A sample that `eval` expects.
 #[derive(Clone, Debug)]
 pub struct ExpectedSample {
-    /// The whole label set; the metric's name when the result has one.
+    /// The whole label set; the metric's name may be left out where one series is meant.
     pub labels: Labels,
+    /// The series has no metric's name, and one with a name is another one.
+    pub is_nameless: bool,
     /// The value; NaN expects NaN.
     pub value: f64,
     /// Where it stands.
@@ -100,7 +102,9 @@ pub struct ExpectedSample {
 impl PartialEq for ExpectedSample {
     fn eq(&self, other: &ExpectedSample) -> bool {
         let same = self.value == other.value || self.value.is_nan() && other.value.is_nan();
-        same && self.labels == other.labels && self.place == other.place
+        same && self.labels == other.labels
+            && self.is_nameless == other.is_nameless
+            && self.place == other.place
     }
 }
 
