@@ -70,10 +70,18 @@ impl Budget {
         self.memory_peak.load(Ordering::Relaxed)
     }
 
-    /// What is not charged yet.
-    pub(crate) fn memory_left(&self) -> usize {
-        self.memory_max
-            .saturating_sub(self.memory.load(Ordering::Relaxed))
+    /// Makes room in `list` for `more` elements, which are charged already. It will hold `len_max` at most.
+    pub(crate) fn make_room<T>(&self, list: &mut Vec<T>, more: usize, len_max: usize) {
+        let needed = list.len() + more;
+        if needed <= list.capacity() || needed * size_of::<T>() < MOVED_BYTES_MAX {
+            return;
+        }
+        let charged = self.memory.load(Ordering::Relaxed);
+        let left = self.memory_max.saturating_sub(charged);
+        let spare = left.min(RESERVED_BYTES_MAX) / size_of::<T>().max(1);
+        let spare = spare.min(len_max.saturating_sub(needed));
+        // Where there is no such space it grows as others do.
+        let _ = list.try_reserve_exact(more + spare);
     }
 
     /// True when `bytes` more would leave most of the memory free: for caches, which may do without.
@@ -81,6 +89,12 @@ impl Budget {
         self.memory.load(Ordering::Relaxed).saturating_add(bytes) < self.memory_max / 2
     }
 }
+
+/// A list of this size gets address space for all that its query may hold: if it grew by being copied, it would take twice what is
+/// charged for it meanwhile.
+pub(crate) const MOVED_BYTES_MAX: usize = 8 << 20;
+/// The most address space.
+const RESERVED_BYTES_MAX: usize = 1 << 30;
 
 /// Memory taken from a budget for as long as this lives.
 #[derive(Debug)]
@@ -200,6 +214,21 @@ mod tests {
         budget.add_samples(10).unwrap();
         let error = budget.add_samples(1).unwrap_err();
         assert_eq!(error.limit(), Some("query.max_samples"));
+    }
+
+    #[test]
+    fn large_lists_have_room_for_all_that_may_come_and_no_more() {
+        let budget = Budget::new(&Control::new(), 64 << 20, 0);
+        let room = |len: usize, len_max| {
+            let mut list: Vec<u64> = vec![0; len];
+            budget.make_room(&mut list, 1000, len_max);
+            list.capacity()
+        };
+        let large = MOVED_BYTES_MAX / 8;
+        assert!(room(large, usize::MAX) >= large + (64 << 20) / 8);
+        assert_eq!(room(large, large + 1500), large + 1500);
+        assert_eq!(room(large, 0), large + 1000);
+        assert_eq!(room(1000, usize::MAX), 1000);
     }
 
     #[test]

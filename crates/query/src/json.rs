@@ -15,8 +15,6 @@ use crate::error::QueryError;
 
 /// About what a point of a range takes: `[1700000000,"0.123456789"],`.
 const POINT_BYTES: usize = 30;
-/// Above this much it is no longer worth it.
-const RESERVED_MAX: usize = 8 << 20;
 /// About what a series takes beside its points.
 const SERIES_BYTES: usize = 128;
 
@@ -97,7 +95,7 @@ fn push_matrix(
     if rows == matrix.len() {
         // Growing step by step would copy the text again and again, into fresh memory each time.
         let expected = matrix.points() * POINT_BYTES + rows * SERIES_BYTES;
-        out.reserve(expected.min(RESERVED_MAX));
+        out.reserve(expected.min(limits::QUERY_RESPONSE_MAX.usize()));
     }
     for index in 0..rows {
         begin_row(out, index, matrix.labels(index));

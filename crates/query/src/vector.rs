@@ -75,12 +75,6 @@ impl RowBuffer {
     }
 }
 
-/// A vector of this size has address space for all that its query may hold: if it grew by being copied, it would take twice what is
-/// charged for it meanwhile.
-const MOVED_BYTES_MAX: usize = 8 << 20;
-/// The most address space.
-const RESERVED_BYTES_MAX: usize = 1 << 30;
-
 /// Rows of values over the same steps.
 #[derive(Debug)]
 pub(crate) struct Vector {
@@ -172,7 +166,8 @@ impl Vector {
         // Before the allocation: the row itself, its mask, its entry (the labels are shared).
         self.charge
             .grow(8 * (self.steps + self.words) + size_of::<RowName>())?;
-        self.make_room();
+        let budget = self.charge.budget();
+        budget.make_room(&mut self.values, self.steps, usize::MAX);
         self.values.resize(self.values.len() + self.steps, 0.0);
         self.masks.resize(self.masks.len() + self.words, 0);
         self.names.push(name);
@@ -197,23 +192,12 @@ impl Vector {
         }
         self.charge
             .grow(8 * (self.steps + self.words) + size_of::<RowName>())?;
-        self.make_room();
+        let budget = self.charge.budget();
+        budget.make_room(&mut self.values, self.steps, usize::MAX);
         self.values.extend_from_slice(values);
         self.masks.extend_from_slice(mask);
         self.names.push(name);
         Ok(())
-    }
-
-    /// Room for a row that is charged, in a vector that shall not move any more.
-    fn make_room(&mut self) {
-        let needed = self.values.len() + self.steps;
-        if needed <= self.values.capacity() || 8 * needed < MOVED_BYTES_MAX {
-            return;
-        }
-        let left = self.charge.budget().memory_left();
-        let more = self.steps + left.min(RESERVED_BYTES_MAX) / 8;
-        // Where there is no such space it grows as others do.
-        let _ = self.values.try_reserve_exact(more);
     }
 
     /// Adds the rows of `other`, which has the same steps.
@@ -334,6 +318,7 @@ impl Vector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::MOVED_BYTES_MAX;
     use crate::control::Control;
 
     #[test]

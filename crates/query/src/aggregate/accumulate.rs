@@ -97,14 +97,18 @@ impl Accumulator {
                 .grow(self.steps.saturating_mul(cell) + self.words * 8)?;
             self.paid += 1;
         }
-        let len = (slot + 1) * self.steps;
+        let room = Room {
+            budget: self.charge.budget(),
+            more: self.steps,
+            len_max: self.slot_of.len().saturating_mul(self.steps),
+        };
         match &mut self.cells {
-            Cells::Sum(cells) => cells.resize(len, Sum::EMPTY),
-            Cells::Mean(cells) => cells.resize(len, Mean::default()),
-            Cells::Count(cells) => cells.resize(len, 0.0),
+            Cells::Sum(cells) => room.extend(cells, Sum::EMPTY),
+            Cells::Mean(cells) => room.extend(cells, Mean::default()),
+            Cells::Count(cells) => room.extend(cells, 0.0),
             // NaN gives way to any number.
-            Cells::Min(cells) | Cells::Max(cells) => cells.resize(len, f64::NAN),
-            Cells::Deviation(cells) => cells.resize(len, Deviation::default()),
+            Cells::Min(cells) | Cells::Max(cells) => room.extend(cells, f64::NAN),
+            Cells::Deviation(cells) => room.extend(cells, Deviation::default()),
         }
         self.masks.resize((slot + 1) * self.words, 0);
         self.slot_of[group] = slot as u32;
@@ -209,6 +213,21 @@ impl Accumulator {
             out.push(groups.name(group, self.dropped[slot]), &values, mask)?;
         }
         Ok(out)
+    }
+}
+
+/// Cells of one more slot, which are charged already.
+struct Room<'a> {
+    budget: &'a Budget,
+    more: usize,
+    /// Of all groups.
+    len_max: usize,
+}
+
+impl Room<'_> {
+    fn extend<C: Clone>(&self, cells: &mut Vec<C>, empty: C) {
+        self.budget.make_room(cells, self.more, self.len_max);
+        cells.resize(cells.len() + self.more, empty);
     }
 }
 
