@@ -43,7 +43,7 @@ pub(super) fn of_receiver(word: &str, fields: &Fields<'_>, report: &mut Reporter
             mail_server(fields, "smarthost", report);
             headers(fields, report);
         }
-        "slack" | "rocketchat" | "mattermost" => attachments(word, fields, report),
+        "slack" => attachments(fields, report),
         "telegram" => {
             one_word_of(
                 fields,
@@ -186,14 +186,10 @@ fn chat(fields: &Fields<'_>, report: &mut Reporter<'_>) {
     }
 }
 
-/// Buttons and fields of a message.
-fn attachments(word: &str, fields: &Fields<'_>, report: &mut Reporter<'_>) {
+/// Buttons and fields of a message in Slack.
+fn attachments(fields: &Fields<'_>, report: &mut Reporter<'_>) {
     for node in fields.list("fields", report) {
         needs(node, "a field of the message", &["title", "value"], report);
-    }
-    // The buttons of the others have other fields.
-    if word != "slack" {
-        return;
     }
     for node in fields.list("actions", report) {
         needs(node, "a button", &["type", "text"], report);
