@@ -57,7 +57,9 @@ fn of_any(word: &str) -> Option<&'static str> {
 
 fn of_alert(word: &str) -> Option<&'static str> {
     Some(match word {
-        "for" | "clear" | "keep" | "where" => "it stands on a level line: `warning > 5 for 10m`",
+        "for" => "it stands on a level line: `warning > 5 for 10m`",
+        "clear" => "it stands on a level line: `warning > 5 clear < 3`",
+        "where" => "it stands on a level line: `warning > 5 where {...}`",
         "severity" | "level" | "threshold" => "levels are lines: `warning > 5` and `critical > 10`",
         "if" | "when" | "condition" => {
             "the value is `expr`, the condition stands on a level line: `warning > 5`"
@@ -65,7 +67,7 @@ fn of_alert(word: &str) -> Option<&'static str> {
         "annotations" | "annotation" => {
             "one line each: `summary \"...\"`, `description \"...\"`, `note NAME = \"...\"`"
         }
-        "keep_firing_for" => "it stands on a level line: `warning > 5 keep 10m`",
+        "keep" | "keep_firing_for" => "it stands on a level line: `warning > 5 keep 10m`",
         "message" => "did you mean `summary`?",
         "channel" | "to" | "notify" | "receiver" => {
             "who is told is decided by a `route` with `match {...}` and `to`"
