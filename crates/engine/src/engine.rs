@@ -404,6 +404,25 @@ impl Engine {
         }
     }
 
+    /// Lets an objective judge its slices up to `until`, whose samples are all there already. What cannot be judged now is left
+    /// to its ticks, which tell why.
+    pub(crate) fn foresee(&mut self, plan: &Plan, step: &Step, ask: &Ask<'_>, until: TimestampMs) {
+        let Node::Sla(i) = step.node else {
+            return; // Others have blocks.
+        };
+        let look = Look {
+            rules: &plan.rules,
+            sla: &plan.rules.slas[i],
+            source: ask.source,
+            options: ask.options,
+            control: ask.control,
+            to: ask.at,
+            settled_after: DurationMs::ZERO,
+        };
+        let state = self.states.entry(step.key.clone()).or_default();
+        state.live.foresee(&look, until).ok();
+    }
+
     /// The series of a recording rule's last evaluation.
     pub(crate) fn recorded(&self, key: &str) -> &[Labels] {
         self.states

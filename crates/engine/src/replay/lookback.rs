@@ -4,9 +4,11 @@
 //! the samples read are the same. They are not when an expression looks forward (`offset -5m`), is pinned (`@`), depends on the
 //! query's own ends (`step()`), or reads what the ticks in between write: series of alerts, or a recording rule that is itself
 //! evaluated tick by tick.
+//!
+//! Objectives keep sums from tick to tick instead; those over slices may judge them ahead under the same conditions.
 
 use bellwether_lang::promql::ast::{DurationExpr, Expr, ExprKind, Modifiers, VectorSelector};
-use bellwether_lang::rules::RuleSet;
+use bellwether_lang::rules::{Indicator, RuleSet};
 use bellwether_model::{DurationMs, METRIC_NAME, limits};
 
 use crate::order::{Node, selectors};
@@ -16,7 +18,6 @@ use crate::sla::live::SLA_METRICS;
 
 /// For each step of a plan, which are in order, whether it may be evaluated ahead.
 pub(crate) fn may_look_ahead(rules: &RuleSet, steps: &[Step]) -> Vec<bool> {
-    // Objectives keep sums from tick to tick instead.
     let may = |step: &Step| step.node.expr(rules).is_some_and(is_closed);
     let mut ahead: Vec<bool> = steps.iter().map(may).collect();
     // What is read tick by tick has to be written tick by tick, and the other way round.
@@ -30,7 +31,9 @@ pub(crate) fn may_look_ahead(rules: &RuleSet, steps: &[Step]) -> Vec<bool> {
             };
             let reads = |reader: &usize| {
                 let node = steps[*reader].node;
-                metrics.iter().any(|metric| reads(node, rules, metric))
+                // What looks back only does not mind what is there of later times.
+                let minds = !looks_back_only(node, rules);
+                minds && metrics.iter().any(|metric| reads(node, rules, metric))
             };
             for reader in (0..steps.len()).filter(reads) {
                 let both = ahead[writer] && ahead[reader];
@@ -39,6 +42,45 @@ pub(crate) fn may_look_ahead(rules: &RuleSet, steps: &[Step]) -> Vec<bool> {
         }
         if ahead == before {
             return ahead;
+        }
+    }
+}
+
+/// For each step whether it is an objective whose slices may be judged ahead; `ahead` says which steps are evaluated ahead.
+pub(crate) fn may_foresee(rules: &RuleSet, steps: &[Step], ahead: &[bool]) -> Vec<bool> {
+    let may = |step: &Step| {
+        let is_sliced = match step.node {
+            Node::Sla(i) => matches!(rules.slas[i].indicator, Indicator::Sliced { .. }),
+            Node::Record(_) | Node::Alert(_) => false,
+        };
+        let mut others = steps.iter().zip(ahead);
+        is_sliced
+            && looks_back_only(step.node, rules)
+            && others.all(|(other, ahead)| *ahead || !reads_what(step.node, other.node, rules))
+    };
+    steps.iter().map(may).collect()
+}
+
+/// True when one rule reads what the other one writes.
+pub(crate) fn reads_what(reader: Node, writer: Node, rules: &RuleSet) -> bool {
+    let reads = |metric: &str| reads(reader, rules, metric);
+    match writer {
+        Node::Record(i) => reads(&rules.records[i].metric),
+        Node::Sla(_) => SLA_METRICS.into_iter().any(reads),
+        Node::Alert(_) => false,
+    }
+}
+
+/// True of an objective when what it sees of a time depends on samples up to that time alone, those of alerts not among them.
+fn looks_back_only(node: Node, rules: &RuleSet) -> bool {
+    let Node::Sla(i) = node else {
+        return false;
+    };
+    match &rules.slas[i].indicator {
+        Indicator::Sliced { ok, .. } => is_closed(ok),
+        Indicator::Counted { .. } => {
+            let selectors = node.selectors(rules);
+            selectors.iter().all(|selector| looks_back(&selector.at))
         }
     }
 }
@@ -163,6 +205,36 @@ mod tests {
             "alert OnC\n  expr c:x\n  info > 1\n".to_owned(),
         ];
         assert_eq!(ahead(&text.concat()), ["c:x", "OnC"]);
+    }
+
+    #[test]
+    fn slices_are_judged_ahead_when_all_they_read_is_there() {
+        let sla = |name: &str, ok: &str| {
+            format!("sla {name}\n  objective 99% over 1d\n  ok {ok}\n  slice 1m\n")
+        };
+        let text = [
+            "record a:x\n  expr x\nrecord b:x\n  expr count(ALERTS)\n".to_owned(),
+            "alert OnA\n  expr a:x\n  info > 1\n".to_owned(),
+            sla("plain", "x > 1"),
+            sla("recorded", "a:x > 1"),
+            sla("late", "b:x > 1"),
+            sla("forward", "x offset -1m > 1"),
+            sla("budget", "sla:ratio{sla=\"plain\"} > 1"),
+        ];
+        let plan = Plan::new(Arc::new(rules(&text.concat())), Spread::None).unwrap();
+        let ahead = may_look_ahead(&plan.rules, &plan.steps);
+        let foresees = may_foresee(&plan.rules, &plan.steps, &ahead);
+        let named = |marks: &[bool]| -> Vec<String> {
+            let names = plan.steps.iter().map(|step| step.node.name(&plan.rules));
+            let marked = names.zip(marks).filter(|(_, mark)| **mark);
+            marked.map(|(name, _)| name.to_owned()).collect()
+        };
+        // That an objective reads `a:x`, too, changes nothing for the others.
+        let (mut ahead, mut foresees) = (named(&ahead), named(&foresees));
+        ahead.sort();
+        foresees.sort();
+        assert_eq!(ahead, ["OnA", "a:x"]);
+        assert_eq!(foresees, ["plain", "recorded"]);
     }
 
     #[test]

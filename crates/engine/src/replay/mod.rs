@@ -66,6 +66,10 @@ pub struct Ready {
     spread: Spread,
     /// Which rules may be evaluated ahead.
     may: Arc<[bool]>,
+    /// Which objectives may judge their slices ahead.
+    foresees: Arc<[bool]>,
+    /// Which rules read what others record.
+    reads_records: Arc<[bool]>,
     /// How far back of a tick rules read.
     reach: DurationMs,
     /// The shortest interval.
@@ -89,12 +93,23 @@ impl Ready {
                 metrics.iter().any(reads)
             })
         };
+        let reads_records = |step: &Step| {
+            let mut others = plan.steps.iter().map(|other| other.node);
+            is_asked(&step)
+                && others.any(|other| {
+                    matches!(other, Node::Record(_))
+                        && lookback::reads_what(step.node, other, &plan.rules)
+                })
+        };
+        let may = lookback::may_look_ahead(&plan.rules, &plan.steps);
         Ok(Ready {
             read: Wanted {
                 alerts: are_read(&ALERT_METRICS),
                 objectives: are_read(&SLA_METRICS),
             },
-            may: lookback::may_look_ahead(&plan.rules, &plan.steps).into(),
+            foresees: lookback::may_foresee(&plan.rules, &plan.steps, &may).into(),
+            reads_records: plan.steps.iter().map(reads_records).collect(),
+            may: may.into(),
             reach: reach(&plan),
             fastest: plan
                 .steps
@@ -277,7 +292,11 @@ impl<'a> Replay<'a> {
         let mut blocked: Vec<&str> = Vec::new();
         for (i, step) in plan.steps.iter().enumerate() {
             let is_blocked = |metric: &&str| lookback::reads(step.node, &plan.rules, metric);
-            let may = self.ready.may[i] && !blocked.iter().any(is_blocked);
+            let is_open = !blocked.iter().any(is_blocked);
+            let may = self.ready.may[i] && is_open;
+            if self.ready.foresees[i] && is_open {
+                self.foresee(&plan, i, at, end);
+            }
             if !may {
                 self.valued[i] = Valued::Unknown;
             }
@@ -295,10 +314,22 @@ impl<'a> Replay<'a> {
                 (None, Node::Record(i)) => blocked.push(&plan.rules.records[i].metric),
                 (None, Node::Sla(_) | Node::Alert(_)) => {}
             }
-            self.ahead.exposed |= block.is_none();
+            self.ahead.exposed |= block.is_none() && self.ready.reads_records[i];
             self.ahead.blocks.push(block);
         }
         Some(held)
+    }
+
+    /// Lets an objective judge its slices from `at` to `end`.
+    fn foresee(&mut self, plan: &Plan, i: usize, at: TimestampMs, end: TimestampMs) {
+        let step = &plan.steps[i];
+        let ask = Ask {
+            source: &self.past,
+            at: step.data_time(at),
+            options: &self.options.query,
+            control: &self.options.control,
+        };
+        self.engine.foresee(plan, step, &ask, step.data_time(end));
     }
 
     /// The results of one rule for its slots from `at` to `end`; what a record writes is shown to those behind it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_lang::promql::ast::{BinaryOp, Expr, ExprKind};
+use bellwether_lang::promql::ast::{BinaryOp, ExprKind};
 use bellwether_lang::rules::{Indicator, Objective, RuleSet, Sla, SlaObjective};
 use bellwether_model::{DurationMs, Labels, TimestampMs};
 use bellwether_query::{Control, Options, Source, Value, instant};
@@ -236,6 +236,7 @@ fn of_objective(
     if groups.is_empty() || sla.by.is_empty() {
         groups.entry(Labels::empty()).or_insert_with(empty);
     }
+    let compared = bounds.is_begun.then(|| compared(events, to)).flatten();
     let one = |(group, buckets): (&Labels, &Buckets)| {
         let (breaches, bad) = evidence(events, objective.objective, buckets);
         let tally = events.tally(buckets.sum());
@@ -251,10 +252,7 @@ fn of_objective(
             tally,
             breaches,
             bad,
-            current: bounds
-                .is_begun
-                .then(|| current(events, group, to))
-                .flatten(),
+            current: compared.as_ref().map(|compared| compared.of(group)),
         }
     };
     Ok(groups.iter().map(one).collect())
@@ -278,8 +276,30 @@ fn evidence(events: &Events<'_>, objective: Objective, buckets: &Buckets) -> (u6
     (breaches, bad)
 }
 
-/// The value that the newest slice compares: `expr CMP number`, with `bool` or without.
-pub(super) fn current(events: &Events<'_>, group: &Labels, at: TimestampMs) -> Option<Current> {
+/// What an objective's slices compare, `expr CMP number`, and the values of a moment.
+#[derive(Debug)]
+pub(super) struct Compared {
+    op: &'static str,
+    threshold: f64,
+    /// The worst value of each group.
+    groups: BTreeMap<Labels, f64>,
+    /// The one of all, when the expression has no labels.
+    scalar: Option<f64>,
+}
+
+impl Compared {
+    /// The value of a group's worst series.
+    pub(super) fn of(&self, group: &Labels) -> Current {
+        Current {
+            value: self.groups.get(group).copied().or(self.scalar),
+            op: self.op,
+            threshold: self.threshold,
+        }
+    }
+}
+
+/// What the slices that end at a moment compare, with `bool` or without; `None` when they compare no number.
+pub(super) fn compared(events: &Events<'_>, at: TimestampMs) -> Option<Compared> {
     let Indicator::Sliced { ok, .. } = &events.sla.indicator else {
         return None;
     };
@@ -292,31 +312,34 @@ pub(super) fn current(events: &Events<'_>, group: &Labels, at: TimestampMs) -> O
     if !binary.op.is_comparison() {
         return None;
     }
-    let values = values(events, &binary.lhs, group, at);
-    let worst = match binary.op {
-        BinaryOp::Gt | BinaryOp::Ge => values.into_iter().reduce(f64::min),
-        _ => values.into_iter().reduce(f64::max),
+    let worse: fn(f64, f64) -> f64 = match binary.op {
+        BinaryOp::Gt | BinaryOp::Ge => f64::min,
+        _ => f64::max,
     };
-    Some(Current {
-        value: worst,
+    let mut compared = Compared {
         op: binary.op.text(),
         threshold: threshold.value,
-    })
-}
-
-fn values(events: &Events<'_>, expr: &Expr, group: &Labels, at: TimestampMs) -> Vec<f64> {
-    let answer = instant(expr, events.source, at, events.options, events.control);
+        groups: BTreeMap::new(),
+        scalar: None,
+    };
+    let answer = instant(
+        &binary.lhs,
+        events.source,
+        at,
+        events.options,
+        events.control,
+    );
     match answer.map(|answer| answer.value) {
         Ok(Value::Vector(vector)) => {
-            let of_group = vector
-                .into_iter()
-                .filter(|(labels, _)| labels.only(&events.sla.by) == *group);
-            of_group
-                .map(|(_, sample)| sample.v)
-                .filter(|value| !value.is_nan())
-                .collect()
+            let numbers = vector.into_iter().filter(|(_, sample)| !sample.v.is_nan());
+            for (labels, sample) in numbers {
+                let worst = compared.groups.entry(labels.only(&events.sla.by));
+                let worst = worst.or_insert(sample.v);
+                *worst = worse(*worst, sample.v);
+            }
         }
-        Ok(Value::Scalar(sample)) => vec![sample.v],
-        _ => Vec::new(),
+        Ok(Value::Scalar(sample)) => compared.scalar = Some(sample.v),
+        _ => {}
     }
+    Some(compared)
 }

@@ -118,7 +118,14 @@ impl<'a> Deliveries<'a> {
         let told = self.channels.get(name);
         let told = told.into_iter().flat_map(|channel| &channel.notices);
         let told = told.filter(|(sent, _)| sent.is_after(since));
-        lines.extend(told.map(|(sent, _)| format!("told {}", sent.text(self.start))));
+        lines.extend(told.map(|(sent, named)| {
+            let named = if *named {
+                ", which a step before has named"
+            } else {
+                ""
+            };
+            format!("told {}{named}", sent.text(self.start))
+        }));
         Ok(lines)
     }
 

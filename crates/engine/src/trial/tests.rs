@@ -372,3 +372,44 @@ test \"two become one\"
         "#]],
     );
 }
+
+#[test]
+fn a_notice_answers_one_step_and_the_line_that_says_more_chooses_first() {
+    check(
+        "test \"two of one kind\"
+  load 1m
+    x{i=\"a\"} 6x6
+    x{i=\"b\"} 6x6
+  at 3m
+    warning High
+    warning High{i=\"a\"}
+  notify 4m pager2 High{i=\"a\"}
+  notify 4m pager2 High{i=\"a\"}
+channel pager2
+  webhook https://example.com/pager2
+route more in all
+  match {alertname=\"High\"}
+  to pager2
+",
+        expect![[r#"
+            two of one kind: failed
+            26
+              nothing told pager2 of High{i="a"}
+              told at 2m: fire {alertname="High", i="a", severity="warning"}, which a step before has named
+              told at 2m: fire {alertname="High", i="b", severity="warning"}
+              High{i="a"}
+                      0s  pending (warning)
+                      2m  warning
+              High{i="b"}
+                      0s  pending (warning)
+                      2m  warning
+              values of High around that time
+                         2m  3m  4m  5m  6m
+                {i="a"}  12  12  12  12  12
+                {i="b"}  12  12  12  12  12
+            rules 2 of 2 []
+            levels 1 of 2 ["High critical"]
+            missing 0 of 1 ["High"]
+        "#]],
+    );
+}

@@ -94,6 +94,7 @@ scripts! {
     sla_calendar
     sla_classic
     sla_counted
+    sla_edges
     sla_exclude
     sla_min
     sla_read

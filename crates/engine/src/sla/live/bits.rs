@@ -59,9 +59,12 @@ impl Bits {
             self.words.pop_back();
         }
         let first = self.first;
-        let words = self.words.iter_mut().zip((first..).step_by(WIDTH as usize));
-        for (word, first) in words {
+        if let Some(word) = self.words.front_mut() {
             *word &= mask(first, from, to);
+        }
+        let last = first + WIDTH * (self.words.len() as i64 - 1);
+        if let Some(word) = self.words.back_mut() {
+            *word &= mask(last, from, to);
         }
     }
 

@@ -21,7 +21,11 @@ pub(super) struct Cut<'a> {
     pub(super) missing: Slice,
 }
 
-impl Cut<'_> {
+impl<'a> Cut<'a> {
+    pub(super) fn of(ok: &'a Expr, width: DurationMs, missing: Slice) -> Cut<'a> {
+        Cut { ok, width, missing }
+    }
+
     fn width(&self) -> i64 {
         self.width.0.max(1)
     }
@@ -34,6 +38,8 @@ pub(super) struct Course {
     begin: i64,
     /// The first one that is not judged yet.
     end: i64,
+    /// Slices that end up to here are judged for good.
+    foreseen: Option<TimestampMs>,
     groups: BTreeMap<Labels, Words>,
 }
 
@@ -85,9 +91,35 @@ impl Course {
     ) -> Result<(), SlaError> {
         let width = cut.width();
         let (first, last) = ends(width, begin, to);
-        let (first, last) = (first / width, last / width);
-        let settled = to.minus(pace.settled_after).0.div_euclid(width);
-        self.trim(first, settled.min(last) + 1);
+        let settled = to.minus(pace.settled_after);
+        let settled = settled.max(self.foreseen.unwrap_or(settled));
+        self.trim(first / width, settled.0.div_euclid(width) + 1);
+        self.judge(events, cut, last / width)
+    }
+
+    /// Judges slices up to `until` whose samples are all there already, once and for all.
+    pub(super) fn foresee(
+        &mut self,
+        events: &Events<'_>,
+        cut: &Cut<'_>,
+        begin: TimestampMs,
+        until: TimestampMs,
+    ) -> Result<(), SlaError> {
+        let width = cut.width();
+        let (first, last) = ends(width, begin, until);
+        self.trim(first / width, last / width + 1);
+        self.judge(events, cut, last / width)?;
+        self.foreseen = Some(until);
+        Ok(())
+    }
+
+    /// Whether the slices that end at a time are judged for good.
+    pub(super) fn has_foreseen(&self, end: TimestampMs) -> bool {
+        self.foreseen.is_some_and(|until| end <= until)
+    }
+
+    fn judge(&mut self, events: &Events<'_>, cut: &Cut<'_>, last: i64) -> Result<(), SlaError> {
+        let width = cut.width();
         while self.end <= last {
             let end = last.min(self.end + SLICES_MAX - 1);
             let mut judged = Judged::new();
@@ -129,18 +161,24 @@ impl Course {
             .retain(|_, words| !(words.good.is_empty() && words.bad.is_empty()));
     }
 
-    /// What happened from each of `begins` on.
-    pub(super) fn sums(&self, cut: &Cut<'_>, excluded: &Excluded, begins: &[TimestampMs]) -> Sums {
+    /// What happened from each of `begins` on, up to `to`.
+    pub(super) fn sums(
+        &self,
+        cut: &Cut<'_>,
+        excluded: &Excluded,
+        begins: &[TimestampMs],
+        to: TimestampMs,
+    ) -> Sums {
         let width = cut.width();
         // The first slice that ends behind a time.
         let behind = |t: TimestampMs| t.0.div_euclid(width) + 1;
-        let one = |words: &Words| {
-            let known = words.known_from(self.begin).unwrap_or(self.end);
+        let end = self.end.min(behind(to));
+        let one = |words: &Words, known: i64| {
             let sum = |begin: &TimestampMs| {
                 let from = behind(*begin).max(known);
-                let (mut bad, mut all) = words.count(from, self.end.max(from), cut.missing);
-                for (begin, end) in excluded.spans() {
-                    let (left, right) = (behind(*begin).max(from), behind(*end).min(self.end));
+                let (mut bad, mut all) = words.count(from, end.max(from), cut.missing);
+                for (begin, until) in excluded.spans() {
+                    let (left, right) = (behind(*begin).max(from), behind(*until).min(end));
                     let (bad_there, all_there) = words.count(left, right.max(left), cut.missing);
                     (bad, all) = (bad - bad_there, all - all_there);
                 }
@@ -151,29 +189,31 @@ impl Course {
             };
             begins.iter().map(sum).collect()
         };
-        let groups = self.groups.iter();
-        groups
-            .map(|(group, words)| (group.clone(), one(words)))
-            .collect()
+        let groups = self.groups.iter().filter_map(|(group, words)| {
+            // What only slices to come have is not there yet.
+            let known = words.known_from(self.begin).filter(|known| *known < end)?;
+            Some((group.clone(), one(words, known)))
+        });
+        groups.collect()
     }
 
-    /// Of each group the newest slice that is not excluded: its end, and whether it is bad. Groups whose slice does not count are
-    /// left out.
+    /// Of each group the newest slice that ends at `to` or before and is not excluded: whether it is bad, and the end of all of
+    /// them. Groups whose slice does not count are left out.
     pub(super) fn newest(
         &self,
         cut: &Cut<'_>,
         excluded: &Excluded,
-    ) -> BTreeMap<Labels, (TimestampMs, bool)> {
+        to: TimestampMs,
+    ) -> Option<(TimestampMs, BTreeMap<Labels, bool>)> {
         let width = cut.width();
-        let mut numbers = (self.begin..self.end).rev();
-        let Some(n) = numbers.find(|n| !excluded.has(n * width)) else {
-            return BTreeMap::new();
-        };
+        let end = self.end.min(to.0.div_euclid(width) + 1);
+        let mut numbers = (self.begin..end).rev();
+        let n = numbers.find(|n| !excluded.has(n * width))?;
         let newest = self.groups.iter().filter_map(|(group, words)| {
             let is_known = words.known_from(self.begin).is_some_and(|known| known <= n);
             let kind = words.kind(n, cut.missing).filter(|_| is_known)?;
-            Some((group.clone(), (TimestampMs(n * width), kind == Slice::Bad)))
+            Some((group.clone(), kind == Slice::Bad))
         });
-        newest.collect()
+        Some((TimestampMs(n * width), newest.collect()))
     }
 }

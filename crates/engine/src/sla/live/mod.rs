@@ -32,7 +32,7 @@ use hours::{Hours, Pace};
 use super::events::{Events, Excluded, SlaError};
 use super::exact::Sum;
 use super::period;
-use super::report::{Current, current};
+use super::report::{Compared, Current, compared};
 use super::tally::Tally;
 
 /// The metrics about objectives that the engine writes.
@@ -46,6 +46,8 @@ const BURN: &str = "sla:burn:ratio";
 pub(crate) struct Live {
     hours: Hours,
     course: Course,
+    /// What the newest slice compares, and its end, where nothing can change any more.
+    compared: Option<(TimestampMs, Option<Compared>)>,
     excluded: Option<Known>,
 }
 
@@ -68,6 +70,18 @@ pub(crate) struct Look<'a> {
     pub(crate) to: TimestampMs,
     /// Samples that come later than this are the exception.
     pub(crate) settled_after: DurationMs,
+}
+
+impl<'a> Look<'a> {
+    fn events(&self) -> Events<'a> {
+        Events {
+            rules: self.rules,
+            sla: self.sla,
+            source: self.source,
+            options: self.options,
+            control: self.control,
+        }
+    }
 }
 
 /// What an evaluation saw, by group.
@@ -126,13 +140,7 @@ impl Live {
         let Some(longest) = begins.first().copied() else {
             return Ok(Seen::default()); // No calendar reaches that far.
         };
-        let events = Events {
-            rules: look.rules,
-            sla: look.sla,
-            source: look.source,
-            options: look.options,
-            control: look.control,
-        };
+        let events = look.events();
         let pace = Pace {
             every: look.sla.every,
             settled_after: look.settled_after,
@@ -149,19 +157,23 @@ impl Live {
                 // A group is there while it has events: whether a counter stood still just before the longest window is
                 // nothing that hours know.
                 sums.retain(|_, sums| sums.first().is_some_and(|all| *all != Sum::default()));
-                (sums, BTreeMap::new())
+                (sums, None)
             }
             Indicator::Sliced { ok, slice, missing } => {
-                let cut = Cut {
-                    ok,
-                    width: *slice,
-                    missing: *missing,
-                };
+                let cut = Cut::of(ok, *slice, *missing);
                 self.course.follow(&events, &cut, longest, look.to, pace)?;
-                let newest = self.course.newest(&cut, excluded);
-                (self.course.sums(&cut, excluded, &begins), newest)
+                let wanted = look.sla.breach.is_some();
+                let newest = wanted.then(|| self.course.newest(&cut, excluded, look.to));
+                (
+                    self.course.sums(&cut, excluded, &begins, look.to),
+                    newest.flatten(),
+                )
             }
         };
+        if let Some((end, _)) = &newest {
+            self.compare(&events, *end);
+        }
+        let compared = self.compared.as_ref().and_then(|(_, known)| known.as_ref());
         if look.sla.by.is_empty() {
             sums.entry(Labels::empty())
                 .or_insert_with(|| vec![Sum::default(); begins.len()]);
@@ -173,17 +185,37 @@ impl Live {
                 let sum = sums.get(at).copied().unwrap_or_default();
                 events.tally((sum.counted.get(), sum.total.get()))
             };
-            let slice = newest.get(&group).filter(|_| look.sla.breach.is_some());
+            let slice = newest.as_ref().and_then(|(_, newest)| newest.get(&group));
             let group_seen = GroupSeen {
                 periods: periods(look.sla, look.to, &tally),
-                newest: slice.map(|(end, is_bad)| SliceSeen {
+                newest: slice.map(|is_bad| SliceSeen {
                     is_bad: *is_bad,
-                    current: current(&events, &group, *end),
+                    current: compared.map(|compared| compared.of(&group)),
                 }),
             };
             seen.groups.insert(group, group_seen);
         }
         Ok(seen)
+    }
+
+    /// Judges the slices up to `until`, whose samples are all there already: a look at each of them later costs no question.
+    pub(crate) fn foresee(&mut self, look: &Look<'_>, until: TimestampMs) -> Result<(), SlaError> {
+        let (Indicator::Sliced { ok, slice, missing }, Some(longest)) = (
+            &look.sla.indicator,
+            begins(look.sla, look.to).first().copied(),
+        ) else {
+            return Ok(());
+        };
+        let cut = Cut::of(ok, *slice, *missing);
+        self.course.foresee(&look.events(), &cut, longest, until)
+    }
+
+    /// Asks for what the slices that end at `end` compare, unless that is known for good.
+    fn compare(&mut self, events: &Events<'_>, end: TimestampMs) {
+        let is_known = self.compared.as_ref().is_some_and(|(at, _)| *at == end);
+        if !(is_known && self.course.has_foreseen(end)) {
+            self.compared = Some((end, compared(events, end)));
+        }
     }
 
     /// Looks up the times left out, a day ahead at once.

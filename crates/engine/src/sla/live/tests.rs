@@ -155,3 +155,32 @@ fn late_samples_are_found() {
     let totals: Vec<f64> = (1..30).map(|i| tally(&store, 500 + 20 * i).1).collect();
     assert_eq!((totals[0], totals[28]), (54.0, 64.0), "{totals:?}");
 }
+
+/// A slice is judged again for as long as samples may come for it.
+#[test]
+fn late_samples_change_slices() {
+    let rules = rules(
+        "sla s\n  objective 90% over 1d\n  ok x < 3\n  slice 10m\n  every 20m\n  burn none\n  breach info\n",
+    );
+    let series = |i: &str| Labels::from_pairs([("__name__", "x"), ("i", i)]);
+    let mut store = MemorySource::new();
+    for at in 1..=60_i64 {
+        store.push(&series("a"), at * 10 * MINUTE, 1.0);
+    }
+    let mut live = Live::default();
+    let mut said = |store: &MemorySource, minute: i64| {
+        let mut seen = look(&mut live, &rules, store, minute * MINUTE, 120 * MINUTE);
+        let group = seen.groups.remove(&Labels::empty()).unwrap();
+        let current = group.newest.and_then(|slice| slice.current?.value);
+        let tally = group.periods[0].tally;
+        (tally.bad, tally.total, current.unwrap())
+    };
+    assert_eq!(said(&store, 500), (0.0, 50.0, 1.0));
+    store.push(&series("late"), 410 * MINUTE, 9.0);
+    assert_eq!(said(&store, 520), (1.0, 52.0, 1.0));
+    store.push(&series("late"), 520 * MINUTE, 2.0);
+    assert_eq!(said(&store, 525), (1.0, 52.0, 2.0));
+    // Long after that nothing is expected any more.
+    store.push(&series("late"), 100 * MINUTE, 9.0);
+    assert_eq!(said(&store, 540), (1.0, 54.0, 1.0));
+}
