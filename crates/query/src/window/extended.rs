@@ -100,7 +100,7 @@ fn change(
     scratch: &mut Scratch,
 ) -> Result<(), QueryError> {
     let (samples, windows) = (row.samples, row.windows);
-    let is_counter = kind != Kind::Delta;
+    let (is_counter, unit) = (kind.is_counter(), kind.unit(windows.range));
     if is_counter {
         scratch.charge(samples, LOST_BYTES_PER_SAMPLE)?;
         scratch.lost.reset(samples.values);
@@ -120,10 +120,7 @@ fn change(
                 change = lost.add_to(change, samples, windows, w);
             }
         }
-        if kind == Kind::Rate {
-            change /= windows.range as f64 / 1000.0;
-        }
-        Some(change)
+        Some(change / unit)
     })
 }
 

@@ -59,9 +59,9 @@ fn digested(window: Digested<'_>, kind: Kind) -> Option<f64> {
         Kind::Rate | Kind::Increase => way.increase(window)?,
         Kind::Delta => way.between(),
     };
-    let (first, last, ends) = (way.first, way.last.0, (window.end, window.range));
-    let span = Span::new(first, last, window.count(), ends);
-    Some(span.extrapolate(change, kind, window.range))
+    let (gaps, ends) = (window.count() - 1.0, (window.end, window.range));
+    let span = Span::new(way.first, way.last.0, gaps, ends);
+    Some(span.extrapolate(change, kind.is_counter(), kind.unit(window.range)))
 }
 
 /// Which of the three.
@@ -73,8 +73,16 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn is_counter(self) -> bool {
+    pub(super) fn is_counter(self) -> bool {
         self != Kind::Delta
+    }
+
+    /// What the change over a window of `range` milliseconds is divided by.
+    pub(super) fn unit(self, range: i64) -> f64 {
+        match self {
+            Kind::Rate => range as f64 / 1000.0,
+            Kind::Increase | Kind::Delta => 1.0,
+        }
     }
 }
 
@@ -82,12 +90,12 @@ impl Kind {
 #[inline(always)]
 fn extrapolated(row: &mut Row<'_>, kind: Kind, scratch: &mut Scratch) -> Result<(), QueryError> {
     let (samples, windows) = (row.samples, row.windows);
+    let (is_counter, unit) = (kind.is_counter(), kind.unit(windows.range));
     let extrapolate = |w: Window, change: f64| {
-        let (first, last) = (w.lo, w.hi - 1);
-        let first = (samples.times[first], samples.values[first]);
-        let (last, count) = (samples.times[last], w.hi - w.lo);
-        let span = Span::new(first, last, count as f64, (w.end, windows.range));
-        span.extrapolate(change, kind, windows.range)
+        let first = (samples.times[w.lo], samples.values[w.lo]);
+        let (last, gaps) = (samples.times[w.hi - 1], w.hi - w.lo - 1);
+        let span = Span::new(first, last, gaps as f64, (w.end, windows.range));
+        span.extrapolate(change, is_counter, unit)
     };
     let between = |w: Window| samples.values[w.hi - 1] - samples.values[w.lo];
     let has_two = |w: Window| w.hi - w.lo >= 2;
@@ -216,27 +224,23 @@ struct Span {
 }
 
 impl Span {
-    /// Of `count` samples, the first of them with its value, in a window that ends at `end` and is `range` long.
+    /// From the first sample, time and value, over `gaps` to the last, in a window that ends at `end` and is `range` long.
     #[inline(always)]
-    fn new(first: (i64, f64), last: i64, count: f64, (end, range): (i64, i64)) -> Span {
+    fn new(first: (i64, f64), last: i64, gaps: f64, (end, range): (i64, i64)) -> Span {
         let (first, first_value) = first;
         Span {
             first_value,
             to_start: first.saturating_sub(end.saturating_sub(range)) as f64,
             to_end: end.saturating_sub(last) as f64,
             sampled: last.saturating_sub(first) as f64,
-            gaps: count - 1.0,
+            gaps,
         }
     }
 
-    /// What `change` between the samples is over the whole window.
+    /// What `change` between the samples is over the whole window, in `unit`s.
     #[inline(always)]
-    fn extrapolate(&self, change: f64, kind: Kind, range: i64) -> f64 {
-        let unit = match kind {
-            Kind::Rate => range as f64 / 1000.0,
-            Kind::Increase | Kind::Delta => 1.0,
-        };
-        let covered = self.covered(change, kind.is_counter());
+    fn extrapolate(&self, change: f64, is_counter: bool, unit: f64) -> f64 {
+        let covered = self.covered(change, is_counter);
         change * (covered / (self.sampled * unit))
     }
 
