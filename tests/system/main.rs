@@ -18,6 +18,7 @@ mod fuzzing;
 mod kill;
 mod limits;
 mod main_job;
+mod memory;
 mod readme;
 mod restart;
 mod support;

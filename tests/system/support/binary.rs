@@ -122,6 +122,11 @@ impl Server {
         }
     }
 
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that the server has printed.
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no reader panics").clone()
@@ -151,7 +156,7 @@ impl Server {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .arg(format!("-{name}"))
-            .arg(self.child.id().to_string())
+            .arg(self.pid().to_string())
             .status();
         assert!(sent.expect("kill runs").success());
     }
